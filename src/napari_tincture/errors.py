@@ -1,0 +1,34 @@
+"""What can go wrong for a user, one class per kind of remedy.
+
+Every message names what was received, what was expected and what to do.
+"""
+
+from __future__ import annotations
+
+
+class TinctureError(Exception):
+    """Base class of every error that napari-tincture raises on purpose."""
+
+
+class InputError(TinctureError, ValueError):
+    """The image, its axes, channels or values cannot be used as they are."""
+
+
+class ModelError(TinctureError, ValueError):
+    """A model is unknown, damaged, foreign, or does not fit its card."""
+
+
+class DeviceError(TinctureError, RuntimeError):
+    """The requested device or precision is not available, or its memory ran out."""
+
+
+class OutputError(TinctureError, OSError):
+    """The result cannot be written where it was asked to go."""
+
+
+class WorkerError(TinctureError, RuntimeError):
+    """The process that runs jobs for the panels died or could not be started."""
+
+
+class Cancelled(TinctureError):
+    """The user cancelled the job; nothing is wrong."""
