@@ -1,0 +1,111 @@
+"""Any array as a lazy dask array in canonical axes, without copying or reading it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_tincture import axes as ax
+from napari_tincture.errors import InputError
+
+if TYPE_CHECKING:
+    import dask.array as da
+
+Index = tuple[slice, ...]
+
+BLOCK = 1024
+"""Side in pixels of the blocks into which arrays with small chunks or none are divided."""
+
+_MEMORY: weakref.WeakValueDictionary[str, npt.NDArray[Any]] = weakref.WeakValueDictionary()
+
+
+class _Source:
+    """An array as dask is given it: no copy is made, windows come in native byte order.
+
+    ``dask.array.from_array`` copies whatever has a ``copy`` method, memory maps included.
+    """
+
+    __slots__ = ("array", "axes", "dtype", "ndim", "shape", "target")
+
+    def __init__(self, array: Any, axes: str, target: str) -> None:
+        self.array = array
+        self.axes, self.target = axes, target
+        self.shape = tuple(int(array.shape[axes.index(a)]) for a in target)
+        self.ndim = len(self.shape)
+        self.dtype = np.dtype(array.dtype).newbyteorder("=")
+
+    def __getitem__(self, index: Index) -> npt.NDArray[Any]:
+        window = self.array[tuple(index[self.target.index(a)] for a in self.axes)]
+        window = ax.reorder(np.asarray(window), self.axes, self.target)
+        return np.ascontiguousarray(window, self.dtype)
+
+
+def as_dask(array: Any, axes: str) -> da.Array:
+    """Wrap any array lazily, in canonical axes and native byte order.
+
+    Parameters
+    ----------
+    array : array-like
+        numpy, dask, zarr, or anything with shape, dtype, ndim and ``__getitem__`` for slices.
+        Its dtype is bool, integer or float of at most 64 bits.
+    axes : str
+        Axes of `array`, validated.
+
+    Raises
+    ------
+    InputError
+        If the data type cannot be used.
+    """
+    import dask.array as da
+
+    check_dtype(np.dtype(array.dtype))
+    target = ax.canonical(axes)
+    if isinstance(array, da.Array):
+        array = ax.reorder(array, axes, target)
+        return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    blocks = _blocks(axes, array.shape, getattr(array, "chunks", None))
+    chunks = tuple(blocks[axes.index(a)] for a in target)
+    if isinstance(array, np.ndarray):
+        array, axes = ax.reorder(array, axes, target), target
+    source = _Source(array, axes, target)
+    meta = np.empty((0,) * source.ndim, source.dtype)
+    result = da.from_array(source, chunks=chunks, name=False, meta=meta)
+    if isinstance(array, np.ndarray) and array.dtype.isnative:
+        _MEMORY[result.name] = array
+    return result
+
+
+def memory_of(array: da.Array) -> npt.NDArray[Any] | None:
+    """Give the numpy array that `as_dask` wrapped, in canonical axes; None if there is none."""
+    return _MEMORY.get(array.name)
+
+
+def check_dtype(dtype: np.dtype[Any]) -> None:
+    """Refuse what no network can use: complex, object, text, and longer than 64 bits."""
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+        raise InputError(
+            f"Images of data type {dtype} cannot be used; bool, integer or float up to 64 bits "
+            "can. Convert it first, for example with np.abs() for complex values."
+        )
+
+
+def block_slices(array: da.Array) -> list[Index]:
+    """List the blocks of a dask array as slices, the last axis fastest."""
+    from dask.array.core import slices_from_chunks
+
+    return list(slices_from_chunks(array.chunks))
+
+
+def _blocks(axes: str, shape: Sequence[int], own: Any) -> tuple[int, ...]:
+    """Choose blocks: single planes with all channels, of whole chunks of the source."""
+    if own is None or not all(isinstance(n, (int, np.integer)) and n > 0 for n in own):
+        own = (1,) * len(axes)
+    wanted = {"y": BLOCK, "x": BLOCK}
+    return tuple(
+        min(max(wanted.get(a, n if a == "c" else 1) // c, 1) * c, n) or 1
+        for a, n, c in zip(axes, map(int, shape), map(int, own), strict=True)
+    )
