@@ -1,0 +1,53 @@
+# Everything a checkout can do. The first run makes .venv and, on Debian and Ubuntu, installs
+# missing system libraries; later runs start at once.
+#
+#   make demo [SIZE=16384]   stain, segment and compare real neurons; opens napari
+#   make test [TESTS=...]    the test suite
+#   make lint                ruff and mypy
+#   make bench               speed, memory and exactness beside raw torch and MONAI
+#   make notebooks           runs the notebooks
+#   make starters            trains the shipped models again
+#   make clean               removes what the targets above made
+
+PYTHON ?= python3
+comma := ,
+VENV := .venv
+BIN := $(VENV)/bin
+SIZE ?=
+TESTS ?= tests
+
+.PHONY: demo test lint bench notebooks starters clean setup system
+
+demo: setup
+	$(BIN)/python -m napari_tincture.demo --out demo $(if $(SIZE),--size $(SIZE))
+
+test: setup
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.bench system
+	$(BIN)/python -m benchmarks
+
+notebooks: setup
+	$(BIN)/python -m pytest tests/test_notebooks.py
+
+starters: setup
+	$(BIN)/python -m napari_tincture.training.starters
+
+clean:
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache
+
+setup: system $(VENV)/.dev
+
+system:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "%s is Python %d.%d; napari-tincture needs 3.11 or newer: make PYTHON=python3.11" % ((sys.executable,) + sys.version_info[:2]))'
+	@sh tools/system_packages.sh $(PYTHON)
+
+$(VENV)/.%: pyproject.toml constraints.txt tools/bootstrap.py | system
+	$(PYTHON) tools/bootstrap.py $(VENV) dev$(if $(filter bench,$*),$(comma)bench)
+	@touch $@ $(VENV)/.dev

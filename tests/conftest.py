@@ -1,0 +1,60 @@
+"""What every test relies on: a screen, settings of its own, and no windows left behind."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from napari_tincture.display import virtual_display
+from napari_tincture.errors import DeviceError
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    folder = stack.enter_context(tempfile.TemporaryDirectory())
+    # For napari in child processes; this process may have read the variable already.
+    os.environ["NAPARI_CONFIG"] = str(Path(folder) / "settings.yaml")
+    try:
+        stack.enter_context(virtual_display())
+    except DeviceError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_napari_settings() -> None:
+    from napari.settings import get_settings
+
+    get_settings(os.environ["NAPARI_CONFIG"])
+
+
+@pytest.fixture(autouse=True)
+def _no_windows_left(request: pytest.FixtureRequest):
+    """Fail a test that leaves a window open or a dialogue alive."""
+    from qtpy.QtWidgets import QApplication
+
+    before = set(QApplication.topLevelWidgets()) if QApplication.instance() else set()
+    yield
+    if QApplication.instance() is None:
+        return
+    QApplication.processEvents()
+    left = [f"{type(w).__name__} {w.objectName()!r}" for w in _survivors(before)]
+    # A failed test's traceback keeps its widgets alive.
+    call = getattr(request.node, "rep_call", None)
+    if left and call is not None and call.passed:
+        pytest.fail(f"The test left {len(left)} top-level widget(s): {', '.join(left)}")
+
+
+def _survivors(before: set[object]) -> list:
+    import gc
+
+    from qtpy.QtCore import QCoreApplication, QEvent
+    from qtpy.QtWidgets import QApplication
+
+    gc.collect()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    return [w for w in QApplication.topLevelWidgets() if w not in before]
