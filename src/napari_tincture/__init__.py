@@ -1,0 +1,86 @@
+"""Stain, segment and compare microscope images of any size with neural networks.
+
+The names below are imported on first use: importing the package loads neither torch nor napari.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_tincture.errors import (
+        Cancelled,
+        DeviceError,
+        InputError,
+        ModelError,
+        OutputError,
+        TinctureError,
+        WorkerError,
+    )
+    from napari_tincture.io.open import open_image
+    from napari_tincture.models import Model, ModelCard, list_models, load_model
+    from napari_tincture.placement import Placement
+    from napari_tincture.progress import CancelToken
+    from napari_tincture.raster import Raster
+    from napari_tincture.tasks.compare import Comparison, compare
+    from napari_tincture.tasks.segment import segment
+    from napari_tincture.tasks.stain import stain
+    from napari_tincture.tiling import seam_error
+
+__all__ = [  # noqa: RUF022 - in the order of use
+    "open_image",
+    "stain",
+    "segment",
+    "compare",
+    "Comparison",
+    "Raster",
+    "Placement",
+    "Model",
+    "ModelCard",
+    "load_model",
+    "list_models",
+    "seam_error",
+    "CancelToken",
+    "TinctureError",
+    "InputError",
+    "ModelError",
+    "DeviceError",
+    "OutputError",
+    "WorkerError",
+    "Cancelled",
+    "__version__",
+]
+
+_HOMES = {
+    "errors": (
+        "TinctureError", "InputError", "ModelError", "DeviceError", "OutputError", "WorkerError",
+        "Cancelled",
+    ),
+    "progress": ("CancelToken",),
+    "placement": ("Placement",),
+    "raster": ("Raster",),
+    "io.open": ("open_image",),
+    "models": ("Model", "ModelCard", "load_model", "list_models"),
+    "tiling": ("seam_error",),
+    "tasks.stain": ("stain",),
+    "tasks.segment": ("segment",),
+    "tasks.compare": ("compare", "Comparison"),
+}  # fmt: skip
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("napari-tincture")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
