@@ -6,7 +6,7 @@
 #   make lint                ruff and mypy
 #   make bench               speed, memory and exactness beside raw torch and MONAI
 #   make notebooks           runs the notebooks
-#   make starters            trains the shipped models again
+#   make starters DATA=...   trains the shipped models again; DATA holds the images (see NOTICE)
 #   make clean               removes what the targets above made
 
 PYTHON ?= python3
@@ -15,6 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SIZE ?=
 TESTS ?= tests
+DATA ?= data
 
 .PHONY: demo test lint bench notebooks starters clean setup system
 
@@ -36,7 +37,7 @@ notebooks: setup
 	$(BIN)/python -m pytest tests/test_notebooks.py
 
 starters: setup
-	$(BIN)/python -m napari_tincture.training.starters
+	$(BIN)/python -m napari_tincture.training.starters --data $(DATA)
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache
