@@ -1,0 +1,200 @@
+"""A network together with its card: what every task runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from napari_tincture.errors import InputError
+from napari_tincture.models.card import ModelCard
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+# What changes the numbers that a model gives, or their meaning; texts and figures do not.
+FUNCTIONAL_FIELDS = (
+    "task", "architecture", "options", "normalisation", "output_range", "rgb_output",
+    "border", "stride", "halo", "margin", "residue", "instances",
+)  # fmt: skip
+
+
+class Model:
+    """A network with the card that says what its channels and values mean.
+
+    Parameters
+    ----------
+    network
+        Any torch module from (b, c, y, x) to (b, c', y, x), float32. It is put in inference
+        mode here, once; nothing else about it is ever changed.
+    card
+        Its description.
+    """
+
+    def __init__(self, network: nn.Module, card: ModelCard) -> None:
+        self._network: nn.Module | None = network.eval()
+        self._card = card
+        self._fingerprint: str | None = None
+
+    @property
+    def card(self) -> ModelCard:
+        """What the model takes and gives."""
+        return self._card
+
+    @property
+    def network(self) -> nn.Module:
+        """The torch module, in inference mode."""
+        assert self._network is not None
+        return self._network
+
+    def with_card(self, card: ModelCard) -> Model:
+        """The same network with another card."""
+        return Model(self.network, card)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights and of the card's fields that change the result."""
+        if self._fingerprint is None:
+            self._fingerprint = _fingerprint(self.network, self.card)
+        return self._fingerprint
+
+    def measure(self, image: ArrayLike) -> NDArray[np.float64]:
+        """Normalisation statistics of a whole plane (c, y, x), for `predict`'s `stats`."""
+        return self.card.normalisation.measure(image)
+
+    def predict(self, tensor: Tensor, *, stats: ArrayLike | None = None) -> Tensor:
+        """Run the network on whole planes: the definition of the right result.
+
+        Parameters
+        ----------
+        tensor
+            Image values (b, c, y, x), any real dtype, on the device of the network.
+        stats
+            Normalisation statistics, (c, 2) for all items or (b, c, 2); measured from `tensor`
+            where not given.
+
+        Returns
+        -------
+        Tensor
+            (b, c', y, x) float32, same y and x; the values of the network, in the card's range.
+
+        Raises
+        ------
+        InputError
+            For a wrong number of dimensions or channels, complex values or empty planes.
+        """
+        self.check_input(tensor)
+        height, width = tensor.shape[2:]
+        values = self.normalise(tensor, self._stats(tensor, stats))
+        values = _extend(values, self.extension(height), self.extension(width))
+        with torch.inference_mode():
+            result = self.network(values)
+        return result[:, :, :height, :width].float().clone()
+
+    def normalise(self, tensor: Tensor, stats: NDArray[np.float64]) -> Tensor:
+        """Map image values (b, c, y, x) to the network's, float32; stats are (b, c, 2)."""
+        gains, offsets = zip(*map(self.card.normalisation.affine, stats), strict=True)
+        shape = (len(stats), -1, 1, 1)
+        gain = torch.as_tensor(np.stack(gains), dtype=torch.float32, device=tensor.device)
+        offset = torch.as_tensor(np.stack(offsets), dtype=torch.float32, device=tensor.device)
+        values = tensor.to(torch.float32) * gain.reshape(shape) + offset.reshape(shape)
+        clip = self.card.normalisation.clip
+        return values if clip is None else values.clamp(*clip)
+
+    def extension(self, length: int) -> tuple[int, int]:
+        """Pixels to mirror before and after an axis of `length` pixels, for the whole image."""
+        card = self.card
+        stride = card.stride or 1
+        inside = length + 2 * card.margin
+        after = (card.residue - inside) % stride
+        smallest = max(2 * stride, 2 * card.margin + 1)
+        while inside + after < smallest:
+            after += stride
+        return card.margin, card.margin + after
+
+    def check_input(self, tensor: Tensor) -> None:
+        """Raise `InputError` unless `predict` accepts the tensor."""
+        wanted = len(self.card.inputs)
+        names = ", ".join(channel.name for channel in self.card.inputs)
+        if not isinstance(tensor, Tensor):
+            raise InputError(f"Expected a torch tensor (b, c, y, x), got {type(tensor).__name__}.")
+        if tensor.ndim != 4:
+            raise InputError(
+                f"Expected a tensor (b, c, y, x), got {tensor.ndim} dimensions of sizes "
+                f"{tuple(tensor.shape)}; add or index axes until there are four."
+            )
+        if tensor.shape[1] != wanted:
+            raise InputError(
+                f"Model {self.card.name!r} takes {wanted} channels ({names}), "
+                f"got {tensor.shape[1]}; select or map the channels."
+            )
+        if tensor.is_complex():
+            raise InputError(f"Expected real values, got {tensor.dtype}; take its magnitude.")
+        if tensor.numel() == 0:
+            raise InputError(f"The image has no pixels: shape {tuple(tensor.shape)}.")
+
+    def save(self, path: str | PathLike[str], *, half: bool = False) -> Path:
+        """Write weights and card to one ``.safetensors`` file, atomically.
+
+        `half` stores float16, half the size; it is cast to float32 when loaded.
+        """
+        from napari_tincture.models.weights import save_weights
+
+        return save_weights(path, self.network.state_dict(), self.card, half=half)
+
+    def _stats(self, tensor: Tensor, stats: ArrayLike | None) -> NDArray[np.float64]:
+        batch, channels = tensor.shape[:2]
+        if stats is None:
+            return np.stack([self.measure(_to_numpy(item)) for item in tensor])
+        rows = np.asarray(stats, dtype=np.float64)
+        if rows.shape not in ((channels, 2), (batch, channels, 2)):
+            raise InputError(
+                f"Expected statistics of shape ({channels}, 2) or ({batch}, {channels}, 2), "
+                f"got {rows.shape}."
+            )
+        return np.broadcast_to(rows, (batch, channels, 2))
+
+
+def _to_numpy(item: Tensor) -> NDArray[Any]:
+    if item.dtype == torch.bfloat16:  # numpy has none
+        item = item.float()
+    return item.detach().cpu().numpy()
+
+
+def _extend(values: Tensor, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
+    if not any((*rows, *columns)):
+        return values
+    y = mirror_places(values.shape[2], *rows)
+    x = mirror_places(values.shape[3], *columns)
+    device = values.device
+    return values[:, :, torch.as_tensor(y, device=device)[:, None], torch.as_tensor(x, device=device)]
+
+
+def mirror_places(length: int, before: int, after: int) -> NDArray[np.int64]:
+    """Source index of every pixel of a mirrored axis; the edge pixel is not repeated.
+
+    Mirroring repeats where the axis is shorter than the extension; one pixel repeats itself.
+    """
+    places = np.arange(-before, length + after)
+    if length == 1:
+        return np.zeros_like(places)
+    period = 2 * (length - 1)
+    folded = np.mod(places, period)
+    return np.minimum(folded, period - folded)
+
+
+def _fingerprint(network: nn.Module, card: ModelCard) -> str:
+    digest = hashlib.sha256()
+    functional = {key: json.loads(card.to_json())[key] for key in FUNCTIONAL_FIELDS}
+    digest.update(json.dumps(functional, sort_keys=True).encode())
+    for key, value in sorted(network.state_dict().items()):
+        flat = value.detach().cpu().contiguous().reshape(-1)
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

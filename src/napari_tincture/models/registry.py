@@ -1,0 +1,71 @@
+"""Which architectures there are: one file of this package each, found by its name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
+
+from napari_tincture.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    Build = Callable[..., nn.Module]
+
+ENTRY_POINT_GROUP = "napari_tincture.architectures"
+# The files of this package that are no architecture.
+_MACHINERY = frozenset({"card", "model", "registry", "shipped", "weights"})
+
+
+def architecture_names() -> tuple[str, ...]:
+    """Names of all architectures, sorted; imports none of them, nor torch."""
+    return tuple(sorted({*_own_names(), *_foreign()}))
+
+
+def architectures() -> dict[str, Build]:
+    """The ``build`` function of every architecture, by name; imports torch."""
+    return {name: find_build(name) for name in architecture_names()}
+
+
+def find_build(name: str) -> Build:
+    """The function that builds a network of this architecture.
+
+    Raises
+    ------
+    ModelError
+        If there is none; the message lists those there are.
+    """
+    if name in _own_names():
+        module = importlib.import_module(f"{__package__}.{name}")
+        build: Build = module.build
+        return build
+    if name in _foreign():
+        loaded: Build = _foreign()[name].load()
+        return loaded
+    raise ModelError(
+        f"Unknown architecture {name!r}; known are {', '.join(architecture_names())}. "
+        "Install the package that provides it, or update napari-tincture."
+    )
+
+
+def build_network(name: str, options: Mapping[str, Any]) -> nn.Module:
+    """Build an architecture with a card's options, with fresh random weights."""
+    try:
+        return find_build(name)(**options)
+    except TypeError as error:
+        raise ModelError(
+            f"Architecture {name!r} does not take the options {dict(options)}: {error}."
+        ) from error
+
+
+def _own_names() -> set[str]:
+    package = importlib.import_module(__package__ or "")
+    found = pkgutil.iter_modules(package.__path__)
+    return {m.name for m in found if m.name not in _MACHINERY and not m.name.startswith("_")}
+
+
+def _foreign() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}

@@ -1,0 +1,159 @@
+"""Networks on disk: one safetensors file with the card as JSON in its metadata.
+
+Reading a card opens the header only and needs no torch. Nothing in a file is ever executed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_tincture.errors import ModelError, OutputError
+from napari_tincture.models.card import ModelCard
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from torch import Tensor, nn
+
+METADATA_KEY = "napari_tincture.card"
+LARGEST_HEADER = 100_000_000
+"""Bytes; the limit of the safetensors format."""
+
+
+def read_card(path: str | PathLike[str]) -> ModelCard:
+    """Read the card of a weight file, from its header alone.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged, of another format, or has no card.
+    """
+    header, _ = _read_header(Path(path))
+    metadata = header.get("__metadata__")
+    if not isinstance(metadata, dict) or METADATA_KEY not in metadata:
+        raise ModelError(
+            f"{path} is a safetensors file without a model card; it was not written by "
+            "napari-tincture. Wrap the network in Model(network, card) and save that."
+        )
+    try:
+        return ModelCard.from_json(metadata[METADATA_KEY])
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def load_weights(path: str | PathLike[str], network: nn.Module) -> None:
+    """Fill a network with the file's weights, cast to the network's precision.
+
+    Raises
+    ------
+    ModelError
+        If the file is damaged, or its tensors are not those of the network.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    _read_header(Path(path))
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is damaged: {error}. Get the file again.") from error
+    fill_network(network, state, str(path))
+
+
+def fill_network(network: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
+    """Copy a state dict into a network, after comparing names and shapes."""
+    wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in state.items()}
+    differences = [
+        f"{key}: file {found.get(key, 'lacks it')}, network {wanted.get(key, 'lacks it')}"
+        for key in sorted(wanted.keys() | found.keys())
+        if wanted.get(key) != found.get(key)
+    ]
+    if differences:
+        shown = "; ".join(differences[:4])
+        raise ModelError(
+            f"The weights of {origin} do not fit the architecture: {len(differences)} tensors "
+            f"differ ({shown}). Check the architecture's options."
+        )
+    network.load_state_dict(dict(state))
+
+
+def save_weights(
+    path: str | PathLike[str],
+    state: Mapping[str, Tensor],
+    card: ModelCard,
+    *,
+    half: bool = False,
+) -> Path:
+    """Write weights and card to one file; an existing one is replaced only when complete."""
+    from safetensors.torch import save_file
+
+    target = Path(path)
+    if target.suffix != ".safetensors":
+        raise OutputError(f"Models are saved as .safetensors, got {target.name!r}.")
+    tensors = {key: _stored(value, half) for key, value in state.items()}
+    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    try:
+        save_file(tensors, part, metadata={METADATA_KEY: card.to_json()})
+        os.replace(part, target)
+    except OSError as error:
+        raise OutputError(f"Cannot write the model to {target}: {error}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def _stored(value: Tensor, half: bool) -> Tensor:
+    # Without clone() tensors that share memory would be refused by safetensors.
+    value = value.detach().cpu().clone().contiguous()
+    return value.half() if half and value.is_floating_point() else value
+
+
+def _read_header(path: Path) -> tuple[dict[str, Any], int]:
+    """Header of a safetensors file and the number of its bytes, checked against its size."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as handle:
+            start = handle.read(8)
+            length = int.from_bytes(start, "little")
+            if len(start) < 8 or length > min(size - 8, LARGEST_HEADER):
+                raise ModelError(_foreign_message(path, start))
+            text = handle.read(length)
+    except OSError as error:
+        raise ModelError(f"Cannot read the model file {path}: {error}.") from error
+    try:
+        header = json.loads(text)
+    except ValueError as error:
+        raise ModelError(_foreign_message(path, start)) from error
+    if not isinstance(header, dict):
+        raise ModelError(_foreign_message(path, start))
+    _check_size(path, header, size - 8 - length)
+    return header, length
+
+
+def _check_size(path: Path, header: dict[str, Any], present: int) -> None:
+    try:
+        ends = [item["data_offsets"][1] for key, item in header.items() if key != "__metadata__"]
+        expected = max(ends, default=0)
+        complete = present == expected
+    except (TypeError, KeyError, IndexError) as error:
+        raise ModelError(f"{path} has a damaged header: {error!r}. Get the file again.") from error
+    if not complete:
+        raise ModelError(
+            f"{path} is damaged: it holds {present} bytes of weights, its header announces "
+            f"{expected}. Get the file again."
+        )
+
+
+def _foreign_message(path: Path, start: bytes) -> str:
+    pickled = start[:2] == b"PK" or start[:1] == b"\x80"
+    what = "a pickle or torch checkpoint, which could run code" if pickled else "damaged or foreign"
+    return (
+        f"{path} is no safetensors file with a model card: it is {what}. "
+        "Expected a .safetensors file written by napari-tincture."
+    )

@@ -1,0 +1,147 @@
+"""Random crops and what changes them: the same place and shape for input and target.
+
+Every draw comes from the generators passed in, so that a step's crops depend on nothing but
+its number and the recipe's seed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True, slots=True)
+class Augment:
+    """How far crops and values may vary; the defaults change nothing.
+
+    Geometry: `flips` over y, over x; `rot90` quarter turns; `rotate` degrees either way; `scale`
+    limits of the zoom; `elastic` pixels of smooth displacement (standard deviation, on a grid of
+    `elastic_grid` pixels). Values, after normalisation: `gain` limits of a factor; `offset` and
+    `noise` standard deviations; `gamma` limits of an exponent (for inputs in 0 … 1); `blur`
+    largest Gaussian sigma in pixels; `focus` planes the stack may shift; `drop` probability of
+    replacing an inner plane by its neighbour.
+    """
+
+    flips: tuple[bool, bool] = (False, False)
+    rot90: bool = False
+    rotate: float = 0.0
+    scale: tuple[float, float] = (1.0, 1.0)
+    elastic: float = 0.0
+    elastic_grid: int = 32
+    gain: tuple[float, float] = (1.0, 1.0)
+    offset: float = 0.0
+    noise: float = 0.0
+    gamma: tuple[float, float] = (1.0, 1.0)
+    blur: float = 0.0
+    blur_share: float = 0.5
+    focus: int = 0
+    drop: float = 0.0
+
+
+def random_crop(
+    image: Tensor, size: int, augment: Augment, rng: np.random.Generator
+) -> Tensor:
+    """Cut a square of `size` pixels, moved, turned, zoomed and bent as `augment` allows.
+
+    Parameters
+    ----------
+    image
+        (c, y, x) float32: input and target channels together, so that they stay aligned. Where
+        the square reaches over the edge the image is mirrored.
+    """
+    matrix = _random_matrix(augment, rng)
+    height, width = image.shape[1:]
+    reach = np.abs(matrix).sum(axis=1) * (size - 1) / 2  # half extent of the turned square: x, y
+    centre = [_random_centre(n, r, rng) for n, r in zip((width, height), reach, strict=True)]
+    axis = torch.arange(size, dtype=torch.float32) - (size - 1) / 2
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    places = torch.stack([x, y], dim=-1) @ torch.tensor(matrix.T, dtype=torch.float32)
+    places = places + torch.tensor(centre, dtype=torch.float32)
+    if augment.elastic:
+        places = places + _random_bend(size, augment, rng)
+    extent = torch.tensor([max(width - 1, 1), max(height - 1, 1)], dtype=torch.float32)
+    grid = 2 * places / extent - 1
+    return functional.grid_sample(
+        image[None], grid[None], mode="bilinear", padding_mode="reflection", align_corners=True
+    )[0]
+
+
+def vary_values(x: Tensor, augment: Augment, rng: np.random.Generator) -> Tensor:
+    """Change the grey values of a normalised input (c, y, x) as `augment` allows."""
+    x = _refocus(x, augment, rng)
+    if augment.gamma != (1.0, 1.0):
+        exponent = _log_uniform(augment.gamma, rng)
+        x = x.sign() * x.abs() ** exponent
+    if augment.blur and rng.random() < augment.blur_share:
+        x = gaussian_blur(x, rng.uniform(0.0, augment.blur))
+    gain = _log_uniform(augment.gain, rng)
+    offset = rng.normal() * augment.offset
+    x = x * gain + offset
+    if augment.noise:
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        strength = abs(rng.normal()) * augment.noise
+        x = x + strength * torch.randn(x.shape, generator=generator)
+    return x
+
+
+def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
+    """Separable Gaussian of (c, y, x), mirrored at the edges; sigma in pixels."""
+    radius = min(math.ceil(3 * sigma), x.shape[1] - 1, x.shape[2] - 1)
+    if sigma < 0.1 or radius < 1:
+        return x
+    places = torch.arange(-radius, radius + 1, dtype=x.dtype)
+    kernel = torch.exp(-0.5 * (places / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    planes = functional.pad(x[:, None], (radius, radius, radius, radius), mode="reflect")
+    planes = functional.conv2d(planes, kernel[None, None, :, None])
+    return functional.conv2d(planes, kernel[None, None, None, :])[:, 0]
+
+
+def _random_matrix(augment: Augment, rng: np.random.Generator) -> np.ndarray:
+    flip_y, flip_x = (allowed and rng.random() < 0.5 for allowed in augment.flips)
+    turns = int(rng.integers(4)) if augment.rot90 else 0
+    angle = math.radians(rng.uniform(-1, 1) * augment.rotate)
+    zoom = 1 / _log_uniform(augment.scale, rng)
+    # Quarter turns by exact integers, so that crops without zoom or turn are not interpolated.
+    quarter = np.linalg.matrix_power(np.array([[0, -1], [1, 0]]), turns)
+    mirror = np.diag([-1 if flip_x else 1, -1 if flip_y else 1])
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    result: np.ndarray = zoom * turn @ quarter @ mirror
+    return result
+
+
+def _random_centre(length: int, reach: float, rng: np.random.Generator) -> float:
+    first, last = reach, length - 1 - reach
+    if last <= first:
+        return (length - 1) / 2
+    return first + float(rng.integers(int(last - first) + 1))
+
+
+def _random_bend(size: int, augment: Augment, rng: np.random.Generator) -> Tensor:
+    knots = max(size // augment.elastic_grid, 1) + 3
+    coarse = torch.tensor(rng.normal(size=(1, 2, knots, knots)) * augment.elastic)
+    fine = functional.interpolate(
+        coarse.float(), size=(size, size), mode="bicubic", align_corners=True
+    )
+    return fine[0].permute(1, 2, 0)
+
+
+def _refocus(x: Tensor, augment: Augment, rng: np.random.Generator) -> Tensor:
+    planes = x.shape[0]
+    order = np.arange(planes)
+    if augment.focus:
+        order = order + rng.integers(-augment.focus, augment.focus + 1)
+    if augment.drop:
+        lost = rng.random(planes) < augment.drop
+        order = order + lost * rng.choice([-1, 1], size=planes)
+    return x[torch.from_numpy(np.clip(order, 0, planes - 1))]
+
+
+def _log_uniform(limits: tuple[float, float], rng: np.random.Generator) -> float:
+    low, high = limits
+    return math.exp(rng.uniform(math.log(low), math.log(high))) if high > low else low
