@@ -36,7 +36,7 @@ class _Source:
         self.axes, self.target = axes, target
         self.shape = tuple(int(array.shape[axes.index(a)]) for a in target)
         self.ndim = len(self.shape)
-        self.dtype = np.dtype(array.dtype).newbyteorder("=")
+        self.dtype = _native(array.dtype)
 
     def __getitem__(self, index: Index) -> npt.NDArray[Any]:
         window = self.array[tuple(index[self.target.index(a)] for a in self.axes)]
@@ -65,15 +65,15 @@ def as_dask(array: Any, axes: str) -> da.Array:
     check_dtype(np.dtype(array.dtype))
     target = ax.canonical(axes)
     if isinstance(array, da.Array):
-        array = ax.reorder(array, axes, target)
-        return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+        ordered: da.Array = ax.reorder(array, axes, target)
+        return ordered if ordered.dtype.isnative else _natively(ordered)
     blocks = _blocks(axes, array.shape, getattr(array, "chunks", None))
     chunks = tuple(blocks[axes.index(a)] for a in target)
     if isinstance(array, np.ndarray):
         array, axes = ax.reorder(array, axes, target), target
     source = _Source(array, axes, target)
     meta = np.empty((0,) * source.ndim, source.dtype)
-    result = da.from_array(source, chunks=chunks, name=False, meta=meta)
+    result: da.Array = da.from_array(source, chunks=chunks, name=False, meta=meta)
     if isinstance(array, np.ndarray) and array.dtype.isnative:
         _MEMORY[result.name] = array
     return result
@@ -98,6 +98,16 @@ def block_slices(array: da.Array) -> list[Index]:
     from dask.array.core import slices_from_chunks
 
     return list(slices_from_chunks(array.chunks))
+
+
+def _native(dtype: Any) -> np.dtype[Any]:
+    native: np.dtype[Any] = np.dtype(dtype).newbyteorder("=")
+    return native
+
+
+def _natively(array: da.Array) -> da.Array:
+    converted: da.Array = array.astype(_native(array.dtype))
+    return converted
 
 
 def _blocks(axes: str, shape: Sequence[int], own: Any) -> tuple[int, ...]:

@@ -34,7 +34,7 @@ def crop(raster: Raster, region: Mapping[str, slice]) -> Raster:
         channels=raster.channels[names],
         rgb=raster.rgb and names in (slice(None), slice(0, raster.sizes["c"]), slice(0, 3)),
         display=display,
-        source=raster.source and raster.source.then("crop", steps),
+        source=raster.source.then("crop", steps) if raster.source else None,
         runner=None,
     )
 
@@ -47,7 +47,8 @@ def plane(raster: Raster, index: Mapping[str, int]) -> Raster:
     for axis in index:
         result = _squeeze(result, axis)
     steps = {axis: s.start for axis, s in region.items()}
-    return replace(result, source=raster.source and raster.source.then("plane", steps))
+    source = raster.source.then("plane", steps) if raster.source else None
+    return replace(result, source=source)
 
 
 def _squeeze(raster: Raster, axis: str) -> Raster:
@@ -65,7 +66,7 @@ def _squeeze(raster: Raster, axis: str) -> Raster:
 
 
 def _crop_levels(raster: Raster, index: Index) -> list[da.Array]:
-    result = []
+    result: list[da.Array] = []
     for level in raster.levels:
         bounds = []
         for whole, size, s in zip(raster.shape, level.shape, index, strict=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tincture import axes as ax
-from napari_tincture.arrays import as_dask, memory_of
+from napari_tincture.arrays import memory_of
 from napari_tincture.errors import InputError
 from napari_tincture.placement import Placement
 from napari_tincture.raster import LayerData, Raster
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 METADATA = "napari_tincture"
 """Key in a layer's metadata under which axes, channel names and provenance travel."""
+
+RGB_NAMES = ("red", "green", "blue", "alpha")
+"""Channel names of colour images."""
 
 
 def is_layer(value: object) -> bool:
@@ -82,7 +85,7 @@ def from_layer(layer: Any, axes: str | None = None) -> Raster:
     return Raster.from_array(
         arrays, order, placement=placement.permute(ax.permutation(order, target)), kind=kind,
         name=layer.name, rgb=rgb, channels=_channels(own, rgb, arrays[0]),
-        display=_display(own, layer), provenance=own.get("provenance", {}),
+        display=dict(own.get("display", {})), provenance=own.get("provenance", {}),
     )  # fmt: skip
 
 
@@ -94,7 +97,7 @@ def _base_name(layer: Any) -> str:
 def _own_metadata(layer: Any, rgb: bool) -> dict[str, Any]:
     own = layer.metadata.get(METADATA, {})
     axes = own.get("axes", "") if isinstance(own, dict) else ""
-    return own if len(axes) == layer.ndim + rgb and ("c" == axes[-1]) == rgb else {}
+    return own if len(axes) == layer.ndim + rgb and (axes[-1] == "c") == rgb else {}
 
 
 def _layer_axes(layer: Any, stated: str | None, rgb: bool) -> str:
@@ -113,13 +116,6 @@ def _layer_axes(layer: Any, stated: str | None, rgb: bool) -> str:
 def _channels(own: dict[str, Any], rgb: bool, array: Any) -> tuple[str, ...]:
     names = tuple(own.get("channels", ()))
     return names or (RGB_NAMES[: array.shape[-1]] if rgb else ())
-
-
-RGB_NAMES = ("red", "green", "blue", "alpha")
-
-
-def _display(own: dict[str, Any], layer: Any) -> dict[str, Any]:
-    return dict(own.get("display", {}))
 
 
 def _layer_array(level: da.Array, axes: str, order: str) -> Any:

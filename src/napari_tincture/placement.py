@@ -141,14 +141,16 @@ class Placement:
 
     def linear(self) -> FloatArray:
         """Give rotate · shear · diag(scale), n × n, before the affine."""
-        return np.asarray(self.rotate) @ np.asarray(self.shear) @ np.diag(self.scale)
+        linear: FloatArray = np.asarray(self.rotate) @ np.asarray(self.shear) @ np.diag(self.scale)
+        return linear
 
     def matrix(self) -> FloatArray:
         """Give the whole map from data to world, (n + 1) × (n + 1), homogeneous."""
         inner = np.eye(self.ndim + 1)
         inner[:-1, :-1] = self.linear()
         inner[:-1, -1] = self.translate
-        return np.asarray(self.affine) @ inner
+        whole: FloatArray = np.asarray(self.affine) @ inner
+        return whole
 
     def crop(self, offsets: Sequence[float]) -> Placement:
         """Place a crop whose first pixel is at index `offsets` where it was in the whole."""
@@ -209,9 +211,7 @@ class Placement:
         if exact and _is_triangular(shear):
             return result
         folded = world @ np.diag([*(1 / scale), 1.0])
-        return Placement.build(
-            result.axis_labels, scale=scale, affine=folded, units=result.units
-        )
+        return Placement.build(result.axis_labels, scale=scale, affine=folded, units=result.units)
 
     def pixel_size(self, index: int) -> float | None:
         """Give the distance between neighbours along an axis in µm; None without such a unit."""

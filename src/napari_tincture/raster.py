@@ -6,7 +6,7 @@ Importing this module loads neither dask nor napari; arrays are read when they a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -18,6 +18,7 @@ from napari_tincture.arrays import Index, as_dask, block_slices, memory_of
 from napari_tincture.errors import InputError
 from napari_tincture.placement import Placement
 from napari_tincture.progress import CancelToken, Progress, as_callback
+from napari_tincture.source import SourceRef
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Write = Callable[[Index, npt.NDArray[Any]], None]
 """Takes a block of level 0: its place (slices with int start and stop, no step) and its values."""
 LayerData = tuple[Any, dict[str, Any], str]
+__all__ = ["Index", "LayerData", "Raster", "Runner", "SourceRef", "Write"]
 
 
 class Runner(Protocol):
@@ -41,51 +43,6 @@ class Runner(Protocol):
             JSON-serialisable facts that only the run could tell, for the provenance.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRef:
-    """How another process on the same file system opens the same raster.
-
-    Attributes
-    ----------
-    kind : {"path", "channels", "sample"}
-        A file or folder; several sources joined as channels; a sample image of this package.
-    path : str
-        The file, folder or URL; the name of the sample; empty for channels.
-    options : mapping
-        JSON-serialisable arguments of the opener.
-    steps : tuple
-        What was done since: ``("crop", {"y": [0, 512]})`` or ``("plane", {"z": 3})``.
-    """
-
-    kind: Literal["path", "channels", "sample"]
-    path: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    steps: tuple[tuple[str, Mapping[str, Any]], ...] = ()
-
-    def then(self, step: str, arguments: Mapping[str, Any]) -> SourceRef:
-        """Add a step."""
-        return replace(self, steps=(*self.steps, (step, dict(arguments))))
-
-    def open(self) -> Raster:
-        """Open the raster, in any process."""
-        from napari_tincture.io.open import reopen
-
-        return reopen(self)
-
-    def to_json(self) -> dict[str, Any]:
-        """Give a JSON-serialisable dict."""
-        return {
-            "kind": self.kind, "path": self.path, "options": dict(self.options),
-            "steps": [[name, dict(arguments)] for name, arguments in self.steps],
-        }  # fmt: skip
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> SourceRef:
-        """Rebuild from `to_json`."""
-        steps = tuple((name, dict(arguments)) for name, arguments in data["steps"])
-        return cls(data["kind"], data["path"], dict(data["options"]), steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -189,7 +146,8 @@ class Raster:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Data type of all levels."""
-        return np.dtype(self.levels[0].dtype)
+        dtype: np.dtype[Any] = self.levels[0].dtype
+        return dtype
 
     @property
     def ndim(self) -> int:
@@ -327,7 +285,7 @@ class Raster:
         """
         from napari_tincture.io.save import save
 
-        return save(self, path, progress=progress, cancel=cancel, overwrite=overwrite)
+        return save(self, Path(path), progress=progress, cancel=cancel, overwrite=overwrite)
 
     def to_layer(self) -> LayerData:
         """Give ``(data, options, type)`` of a napari layer in the same place."""
