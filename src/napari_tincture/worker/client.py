@@ -1,0 +1,206 @@
+"""napari's side of the worker: a queue of jobs and the process that runs them.
+
+1. `submit` puts a job into the queue; the process is started if there is none.
+2. A session thread starts the process, connects, and receives until the connection ends.
+3. When the process is ready and idle, the next job is sent to it.
+4. The session thread fills the result and tells the job's listener; it never computes.
+5. A second thread sends commands, a third reads windows for the worker: neither the GUI thread
+   nor the session thread ever waits for the other process.
+6. When the connection ends, the running job fails, and the next one starts a new process.
+
+Nothing here knows Qt.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from napari_tincture.errors import Cancelled, InputError, WorkerError
+from napari_tincture.raster import Raster
+from napari_tincture.worker.jobs import Job, State
+from napari_tincture.worker.process import COMMAND
+from napari_tincture.worker.session import Session
+from napari_tincture.worker.settings import JobSettings
+from napari_tincture.worker.sources import describe
+from napari_tincture.worker.wire import Message
+
+
+def ignore(_: Job) -> None:
+    """Listen to nothing."""
+
+
+class WorkerClient:
+    """Runs jobs in one warm process, one at a time, in the order in which they came.
+
+    Parameters
+    ----------
+    command
+        Starts the worker; its default runs `napari_tincture.worker`.
+    on_ready
+        Called whenever a process is ready or has warmed up a model, in the session's thread.
+
+    Notes
+    -----
+    Any thread may call any method; none waits for the worker but `close`.
+    """
+
+    def __init__(
+        self, command: Sequence[str] = COMMAND, on_ready: Callable[[], None] = lambda: None
+    ) -> None:
+        self._command, self._on_ready = tuple(command), on_ready
+        self._lock = threading.RLock()
+        self._numbers = itertools.count(1)
+        self._queue: deque[Job] = deque()
+        self._running: Job | None = None
+        self._session: Session | None = None
+        self.devices: dict[str, str] = {}
+        self.warmed: str | None = None
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """The running job, then those that wait."""
+        with self._lock:
+            return (*([self._running] if self._running else []), *self._queue)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the worker, None while there is none."""
+        with self._lock:
+            return None if self._session is None else self._session.pid
+
+    def submit(
+        self,
+        settings: JobSettings,
+        sources: Sequence[Raster],
+        listener: Callable[[Job], None] = ignore,
+    ) -> Job:
+        """Queue a job.
+
+        Parameters
+        ----------
+        settings
+            What to do.
+        sources
+            The image; several are joined as channels.
+        listener
+            Called after every change of the job, in the session's thread.
+
+        Raises
+        ------
+        InputError
+            If there is no source.
+        """
+        if not sources:
+            raise InputError("There is no image to work on; choose a layer.")
+        job = Job(next(self._numbers), settings, tuple(sources), listener)
+        with self._lock:
+            self._queue.append(job)
+            self._start_session()
+        job.listener(job)
+        self._send_next()
+        return job
+
+    def cancel(self, job: Job) -> None:
+        """Drop a waiting job, or stop a running one within one tile."""
+        with self._lock:
+            waiting = job in self._queue
+            if waiting:
+                self._queue.remove(job)
+            elif job is self._running and self._session is not None:
+                self._session.post("cancel", job=job.number)
+        if waiting:
+            job.end(State.CANCELLED, Cancelled("The job was cancelled before it began."))
+
+    def warm(self, settings: JobSettings) -> None:
+        """Start the process if there is none, and load and try the model in the background."""
+        with self._lock:
+            session = self._start_session()
+            if self._running is None and not self._queue:
+                session.post("warm", settings=settings.to_json())
+
+    def stop(self) -> None:
+        """End the process soon, without waiting; cancel all jobs. A later job starts it again."""
+        with self._lock:
+            session, self._session = self._session, None
+            ended = self.jobs
+            self._queue.clear()
+            self._running = None
+            if session is not None:
+                session.stop()
+        for job in ended:
+            job.end(State.CANCELLED, Cancelled("napari was closed."))
+
+    def close(self) -> None:
+        """End the process and wait until it has ended."""
+        with self._lock:
+            session = self._session
+        self.stop()
+        if session is not None:
+            session.join()
+
+    def _start_session(self) -> Session:
+        if self._session is None:
+            self._session = Session(self._command, self._on_message, self._on_end)
+        return self._session
+
+    def _send_next(self) -> None:
+        with self._lock:
+            session = self._session
+            if session is None or not session.ready or self._running or not self._queue:
+                return
+            job = self._running = self._queue.popleft()
+            job.state = State.RUNNING
+            session.post(
+                "job",
+                job=job.number,
+                settings=job.settings.to_json(),
+                sources=[describe(source) for source in job.sources],
+            )
+        job.listener(job)
+
+    def _on_message(self, session: Session, message: Message) -> None:
+        if message.kind == "ready":
+            session.ready = True
+            self.devices = message["devices"]
+            self._on_ready()
+        elif message.kind == "warm":
+            self.warmed = message["model"]
+            self._on_ready()
+        else:
+            self._on_job_message(session, message)
+        self._send_next()
+
+    def _on_job_message(self, session: Session, message: Message) -> None:
+        with self._lock:
+            job = self._running
+            if job is None or job.number != message["job"]:
+                job = None
+            elif message.kind in ("finished", "failed", "cancelled"):
+                self._running = None
+        if message.kind == "read":
+            alive = job is not None and not job.state.final
+            session.answer(message, job.sources[message["source"]] if job and alive else None)
+        elif job is not None:
+            job.receive(message)
+            if job.state is State.FAILED and job is self._running:
+                self.cancel(job)
+
+    def _on_end(self, session: Session, reason: WorkerError | None) -> None:
+        with self._lock:
+            if session is not self._session:
+                return  # stopped: its jobs have been told
+            self._session, lost, self._running = None, self._running, None
+            ended = [lost] if lost else []
+            if reason is None or not session.ready:  # it would not come up for the others either
+                ended += self._queue
+                self._queue.clear()
+            if self._queue:
+                self._start_session()
+        for job in ended:
+            if reason is None:
+                job.end(State.CANCELLED, Cancelled("napari was closed."))
+            else:
+                job.fail(reason)

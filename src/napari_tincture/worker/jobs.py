@@ -1,0 +1,159 @@
+"""A job as napari's process sees it: where it stands, what was said about it, its result."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from napari_tincture import errors
+from napari_tincture.errors import Cancelled, TinctureError, WorkerError
+from napari_tincture.raster import Raster
+from napari_tincture.worker.settings import JobSettings
+from napari_tincture.worker.sources import build
+from napari_tincture.worker.wire import Message
+
+
+class State(Enum):
+    """Where a job stands; the last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will be heard of the job."""
+        return self in (State.FINISHED, State.FAILED, State.CANCELLED)
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """One job: read by any thread, changed by the client alone.
+
+    Attributes
+    ----------
+    number
+        Counts the jobs of a client from 1.
+    settings, sources
+        What to do, and with what.
+    listener
+        Called after every change, in the thread that changed it.
+    state
+        Where the job stands.
+    done, total
+        Tiles; both 0 until they are counted.
+    warnings
+        What was said on the way, e.g. that memory ran out and the tile was halved.
+    error
+        Why it failed or ended early; the worker's traceback is its note.
+    result
+        The finished image; in memory, or opened from `settings.save_to`.
+    """
+
+    number: int
+    settings: JobSettings
+    sources: tuple[Raster, ...]
+    listener: Callable[[Job], None]
+    state: State = State.QUEUED
+    done: int = 0
+    total: int = 0
+    warnings: list[str] = field(default_factory=list)
+    error: TinctureError | None = None
+    result: Raster | None = None
+    _array: np.ndarray | None = None
+    _attributes: Mapping[str, Any] | None = None
+    _ended: threading.Event = field(default_factory=threading.Event)
+
+    def wait(self, timeout: float | None = None) -> Raster:
+        """Wait for the result; not for the GUI thread.
+
+        Raises
+        ------
+        TinctureError
+            What the job failed with; Cancelled if it was cancelled.
+        TimeoutError
+            If it has not ended after `timeout` seconds.
+        """
+        if not self._ended.wait(timeout):
+            raise TimeoutError(f"Job {self.number} has not ended after {timeout} s.")
+        if self.error is not None:
+            raise self.error
+        assert self.result is not None
+        return self.result
+
+    def receive(self, message: Message) -> None:
+        """Take what the worker says about this job."""
+        if not self.state.final:
+            getattr(self, f"_on_{message.kind}")(message)
+
+    def end(self, state: State, error: TinctureError | None = None) -> None:
+        """Enter a final state and tell the listener."""
+        if self.state.final:
+            return
+        self.state, self.error = state, error
+        self.sources, self._array = (), None
+        self._ended.set()
+        self.listener(self)
+
+    def fail(self, error: TinctureError) -> None:
+        """End with an error."""
+        self.end(State.FAILED, error)
+
+    def _on_started(self, message: Message) -> None:
+        shape, dtype = tuple(message["shape"]), np.dtype(message["dtype"])
+        try:
+            self._array = np.zeros(shape, dtype)
+        except MemoryError:
+            size = np.prod(shape, dtype=float) * dtype.itemsize / 2**30
+            self.fail(
+                WorkerError(
+                    f"The result, {size:.1f} GiB, does not fit into memory. Write it to disk "
+                    "(output: a zarr), or choose a smaller region."
+                )
+            )
+        self._attributes = message["attributes"]
+
+    def _on_block(self, message: Message) -> None:
+        assert self._array is not None
+        index = tuple(slice(start, stop) for start, stop in message["index"])
+        self._array[index] = message.payload
+
+    def _on_progress(self, message: Message) -> None:
+        self.done, self.total = message["done"], message["total"]
+        self.listener(self)
+
+    def _on_warning(self, message: Message) -> None:
+        if message["message"] not in self.warnings:
+            self.warnings.append(message["message"])
+            self.listener(self)
+
+    def _on_finished(self, message: Message) -> None:
+        facts = message["facts"]
+        if self.settings.save_to is not None:
+            from napari_tincture.io.open import open_image
+
+            self.result = open_image(facts["path"])
+        else:
+            assert self._array is not None
+            assert self._attributes is not None
+            self.result = build([self._array], {**self._attributes, **facts})
+        self.end(State.FINISHED)
+
+    def _on_cancelled(self, _: Message) -> None:
+        self.end(State.CANCELLED, Cancelled("The job was cancelled."))
+
+    def _on_failed(self, message: Message) -> None:
+        kind = getattr(errors, message["error"], None)
+        text = message["message"]
+        if not (isinstance(kind, type) and issubclass(kind, TinctureError)):
+            kind, text = WorkerError, f"{message['error']}: {text}"
+        error = kind(text)
+        error.add_note(message["details"])
+        self.fail(error)

@@ -1,0 +1,159 @@
+"""The worker's side: takes jobs from napari's process and runs them, one at a time.
+
+1. The main thread connects, says hello, imports torch, then runs commands from a queue.
+2. A reader thread receives: jobs and warm-ups go to the queue, windows to who waits for them,
+   cancellations to their job at once.
+3. When napari's process says quit or is gone, the reader cancels what runs and ends the queue;
+   a main thread that does not come to its end in time is not waited for.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from multiprocessing.connection import Listener
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_tincture.errors import Cancelled
+from napari_tincture.progress import CancelToken
+from napari_tincture.worker.process import LISTENING
+from napari_tincture.worker.remote import Windows
+from napari_tincture.worker.wire import Link, Message
+
+if TYPE_CHECKING:
+    from napari_tincture.worker.work import Workbench
+
+GRACE = 10.0
+"""Seconds that the running tile may take to end once nobody wants its result."""
+
+
+def main() -> int:
+    """Run the worker until napari's process says quit or is gone; give the exit code."""
+    faulthandler.enable()
+    # Ctrl-C in the terminal that started napari is for napari alone.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _volunteer_for_the_oom_killer()
+    Server(_listen()).run()
+    return 0
+
+
+class Server:
+    """Runs the commands that arrive over a link."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._commands: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        self._windows = Windows(link)
+        self._cancels: dict[int, CancelToken] = {}
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Run commands until the other side is gone."""
+        from napari_tincture.worker.work import Workbench
+
+        reader = threading.Thread(target=self._receive, name="tincture-reader")
+        reader.start()
+        try:
+            bench = Workbench(self._link, self._windows)
+            self._link.send(Message("ready", bench.abilities()))
+            for command in iter(self._commands.get, None):
+                self._run_command(bench, command)
+        except OSError:
+            pass  # napari's process is gone, nobody is left to tell
+        finally:
+            self._ended.set()
+            reader.join()
+
+    def _run_command(self, bench: Workbench, command: Message) -> None:
+        if command.kind == "warm":
+            if self._commands.empty():  # otherwise what waits is the better warm-up
+                self._warm(bench, command)
+            return
+        job = command["job"]
+        cancel = self._cancels[job]
+        try:
+            cancel.check()
+            bench.run(job, command.fields, cancel)
+        except Cancelled:
+            self._link.send(Message("cancelled", {"job": job}))
+        except Exception as error:  # noqa: BLE001 - whatever a job raises is told in napari
+            self._link.send(Message("failed", {"job": job, **describe_error(error)}))
+        finally:
+            del self._cancels[job]
+            bench.tidy()
+
+    def _warm(self, bench: Workbench, command: Message) -> None:
+        problem = ""
+        try:
+            bench.warm(command.fields)
+        except Exception as error:  # noqa: BLE001 - the job that follows will tell it
+            problem = str(error)
+        model = command["settings"]["model"]
+        self._link.send(Message("warm", {"model": model, "problem": problem}))
+
+    def _receive(self) -> None:
+        try:
+            while self._take(self._link.receive()):
+                pass
+        except (EOFError, OSError):
+            pass
+        for cancel in list(self._cancels.values()):
+            cancel.cancel()
+        self._windows.close()
+        self._commands.put(None)
+        if not self._ended.wait(GRACE):
+            os._exit(1)
+
+    def _take(self, message: Message) -> bool:
+        if message.kind == "cancel":
+            if cancel := self._cancels.get(message["job"]):
+                cancel.cancel()
+        elif message.kind == "window":
+            self._windows.deliver(message)
+        elif message.kind == "quit":
+            return False
+        else:
+            if message.kind == "job":
+                self._cancels[message["job"]] = CancelToken()
+            self._commands.put(message)
+        return True
+
+
+def describe_error(error: Exception) -> Mapping[str, str]:
+    """Give class, message and traceback of an error, JSON-able."""
+    details = "".join(traceback.format_exception(error))
+    if isinstance(error, MemoryError):
+        return {
+            "error": "MemoryError",
+            "message": f"Memory ran out ({error}). Choose a smaller region, or write the result "
+            "to disk instead of memory.",
+            "details": details,
+        }
+    return {"error": type(error).__name__, "message": str(error), "details": details}
+
+
+def _listen() -> Link:
+    """Open the socket that napari's process chose and wait for it to connect."""
+    hello = json.loads(sys.stdin.readline())
+    with Listener(hello["address"], authkey=bytes.fromhex(hello["key"])) as listener:
+        print(LISTENING.decode(), flush=True)
+        # What libraries print goes to the log; nobody reads this pipe any more.
+        os.dup2(2, 1)
+        connection = listener.accept()
+    connection.send_bytes(LISTENING)
+    return Link(connection)
+
+
+def _volunteer_for_the_oom_killer() -> None:
+    """Be what Linux kills first when memory runs out: a job is lost then, not the session."""
+    score = Path("/proc/self/oom_score_adj")
+    if score.exists():
+        score.write_text("500")

@@ -1,0 +1,154 @@
+"""How a raster of napari's process becomes a raster of the worker.
+
+A raster that was opened from a path is opened again by the worker. Any other stays where it is:
+the worker gets an array-like whose windows are asked for over the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import dask.array as da
+import numpy as np
+
+from napari_tincture.errors import InputError
+from napari_tincture.placement import Placement
+from napari_tincture.raster import Raster, SourceRef
+
+Fetch = Callable[[int, list[list[int]]], np.ndarray]
+"""Level and (start, stop) per axis in, pixels out."""
+
+_LARGEST_CHUNK = 2048
+
+
+def describe(raster: Raster) -> dict[str, Any]:
+    """Give what the worker must know of a raster; JSON-able, without pixels."""
+    return {
+        "source": None if raster.source is None else raster.source.to_json(),
+        "levels": [_describe_level(level) for level in raster.levels],
+        **attributes(raster),
+    }
+
+
+def attributes(raster: Raster) -> dict[str, Any]:
+    """Give the attributes of a raster that are not its levels; JSON-able."""
+    return {
+        "axes": raster.axes,
+        "kind": raster.kind,
+        "placement": raster.placement.to_json(),
+        "name": raster.name,
+        "rgb": raster.rgb,
+        "channels": list(raster.channels),
+        "display": dict(raster.display),
+        "provenance": dict(raster.provenance),
+        "order": raster.order,
+    }
+
+
+def build(levels: Sequence[np.ndarray | da.Array], values: Mapping[str, Any]) -> Raster:
+    """Make a raster of levels in canonical axes and of what `attributes` gave."""
+    options = {
+        **values,
+        "placement": Placement.from_json(values["placement"]),
+        "channels": tuple(values["channels"]),
+    }
+    return Raster.from_array(list(levels), options.pop("axes"), **options)
+
+
+def rebuild(values: Mapping[str, Any], fetch: Fetch, token: str) -> Raster:
+    """Make the worker's raster of what `describe` gave.
+
+    Parameters
+    ----------
+    values
+        Result of `describe`.
+    fetch
+        Asks napari's process for a window of a level.
+    token
+        Names this raster among all that the worker will ever see.
+
+    Raises
+    ------
+    InputError
+        If the raster has a path that the worker cannot open.
+    """
+    if values["source"] is not None:
+        return SourceRef.from_json(values["source"]).open()
+    levels = [
+        _remote_level(level, number, fetch, f"remote-{token}-{number}")
+        for number, level in enumerate(values["levels"])
+    ]
+    return build(levels, {k: v for k, v in values.items() if k not in ("source", "levels")})
+
+
+def read_window(raster: Raster, level: int, window: list[list[int]]) -> np.ndarray:
+    """Read one window in napari's process, for the worker.
+
+    Raises
+    ------
+    InputError
+        If the layer's data cannot be read.
+    """
+    index = tuple(slice(start, stop) for start, stop in window)
+    data = raster.levels[level]
+    try:
+        if level == 0 and raster.memory is not None:
+            return raster.memory[index]
+        return np.asarray(data[index])
+    except Exception as error:  # noqa: BLE001 - any reader or lazy computation of the user may be behind it
+        raise InputError(
+            f"Reading {raster.name!r} at {index} failed in napari: {type(error).__name__}: "
+            f"{error}. See whether the layer can still be shown there."
+        ) from error
+
+
+def _describe_level(level: da.Array) -> dict[str, Any]:
+    return {
+        "shape": list(level.shape),
+        "dtype": level.dtype.str,
+        "chunks": [min(size, _LARGEST_CHUNK) for size in level.chunksize],
+    }
+
+
+def _remote_level(values: Mapping[str, Any], number: int, fetch: Fetch, name: str) -> da.Array:
+    array = RemoteArray(tuple(values["shape"]), np.dtype(values["dtype"]), number, fetch)
+    chunks = tuple(max(1, size) for size in values["chunks"])
+    meta = np.empty((0,) * array.ndim, array.dtype)
+    # Only with dask's default fancy=True does a slice of the result ask for nothing but itself.
+    result: da.Array = da.from_array(array, chunks, name=name, asarray=False, meta=meta)
+    return result
+
+
+class RemoteArray:
+    """An array in napari's process: knows its shape and asks for its pixels."""
+
+    def __init__(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], level: int, fetch: Fetch
+    ) -> None:
+        self.shape, self.dtype, self.ndim = shape, dtype, len(shape)
+        self._level, self._fetch = level, fetch
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        keys = key if isinstance(key, tuple) else (key,)
+        keys += (slice(None),) * (self.ndim - len(keys))
+        window, local = [], []
+        for item, size in zip(keys, self.shape, strict=True):
+            bounds, rest = _bounds(item, size)
+            window.append(bounds)
+            local.append(rest)
+        return self._fetch(self._level, window)[tuple(local)]
+
+
+def _bounds(item: Any, size: int) -> tuple[list[int], Any]:
+    """Split a key into the contiguous range to fetch and the key within it."""
+    if isinstance(item, slice):
+        places = range(size)[item]
+        if not places:
+            return [0, 0], slice(None)
+        start = min(places)
+        step = slice(None, None, places.step)
+        return [start, max(places) + 1], step
+    places = np.arange(size)[item]
+    start = int(places.min(initial=size - 1))
+    return [start, int(places.max(initial=start)) + 1], places - start

@@ -1,0 +1,153 @@
+"""What the worker does with a job: sources in, task, blocks out."""
+
+from __future__ import annotations
+
+import importlib
+import time
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import napari_tincture
+from napari_tincture import models
+from napari_tincture.device import available_devices, describe_device, release_memory
+from napari_tincture.errors import InputError
+from napari_tincture.io.open import open_image
+from napari_tincture.progress import CancelToken, Progress
+from napari_tincture.raster import Index, Raster
+from napari_tincture.worker.remote import Windows
+from napari_tincture.worker.settings import JobSettings
+from napari_tincture.worker.sources import attributes, rebuild
+from napari_tincture.worker.wire import Link, Message
+
+if TYPE_CHECKING:
+    from napari_tincture.models.model import Model
+
+MODELS_KEPT = 2
+_PACKAGE = Path(napari_tincture.__file__).parent
+REPORT_EVERY = 0.05
+"""Seconds between two reports of progress: more often nobody sees."""
+WARM_SIDE = 128
+"""Side in pixels of the empty image that warms up a model."""
+
+
+class Workbench:
+    """Runs jobs in the worker's main thread and keeps the latest models warm."""
+
+    def __init__(self, link: Link, windows: Windows) -> None:
+        self._link, self._windows = link, windows
+        self._models: OrderedDict[tuple[str, float], Model] = OrderedDict()
+
+    def abilities(self) -> dict[str, Any]:
+        """Tell what this machine can do; imports torch."""
+        return {"devices": {name: describe_device(name) for name in available_devices()}}
+
+    def warm(self, fields: Mapping[str, Any]) -> None:
+        """Load a model and run it once on an empty image, so that the first job need not."""
+        settings = JobSettings.from_json(fields["settings"])
+        model = self._model(settings.model)
+        size = (len(model.card.inputs), WARM_SIDE, WARM_SIDE)
+        image = open_image(np.zeros(size, np.float32), axes="cyx")
+        task = find_task(settings.task)
+        task(image, model, **settings.arguments()).compute()
+
+    def run(self, job: int, fields: Mapping[str, Any], cancel: CancelToken) -> None:
+        """Run one job and send its result."""
+        settings = JobSettings.from_json(fields["settings"])
+        sources = [
+            rebuild(source, self._windows.fetcher(job, number), f"{job}-{number}")
+            for number, source in enumerate(fields["sources"])
+        ]
+        with self._telling_warnings(job):
+            image = sources[0] if len(sources) == 1 else open_image(sources)
+            task = find_task(settings.task)
+            result = task(image, self._model(settings.model), **settings.arguments())
+            facts = self._deliver(job, result, settings, cancel)
+        self._link.send(Message("finished", {"job": job, "facts": facts}))
+
+    def _deliver(
+        self, job: int, result: Raster, settings: JobSettings, cancel: CancelToken
+    ) -> Mapping[str, Any]:
+        """Compute the result into napari's memory or to disk; give what only the run could tell."""
+        progress = self._reporter(job)
+        if settings.save_to is not None:
+            path = result.save(
+                settings.save_to, progress=progress, cancel=cancel, overwrite=settings.overwrite
+            )
+            return {"path": str(path)}
+
+        def write(index: Index, block: np.ndarray) -> None:
+            place = [[int(s.start), int(s.stop)] for s in index]
+            self._link.send(Message("block", {"job": job, "index": place}, block))
+
+        layout = {"shape": result.shape, "dtype": result.dtype.str}
+        begin = {"job": job, "attributes": attributes(result), **layout}
+        self._link.send(Message("started", begin))
+        facts = result.stream(write, progress=progress, cancel=cancel)
+        return {"provenance": {**result.provenance, **facts}}
+
+    def _reporter(self, job: int) -> Progress:
+        last = -REPORT_EVERY
+
+        def report(done: int, total: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if done == total or now - last >= REPORT_EVERY:
+                last = now
+                self._link.send(Message("progress", {"job": job, "done": done, "total": total}))
+
+        return report
+
+    @contextmanager
+    def _telling_warnings(self, job: int) -> Iterator[None]:
+        """Pass this package's warnings on to napari; others stay in the log."""
+        show = warnings.showwarning
+
+        def tell(message: Any, category: type[Warning], filename: str, *rest: Any) -> None:
+            if Path(filename).is_relative_to(_PACKAGE) and issubclass(category, UserWarning):
+                self._link.send(Message("warning", {"job": job, "message": str(message)}))
+            else:
+                show(message, category, filename, *rest)
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("always", category=UserWarning)
+            warnings.showwarning = tell  # type: ignore[assignment]
+            yield
+
+    def _model(self, name: str) -> Model:
+        """Load a model, or take it from the latest ones if its file has not changed since."""
+        path = Path(name)
+        key = (name, path.stat().st_mtime if path.is_file() else 0.0)
+        model = self._models.pop(key, None) or models.load_model(name)
+        self._models[key] = model
+        while len(self._models) > MODELS_KEPT:
+            self._models.popitem(last=False)
+        return model
+
+    def tidy(self) -> None:
+        """Give back memory after a job."""
+        release_memory()
+
+
+def find_task(name: str) -> Callable[..., Raster]:
+    """Find a task by its name: the function of that name in its module of the same name.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    path = f"napari_tincture.tasks.{name}"
+    try:
+        module = importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name != path:
+            raise
+        raise InputError(f"There is no task {name!r}; expected e.g. 'stain'.") from error
+    task: Callable[..., Raster] = getattr(module, name)
+    return task
