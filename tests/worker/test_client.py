@@ -107,7 +107,7 @@ def test_a_source_that_cannot_be_read_fails_its_job_alone(shared_client: WorkerC
     data = da.zeros((20, 20)).map_blocks(broken, dtype=float, meta=np.zeros((0, 0)))
     bad = shared_client.submit(settings("double"), [Raster.from_array(data, "yx", name="far")])
     good = shared_client.submit(settings("double"), [image()])
-    with pytest.raises(InputError, match="'far'.*the disk was unplugged"):
+    with pytest.raises(InputError, match=r"'far'.*the disk was unplugged"):
         bad.wait(PATIENCE)
     assert good.wait(PATIENCE).shape == (2, 40, 30)
 
@@ -180,7 +180,7 @@ def test_a_worker_that_cannot_start_says_why() -> None:
     client = WorkerClient((sys.executable, "-c", "raise SystemExit('no such library')"))
     jobs = [client.submit(settings("double"), [image()]) for _ in range(2)]
     for job in jobs:
-        with pytest.raises(WorkerError, match="could not be started.*no such library"):
+        with pytest.raises(WorkerError, match=r"could not be started.*no such library"):
             job.wait(PATIENCE)
     client.close()
 

@@ -15,7 +15,7 @@ def test_settings_survive_json() -> None:
     settings = JobSettings(
         task="segment",
         model="nuclei",
-        channels={"phase": "z"},
+        channels=((0, "z", 3), (1, "", 0)),
         region={"y": (3, 20), "x": (0, 7)},
         context="exact",
         options={"output": "labels"},

@@ -86,5 +86,5 @@ def test_a_failed_read_names_the_image(raster: Raster) -> None:
 
     levels = [raster.data.map_blocks(broken, dtype=np.float32)]
     bad = Raster.from_array(levels, "cyx", name="far away")
-    with pytest.raises(InputError, match="'far away'.*no such drive"):
+    with pytest.raises(InputError, match=r"'far away'.*no such drive"):
         read_window(bad, 0, [[0, 1], [0, 5], [0, 5]])

@@ -84,7 +84,7 @@ class WorkerClient:
         settings
             What to do.
         sources
-            The image; several are joined as channels.
+            The image, then those that only some channels come from.
         listener
             Called after every change of the job, in the session's thread.
 

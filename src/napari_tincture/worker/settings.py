@@ -23,7 +23,8 @@ class JobSettings:
     model
         Name or path of a model.
     channels
-        Model input → source channel, plane or layer, as the task takes it; None: in order.
+        Where each model input comes from, in order: number of the source, axis ("c", "z" or
+        empty), index along it. None: the task finds out.
     region
         Axis → (start, stop) in pixels of the finest level; None: everything.
     context, device, precision
@@ -43,7 +44,7 @@ class JobSettings:
 
     task: str
     model: str
-    channels: Mapping[str, Any] | None = None
+    channels: tuple[tuple[int, str, int], ...] | None = None
     region: Mapping[str, tuple[int, int]] | None = None
     context: str = "auto"
     device: str = "auto"
@@ -67,9 +68,8 @@ class JobSettings:
                 )
 
     def arguments(self) -> dict[str, Any]:
-        """Keyword arguments for the task, without image and model."""
+        """Keyword arguments for the task, without image, model and channels."""
         return {
-            "channels": self.channels,
             "region": self.region,
             "context": self.context,
             "device": self.device,
@@ -90,7 +90,10 @@ class JobSettings:
         region = values.get("region")
         if region is not None:
             region = {axis: (int(start), int(stop)) for axis, (start, stop) in region.items()}
-        return cls(**{**values, "region": region})
+        channels = values.get("channels")
+        if channels is not None:
+            channels = tuple((int(source), str(axis), int(i)) for source, axis, i in channels)
+        return cls(**{**values, "region": region, "channels": channels})
 
 
 def _expect(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -96,7 +96,7 @@ def read_window(raster: Raster, level: int, window: list[list[int]]) -> np.ndarr
         if level == 0 and raster.memory is not None:
             return raster.memory[index]
         return np.asarray(data[index])
-    except Exception as error:  # noqa: BLE001 - any reader or lazy computation of the user may be behind it
+    except Exception as error:  # any reader or lazy computation may be behind it
         raise InputError(
             f"Reading {raster.name!r} at {index} failed in napari: {type(error).__name__}: "
             f"{error}. See whether the layer can still be shown there."
@@ -137,7 +137,8 @@ class RemoteArray:
             bounds, rest = _bounds(item, size)
             window.append(bounds)
             local.append(rest)
-        return self._fetch(self._level, window)[tuple(local)]
+        block: np.ndarray = self._fetch(self._level, window)[tuple(local)]
+        return block
 
 
 def _bounds(item: Any, size: int) -> tuple[list[int], Any]:

@@ -64,9 +64,13 @@ class Workbench:
             for number, source in enumerate(fields["sources"])
         ]
         with self._telling_warnings(job):
-            image = sources[0] if len(sources) == 1 else open_image(sources)
             task = find_task(settings.task)
-            result = task(image, self._model(settings.model), **settings.arguments())
+            result = task(
+                sources[0],
+                self._model(settings.model),
+                channels=_channels(settings, sources),
+                **settings.arguments(),
+            )
             facts = self._deliver(job, result, settings, cancel)
         self._link.send(Message("finished", {"job": job, "facts": facts}))
 
@@ -132,6 +136,20 @@ class Workbench:
     def tidy(self) -> None:
         """Give back memory after a job."""
         release_memory()
+
+
+def _channels(settings: JobSettings, sources: list[Raster]) -> list[Any] | None:
+    """Spell the settings' channels as the tasks take them."""
+    if settings.channels is None:
+        return None
+    return [
+        _part(sources[number], axis, index) if number else ((axis, index) if axis else 0)
+        for number, axis, index in settings.channels
+    ]
+
+
+def _part(source: Raster, axis: str, index: int) -> Raster:
+    return source.plane(**{axis: index}) if axis else source
 
 
 def find_task(name: str) -> Callable[..., Raster]:
