@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import ModelCard
+from napari_tincture.models.registry import build_network, find_build
+from napari_tincture.models.weights import load_weights, read_card, save_weights
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 # What changes the numbers that a model gives, or their meaning; texts and figures do not.
 FUNCTIONAL_FIELDS = (
     "task", "architecture", "options", "normalisation", "output_range", "rgb_output",
-    "border", "stride", "halo", "margin", "residue", "instances",
+    "border", "stride", "margin", "residue", "instances",
 )  # fmt: skip
 
 
@@ -40,7 +42,23 @@ class Model:
     def __init__(self, network: nn.Module, card: ModelCard) -> None:
         self._network: nn.Module | None = network.eval()
         self._card = card
+        self._path: Path | None = None
         self._fingerprint: str | None = None
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str]) -> Model:
+        """Open a weight file: its card now, its weights when the network is first used.
+
+        Raises
+        ------
+        ModelError
+            If the file is damaged or foreign, or its architecture unknown.
+        """
+        model = cls.__new__(cls)
+        model._network, model._fingerprint = None, None
+        model._path, model._card = Path(path), read_card(path)
+        find_build(model._card.architecture)
+        return model
 
     @property
     def card(self) -> ModelCard:
@@ -50,7 +68,11 @@ class Model:
     @property
     def network(self) -> nn.Module:
         """The torch module, in inference mode."""
-        assert self._network is not None
+        if self._network is None:
+            assert self._path is not None
+            network = build_network(self.card.architecture, self.card.options)
+            load_weights(self._path, network)
+            self._network = network.eval()
         return self._network
 
     def with_card(self, card: ModelCard) -> Model:
@@ -144,8 +166,6 @@ class Model:
 
         `half` stores float16, half the size; it is cast to float32 when loaded.
         """
-        from napari_tincture.models.weights import save_weights
-
         return save_weights(path, self.network.state_dict(), self.card, half=half)
 
     def _stats(self, tensor: Tensor, stats: ArrayLike | None) -> NDArray[np.float64]:

@@ -1,0 +1,1 @@
+"""Learning from pairs, and the recipes of the starter models."""

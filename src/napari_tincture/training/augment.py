@@ -19,7 +19,8 @@ from torch.nn import functional
 class Augment:
     """How far crops and values may vary; the defaults change nothing.
 
-    Geometry: `flips` over y, over x; `rot90` quarter turns; `rotate` degrees either way; `scale`
+    Geometry: `flips` upside down, left to right; `relief` upside down with the input's sign changed
+    (shading by a light from above or below, as in differential interference contrast); `rot90` quarter turns; `rotate` degrees either way; `scale`
     limits of the zoom; `elastic` pixels of smooth displacement (standard deviation, on a grid of
     `elastic_grid` pixels). Values, after normalisation: `gain` limits of a factor; `offset` and
     `noise` standard deviations; `gamma` limits of an exponent (for inputs in 0 … 1); `blur`
@@ -28,6 +29,7 @@ class Augment:
     """
 
     flips: tuple[bool, bool] = (False, False)
+    relief: bool = False
     rot90: bool = False
     rotate: float = 0.0
     scale: tuple[float, float] = (1.0, 1.0)
@@ -69,6 +71,19 @@ def random_crop(
     return functional.grid_sample(
         image[None], grid[None], mode="bilinear", padding_mode="reflection", align_corners=True
     )[0]
+
+
+def flip_relief(
+    image: Tensor, target: Tensor, augment: Augment, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Turn half of the pairs upside down, hills into hollows lit from the same side.
+
+    For inputs (c, y, x) with mean 0 whose brightness is a slope along y: turned upside down and
+    negated they look as if the same specimen had been placed the other way round.
+    """
+    if augment.relief and rng.random() < 0.5:
+        return -image.flip(1), target.flip(1)
+    return image, target
 
 
 def vary_values(x: Tensor, augment: Augment, rng: np.random.Generator) -> Tensor:

@@ -18,7 +18,7 @@ from napari_tincture.models.card import ModelCard
 from napari_tincture.models.model import Model
 from napari_tincture.models.registry import build_network
 from napari_tincture.progress import CancelToken, Progress
-from napari_tincture.training.augment import Augment, random_crop, vary_values
+from napari_tincture.training.augment import Augment, flip_relief, random_crop, vary_values
 from napari_tincture.training.data import Example, load_examples
 from napari_tincture.training.evaluate import evaluate
 from napari_tincture.training.loop import Batch, Schedule, Trainer
@@ -168,7 +168,9 @@ class Batches:
     def _crop(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         pair = self.pairs[int(rng.choice(len(self.pairs), p=self.odds))]
         crop = random_crop(pair, self.recipe.crop, self.recipe.augment, rng)
-        image, target = crop[: self.channels], crop[self.channels :]
+        image, target = flip_relief(
+            crop[: self.channels], crop[self.channels :], self.recipe.augment, rng
+        )
         return vary_values(image, self.recipe.augment, rng), target
 
 
