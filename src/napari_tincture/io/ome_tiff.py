@@ -134,7 +134,7 @@ def _raster(file: tifffile.TiffFile, path: Path, axes: str | None) -> Raster:
     own = own_metadata.raster_options(facts.get("own"), target)
     own.pop("name", None)
     options |= own
-    held = [i for i, axis in enumerate(target) if axis in facts.get("scale", {})]
+    held = [i for i, axis in enumerate(target) if axis in facts.get("scale", {}) and axis != "t"]
     options["placement"] = own_metadata.reconciled(own.get("placement"), placement, held)
     source = SourceRef("path", str(path.absolute()), {"axes": axes} if axes else {})
     return Raster.from_array(levels, order, source=source, **options)
