@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from napari_tincture.progress import CancelToken
     from napari_tincture.raster import Raster
     from napari_tincture.tasks.compare import Comparison, compare
+    from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
     from napari_tincture.tasks.stain import stain
-    from napari_tincture.tiling import seam_error
 
 __all__ = [  # noqa: RUF022 - in the order of use
     "open_image",
@@ -62,10 +62,10 @@ _HOMES = {
     "raster": ("Raster",),
     "io.open": ("open_image",),
     "models": ("Model", "ModelCard", "load_model", "list_models"),
-    "tiling": ("seam_error",),
     "tasks.stain": ("stain",),
     "tasks.segment": ("segment",),
     "tasks.compare": ("compare", "Comparison"),
+    "tasks.seams": ("seam_error",),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

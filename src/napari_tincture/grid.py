@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 from typing import Literal
 
@@ -49,12 +48,13 @@ class Geometry:
     def extended(self, length: int) -> int:
         """Length of the mirror-extended axis whose result is called the whole.
 
-        A length that is a multiple of the stride stays as it is; any other grows at its far side
-        to the next multiple, at least two.
+        It grows at its far side to the next multiple of the stride, at least two: over one sample
+        of the deepest feature map, normalisations are undefined. Only a side that is a multiple
+        already and no thumbnail (64 pixels) stays at one: published networks are run so.
         """
         if self.border == "mirror":
             return self.legal(length + 2 * self.margin) - 2 * self.margin
-        if length % self.stride == 0:
+        if length % self.stride == 0 and length >= min(2 * self.stride, 64):
             return length
         return max(math.ceil(length / self.stride), 2) * self.stride
 
@@ -70,7 +70,9 @@ class Span:
     Attributes
     ----------
     core
-        Start and stop of what this tile contributes to the result.
+        Start and stop of what this tile contributes to the extended image.
+    kept
+        The part of the core that lies in the image and in the wanted region.
     window
         Start and stop of what the network is given; may leave the image, which is then mirrored.
     margin
@@ -78,17 +80,26 @@ class Span:
     """
 
     core: tuple[int, int]
+    kept: tuple[int, int]
     window: tuple[int, int]
     margin: int = 0
 
     @property
     def inner(self) -> slice:
-        """The core within the network's output for the window."""
+        """The kept part within the network's output for the window."""
+        return self._within(self.kept)
+
+    def _within(self, part: tuple[int, int]) -> slice:
         origin = self.window[0] + self.margin
-        return slice(self.core[0] - origin, self.core[1] - origin)
+        return slice(part[0] - origin, part[1] - origin)
 
     @property
     def size(self) -> int:
+        """Length of the kept part."""
+        return self.kept[1] - self.kept[0]
+
+    @property
+    def core_size(self) -> int:
         """Length of the core."""
         return self.core[1] - self.core[0]
 
@@ -105,14 +116,19 @@ class Span:
         stride, rest = divmod(self.window_size, size)
         if rest or self.margin:
             return None
-        inner = self.inner
+        inner = self._within(self.core)
         if inner.start % stride or inner.stop % stride:
             return None
         return slice(inner.start // stride, inner.stop // stride)
 
 
-def cut(length: int, core: int, geometry: Geometry) -> tuple[Span, ...]:
-    """Cut an axis of `length` pixels into spans whose cores cover the extended axis once.
+def cut(
+    length: int, core: int, geometry: Geometry, bounds: tuple[int, int] | None = None
+) -> tuple[Span, ...]:
+    """Cut an axis, or a part of it, into spans whose cores cover it once.
+
+    Every core holds at least one pixel of the image; the last one of the image holds its
+    extension too.
 
     Parameters
     ----------
@@ -122,20 +138,27 @@ def cut(length: int, core: int, geometry: Geometry) -> tuple[Span, ...]:
         Wanted length of a core; rounded up to a multiple of the stride.
     geometry
         What the network asks of its windows.
+    bounds
+        Start and stop of the part that is wanted, in pixels; None for all of it.
     """
+    wanted = bounds or (0, length)
     end = geometry.extended(length)
     step = max(math.ceil(core / geometry.stride), 1) * geometry.stride
-    return tuple(
-        _span(start, min(start + step, end), end, geometry) for start in range(0, end, step)
-    )
+    first = wanted[0] // geometry.stride * geometry.stride
+    last = min(math.ceil(wanted[1] / geometry.stride) * geometry.stride, end)
+    starts = range(first, wanted[1], step)
+    stops = [*starts[1:], end if wanted[1] == length else last]
+    return tuple(_span(edges, wanted, end, geometry) for edges in zip(starts, stops, strict=True))
 
 
-def _span(start: int, stop: int, end: int, geometry: Geometry) -> Span:
+def _span(core: tuple[int, int], wanted: tuple[int, int], end: int, geometry: Geometry) -> Span:
+    start, stop = core
+    kept = max(start, wanted[0]), min(stop, wanted[1])
     if geometry.border == "mirror":
         first = start - geometry.margin
         size = geometry.legal(stop - start + 2 * geometry.margin)
-        return Span((start, stop), (first, first + size), geometry.margin)
-    return Span((start, stop), (max(start - geometry.halo, 0), min(stop + geometry.halo, end)))
+        return Span(core, kept, (first, first + size), geometry.margin)
+    return Span(core, kept, (max(start - geometry.halo, 0), min(stop + geometry.halo, end)))
 
 
 def mirror_index(start: int, stop: int, length: int) -> npt.NDArray[np.intp]:
@@ -160,13 +183,13 @@ class Tile:
     x: Span
 
     @property
-    def core(self) -> tuple[slice, slice]:
-        """The tile's part of the extended plane."""
-        return slice(*self.y.core), slice(*self.x.core)
+    def kept(self) -> tuple[slice, slice]:
+        """What the tile contributes to the result, in pixels of the plane."""
+        return slice(*self.y.kept), slice(*self.x.kept)
 
     @property
     def inner(self) -> tuple[slice, slice]:
-        """The core within the network's output for this tile's window."""
+        """The kept part within the network's output for this tile's window."""
         return self.y.inner, self.x.inner
 
     @property
@@ -177,21 +200,48 @@ class Tile:
 
 @dataclass(frozen=True)
 class Grid:
-    """All tiles of a plane of `shape` (y, x) pixels, row by row."""
+    """Tiles of a plane, or of a region of it, row by row.
+
+    Attributes
+    ----------
+    shape
+        Height and width of the plane in pixels.
+    bounds
+        ((y start, y stop), (x start, x stop)) of what the tiles keep together.
+    rows, columns
+        Spans along y and x.
+    geometry
+        What the spans were cut for.
+    """
 
     shape: tuple[int, int]
-    core: tuple[int, int]
+    bounds: tuple[tuple[int, int], tuple[int, int]]
+    rows: tuple[Span, ...]
+    columns: tuple[Span, ...]
     geometry: Geometry
 
-    @cached_property
-    def rows(self) -> tuple[Span, ...]:
-        """Spans along y."""
-        return cut(self.shape[0], self.core[0], self.geometry)
+    @classmethod
+    def cut(
+        cls,
+        shape: tuple[int, int],
+        core: tuple[int, int],
+        geometry: Geometry,
+        region: tuple[tuple[int, int], tuple[int, int]] | None = None,
+    ) -> Grid:
+        """Cut a plane, or `region` of it, into cores of about `core` (y, x) pixels."""
+        bounds = region or ((0, shape[0]), (0, shape[1]))
+        spans = [cut(n, c, geometry, b) for n, c, b in zip(shape, core, bounds, strict=True)]
+        return cls(shape, bounds, spans[0], spans[1], geometry)
 
-    @cached_property
-    def columns(self) -> tuple[Span, ...]:
-        """Spans along x."""
-        return cut(self.shape[1], self.core[1], self.geometry)
+    def surrounded(self, halo: int) -> Grid:
+        """The same blocks, as a plane of their own, with windows `halo` pixels around them."""
+        shape = tuple(stop - start for start, stop in self.bounds)
+        spans = [
+            tuple(_surrounded(s, start, stop - start, halo) for s in along)
+            for along, (start, stop) in zip((self.rows, self.columns), self.bounds, strict=True)
+        ]
+        whole = ((0, shape[0]), (0, shape[1]))
+        return Grid((shape[0], shape[1]), whole, spans[0], spans[1], Geometry(1, halo))
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -209,19 +259,49 @@ class Grid:
 
     @property
     def chunks(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Lengths of the cores clipped to the image, along y and x, as dask writes chunks."""
-        return _clipped(self.rows, self.shape[0]), _clipped(self.columns, self.shape[1])
+        """Lengths of what the tiles keep along y and x, as dask writes chunks."""
+        rows, columns = (tuple(s.size for s in spans) for spans in (self.rows, self.columns))
+        return rows, columns
+
+    def place(self, tile: Tile) -> tuple[slice, slice]:
+        """Where a tile's kept part lies in the result, which starts where the region does."""
+        y, x = (
+            slice(kept.start - start, kept.stop - start)
+            for kept, (start, _) in zip(tile.kept, self.bounds, strict=True)
+        )
+        return y, x
+
+    def split(self, tile: Tile) -> tuple[Tile, ...]:
+        """Halve a tile along its longer side, for want of memory; one tile if it cannot be."""
+        along_y = tile.y.core_size >= tile.x.core_size
+        span = tile.y if along_y else tile.x
+        axis = 0 if along_y else 1
+        stride = self.geometry.stride
+        middle = span.core[0] + span.core_size // 2 // stride * stride
+        if middle in span.core:
+            return (tile,)
+        end = self.geometry.extended(self.shape[axis])
+        halves = [
+            _span(edges, span.kept, end, self.geometry)
+            for edges in ((span.core[0], middle), (middle, span.core[1]))
+        ]
+        parts = [
+            Tile(tile.index, half, tile.x) if along_y else Tile(tile.index, tile.y, half)
+            for half in halves
+        ]
+        return tuple(t for t in parts if t.y.size > 0 and t.x.size > 0)
 
     @property
     def window_share(self) -> float:
-        """Pixels in all windows per pixel of the extended image: what the halo costs."""
+        """Pixels in all windows per pixel in all cores: what the halo costs."""
         read = sum(s.window_size for s in self.rows) * sum(s.window_size for s in self.columns)
-        return read / (self.rows[-1].core[1] * self.columns[-1].core[1])
+        cores = sum(s.core_size for s in self.rows) * sum(s.core_size for s in self.columns)
+        return read / cores
 
 
-def _clipped(spans: tuple[Span, ...], length: int) -> tuple[int, ...]:
-    sizes = tuple(min(s.core[1], length) - s.core[0] for s in spans)
-    return tuple(size for size in sizes if size > 0)
+def _surrounded(span: Span, origin: int, length: int, halo: int) -> Span:
+    kept = span.kept[0] - origin, span.kept[1] - origin
+    return Span(kept, kept, (max(kept[0] - halo, 0), min(kept[1] + halo, length)))
 
 
 def balanced_core(length: int, target: int, stride: int) -> int:

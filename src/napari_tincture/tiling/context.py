@@ -44,9 +44,7 @@ class _SiteMode(TorchDispatchMode):
         self._sites = {site.call: (number, site) for number, site in enumerate(sites)}
         self._calls = -1
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self._calls += 1
         found = self._sites.get(self._calls)
         if found is None:
@@ -63,6 +61,7 @@ class _SiteMode(TorchDispatchMode):
         return self.reduce_over_image(number, site, taken)
 
     def reduce_over_image(self, number: int, site: Site, taken: ops.Reduction) -> Any:
+        """Give what the call, taken apart, is to return."""
         raise NotImplementedError
 
 
@@ -156,7 +155,8 @@ def difference(first: Share, second: Share) -> float:
         means = (first.mean - second.mean) ** 2
         spreads = (first.variance.sqrt() - second.variance.sqrt()) ** 2
         return float(((means + spreads) / whole).mean().sqrt())
-    assert isinstance(first, Extremum) and isinstance(second, Extremum)
+    assert isinstance(first, Extremum)
+    assert isinstance(second, Extremum)
     scale = torch.maximum(first.value.abs(), second.value.abs()).clamp_min(1e-6)
     return float((((first.value - second.value) / scale).double() ** 2).mean().sqrt())
 

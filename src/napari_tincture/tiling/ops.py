@@ -228,9 +228,8 @@ def _normalised(values: Tensor, whole: Moments, call: dict[str, Any], channels: 
     dtype = torch.float32 if values.dtype in (torch.float16, torch.bfloat16) else values.dtype
     mean, variance = (v.to(values.device, dtype) for v in (mean, variance))
     weight, bias = call.get("weight"), call.get("bias")
-    return torch.batch_norm(
-        values, weight, bias, mean, variance, False, 0.0, call["eps"], call.get("cudnn_enabled", True)
-    )
+    cudnn = call.get("cudnn_enabled", True)
+    return torch.batch_norm(values, weight, bias, mean, variance, False, 0.0, call["eps"], cudnn)
 
 
 def _batch_norm(native: bool) -> Callable[..., Reduction | None]:

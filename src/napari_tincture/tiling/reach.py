@@ -11,6 +11,7 @@ side and axis covers all output phases.
 from __future__ import annotations
 
 import math
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from torch.utils._pytree import tree_map
 from torch.utils.weak import WeakIdKeyDictionary
 
 from napari_tincture.grid import Geometry
+from napari_tincture.models import Model
 from napari_tincture.tiling import ops
 from napari_tincture.tiling.trace import Growth, Site, grow
 
@@ -81,6 +83,18 @@ def measure(network: nn.Module, channels: int) -> Reach:
     else:
         geometry = Geometry(growth.stride, halo or _fallback_halo(growth.stride, reasons))
     return Reach(geometry, growth.sites, reasons)
+
+
+_MEASURED: weakref.WeakKeyDictionary[nn.Module, Reach] = weakref.WeakKeyDictionary()
+
+
+def reach_of(model: Model) -> Reach:
+    """What `measure` says of a model's network; measured once per network."""
+    found = _MEASURED.get(model.network)
+    if found is None:
+        found = measure(model.network, len(model.card.inputs))
+        _MEASURED[model.network] = found
+    return found
 
 
 def _fallback_halo(stride: int, reasons: tuple[str, ...]) -> int:
@@ -165,9 +179,7 @@ class _Influence(TorchDispatchMode):
             self._stem[value] = True
         return value
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self._calls += 1
         kwargs = kwargs or {}
         call = ops.bind(func, args, kwargs)
@@ -227,8 +239,14 @@ class _Influence(TorchDispatchMode):
         if dims is not None and len(stems) == 1:
             kept = stems[0].amax(dims, keepdim=True)
             if not _same_count(shapes, stems[0]):
-                return tree_map(lambda v: kept.expand_as(stems[0]).amax(dims).reshape(v.shape)
-                                if v.numel() == kept.numel() else kept.expand(v.shape), shapes)
+                return tree_map(
+                    lambda v: (
+                        kept.expand_as(stems[0]).amax(dims).reshape(v.shape)
+                        if v.numel() == kept.numel()
+                        else kept.expand(v.shape)
+                    ),
+                    shapes,
+                )
             stems = [kept]
         result = tree_map(lambda v: _union(stems, v.shape), shapes)
         if func._schema.name.endswith("_") and isinstance(args[0], Tensor):

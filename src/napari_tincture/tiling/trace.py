@@ -9,7 +9,8 @@ exactly.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -79,9 +80,7 @@ class _Recorder(TorchDispatchMode):
         super().__init__()
         self.calls: list[Call] = []
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         call = ops.bind(func, args, kwargs)
         taken = ops.reduction(func, call)
@@ -119,15 +118,75 @@ def _mixed(func: Any, call: dict[str, Any]) -> tuple[int, ...]:
 
 def trace(network: nn.Module, channels: int, height: int, width: int) -> list[Call]:
     """Calls of one forward pass on a (1, channels, height, width) image, without computing."""
+    with _Recorder() as recorder:
+        result = _run_on_meta(network, channels, height, width)
+    recorder.calls.append(Call("result", (), _shapes(result)[:1], None, None))
+    return recorder.calls
+
+
+def _run_on_meta(network: nn.Module, channels: int, height: int, width: int) -> Any:
+    with torch.utils._python_dispatch._disable_current_modes():
+        state, image = _meta_state(network, channels, height, width)
+    with torch.inference_mode():
+        return torch.func.functional_call(network, state, (image,))
+
+
+def _meta_state(
+    network: nn.Module, channels: int, height: int, width: int
+) -> tuple[dict[str, Tensor], Tensor]:
     state = {
         **{k: v.detach().to("meta") for k, v in network.named_parameters(remove_duplicate=False)},
         **{k: v.detach().to("meta") for k, v in network.named_buffers(remove_duplicate=False)},
     }
     image = torch.empty(1, channels, height, width, device="meta", dtype=_dtype(network))
-    with torch.inference_mode(), _Recorder() as recorder:
-        result = torch.func.functional_call(network, state, (image,))
-    recorder.calls.append(Call("result", (), _shapes(result)[:1], None, None))
-    return recorder.calls
+    return state, image
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes of feature maps that one forward pass holds, in the network's own precision.
+
+    `peak` at any call; `suspended` at a reduction over the image.
+    """
+
+    peak: int
+    suspended: int
+
+
+class _MemoryMeter(TorchDispatchMode):
+    def __init__(self, sites: Sequence[Site]) -> None:
+        super().__init__()
+        self._sites = {site.call for site in sites}
+        self._calls = -1
+        self._alive: list[weakref.ref[Tensor]] = []
+        self.peak = self.suspended = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._calls += 1
+        result = func(*args, **(kwargs or {}))
+        if self._calls in self._sites:
+            self.suspended = max(self.suspended, self._held())
+        for value in tree_leaves(result):
+            if isinstance(value, Tensor):
+                self._alive.append(weakref.ref(value))
+        self.peak = max(self.peak, self._held())
+        return result
+
+    def _held(self) -> int:
+        self._alive = [known for known in self._alive if known() is not None]
+        tensors = [v for v in (known() for known in self._alive) if v is not None]
+        storages = {s._cdata: s.nbytes() for s in (v.untyped_storage() for v in tensors)}
+        return sum(storages.values())
+
+
+def memory_of_forward(
+    network: nn.Module, channels: int, window: tuple[int, int], sites: Sequence[Site] = ()
+) -> Memory:
+    """Bytes that a forward pass on a window (height, width) will hold, without computing it."""
+    with _MemoryMeter(sites) as meter:
+        _run_on_meta(network, channels, *window)
+    own = channels * window[0] * window[1] * 4
+    return Memory(meter.peak + own, meter.suspended + own)
 
 
 def _dtype(network: nn.Module) -> torch.dtype:

@@ -1,0 +1,192 @@
+"""What stain and segment share: arguments to a job."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from napari_tincture.errors import InputError
+from napari_tincture.io.open import open_image
+from napari_tincture.io.provenance import extended
+from napari_tincture.models import Model, load_model
+from napari_tincture.raster import Raster
+from napari_tincture.tasks.channels import map_channels
+from napari_tincture.tiling.inputs import Plane
+from napari_tincture.tiling.job import Plan, TileJob
+from napari_tincture.tiling.whole import PlaneValues, check_mode
+
+PIXEL_SIZE_TOLERANCE = 0.10
+
+
+def as_model(model: Any, task: str) -> Model:
+    """A model from a name, a path or a `Model`; it must be made for `task`."""
+    found = model if isinstance(model, Model) else _load(model)
+    if found.card.task != task:
+        raise InputError(
+            f"Model {found.card.name!r} is made to {found.card.task}, not to {task}. "
+            f"Use napari_tincture.{found.card.task}(…), or choose a model of that kind with "
+            "list_models()."
+        )
+    return found
+
+
+def _load(model: Any) -> Model:
+    if isinstance(model, str | PathLike):
+        return load_model(model)
+    raise InputError(
+        f"Expected a model's name, a path or a Model, got {type(model).__name__}. "
+        "Wrap a torch module as Model(network, card)."
+    )
+
+
+def as_region(region: Any, image: Raster) -> dict[str, tuple[int, int]]:
+    """Axis → (start, stop) in pixels, clipped to the image.
+
+    Parameters
+    ----------
+    region
+        None; a mapping of axis to slice or (start, stop); the corners (n, 2) or (n, ndim) of a
+        napari Shapes rectangle in pixels, whose last two columns are y and x; or
+        ((y start, y stop), (x start, x stop)).
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or holds no pixel of the image.
+    """
+    if region is None:
+        return {}
+    bounds = region if isinstance(region, Mapping) else _corners(region)
+    result: dict[str, tuple[int, int]] = {}
+    for axis, given in bounds.items():
+        if axis not in image.axes or axis == "c":
+            raise InputError(
+                f"The region names axis {axis!r}; image {image.name!r} has axes {image.axes!r}."
+            )
+        start, stop = _edges(given, image.sizes[axis])
+        if start >= stop:
+            raise InputError(
+                f"The region {axis}={given} holds no pixel of image {image.name!r}, which has "
+                f"{image.sizes[axis]} along {axis}. Choose one that overlaps it."
+            )
+        result[axis] = (start, stop)
+    return result
+
+
+def _edges(given: Any, size: int) -> tuple[int, int]:
+    if isinstance(given, slice):
+        start, stop, _ = slice(given.start, given.stop).indices(size)
+        return start, stop
+    first, last = given
+    return max(math.floor(first), 0), min(math.ceil(last), size)
+
+
+def _corners(region: Any) -> dict[str, tuple[float, float]]:
+    corners = np.asarray(region, dtype=float)
+    if corners.shape == (2, 2):
+        return {"y": tuple(corners[0]), "x": tuple(corners[1])}
+    if corners.ndim != 2 or corners.shape[1] < 2 or len(corners) < 3:
+        raise InputError(
+            f"Expected a region as {{'y': (start, stop), 'x': (start, stop)}} or the corners of a "
+            f"rectangle, got shape {corners.shape}."
+        )
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    return {"y": (low[-2], high[-2]), "x": (low[-1], high[-1])}
+
+
+def check_pixel_size(image: Raster, model: Model, policy: str) -> None:
+    """Compare the image's pixel size with that of the model's training images."""
+    if policy not in ("refuse", "ignore"):
+        raise InputError(f"pixel_size={policy!r}: expected 'refuse' or 'ignore'.")
+    wanted, found = model.card.pixel_size, image.pixel_size
+    if wanted is None or found is None or policy == "ignore":
+        return
+    if any(abs(size / wanted - 1) > PIXEL_SIZE_TOLERANCE for size in found):
+        raise InputError(
+            f"Image {image.name!r} has pixels of {found[0]:.4g} × {found[1]:.4g} µm; model "
+            f"{model.card.name!r} was trained on {wanted:.4g} µm. Resample the image to that size, "
+            "or pass pixel_size='ignore' to run it all the same."
+        )
+
+
+def make_job(image: Raster, model: Model, settings: Mapping[str, Any], dtype: Any) -> TileJob:
+    """Build the tile job of a task from its validated arguments."""
+    check_pixel_size(image, model, settings["pixel_size"])
+    bounds = as_region(settings["region"], image)
+    region = None
+    if {"y", "x"} & set(bounds):
+        sizes = image.sizes
+        region = tuple(bounds.get(a, (0, sizes[a])) for a in "yx")
+        region = None if region == ((0, sizes["y"]), (0, sizes["x"])) else region
+    context = settings["context"]
+    plan = Plan(
+        core=_tile(settings["tile"]),
+        region=region,  # type: ignore[arg-type]
+        context=check_mode(context) if isinstance(context, str) else "auto",
+        device=settings["device"],
+        precision=settings["precision"],
+        dtype=np.dtype(dtype),
+    )
+    inputs = map_channels(image, model.card, settings["channels"], settings["nonfinite"])
+    known = None if isinstance(context, str) else _known(context, inputs.planes)
+    return TileJob(inputs, model, plan, known)
+
+
+def _known(context: Any, planes: tuple[Plane, ...]) -> dict[Plane, PlaneValues]:
+    """Values found before: a result's provenance, or the part of it that holds them."""
+    data = context.provenance if isinstance(context, Raster) else context
+    if not isinstance(data, Mapping):
+        raise InputError(
+            f"Expected context as 'auto', 'exact', 'sampled', 'tile', a result or its provenance, "
+            f"got {type(context).__name__}."
+        )
+    values = data.get("run", data).get("values", {})
+    known = {
+        tuple(int(i) for i in key.split(",") if i): PlaneValues.from_json(value)
+        for key, value in values.items()
+    }
+    missing = [plane for plane in planes if plane not in known]
+    if missing:
+        raise InputError(
+            f"The given context holds values of {len(known)} planes, but not of plane {missing[0]}."
+        )
+    return known
+
+
+def _tile(tile: Any) -> Any:
+    if tile == "auto" or (isinstance(tile, int | np.integer) and tile > 0):
+        return tile
+    raise InputError(f"tile={tile!r}: expected 'auto' or a positive number of pixels.")
+
+
+def narrowed(image: Raster, region: Any) -> tuple[Raster, dict[str, tuple[int, int]] | None]:
+    """Apply a region's t and z to the image itself; what is left is y and x."""
+    bounds = as_region(region, image)
+    outer = {axis: slice(*edges) for axis, edges in bounds.items() if axis in "tz"}
+    inner = {axis: edges for axis, edges in bounds.items() if axis in "yx"}
+    return (image.crop(outer) if outer else image), inner or None
+
+
+def opened(image: Any) -> Raster:
+    """The image as a Raster, of kind image."""
+    return open_image(image)
+
+
+def provenance_of(
+    task: str, image: Raster, model: Model, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """How a result is made: JSON-serialisable."""
+    kept = {k: v for k, v in settings.items() if isinstance(v, str | int | float | bool | None)}
+    return extended(
+        image.provenance,
+        task,
+        model=model.card.name,
+        architecture=model.card.architecture,
+        weights=model.fingerprint,
+        image=image.name,
+        settings=kept,
+    )

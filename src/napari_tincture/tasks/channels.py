@@ -1,0 +1,201 @@
+"""Which channel, plane or layer each input of a model is taken from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from napari_tincture.errors import InputError
+from napari_tincture.io.open import open_image
+from napari_tincture.models.card import ModelCard
+from napari_tincture.raster import Raster
+from napari_tincture.tiling.inputs import Inputs, Lane, NonFinite
+
+Choice = Any
+"""An index or name along c; ``"z"`` or ``("z", 3)``; or another image of the same grid."""
+
+GRID_TOLERANCE = 0.05
+"""Pixels by which the grids of joined images may differ in world coordinates."""
+
+
+def map_channels(
+    image: Raster,
+    card: ModelCard,
+    channels: Mapping[str, Choice] | Sequence[Choice] | None = None,
+    nonfinite: NonFinite = "error",
+) -> Inputs:
+    """Find a source for every input of a model.
+
+    Parameters
+    ----------
+    image
+        The image; its leading axes that no input uses are run over plane by plane.
+    card
+        Names the inputs.
+    channels
+        Input name → where it comes from: an index or name along c, ``("z", index)``, or another
+        image. A name that begins several inputs' names (``{"phase": "z"}`` for ``phase_z00``,
+        ``phase_z02`` …) takes them in order along that axis. A sequence gives the inputs in order.
+        None: by name where all names are found, else in order along c, or along z where z has
+        just as many planes and there is no c.
+
+    Raises
+    ------
+    InputError
+        If an input has no source, or sources do not lie on one grid; says which and what there is.
+    """
+    names = [channel.name for channel in card.inputs]
+    if channels is None:
+        chosen = dict(zip(names, _automatic(image, card, names), strict=True))
+    elif isinstance(channels, Mapping):
+        chosen = _by_name(image, names, channels)
+    else:
+        chosen = _in_order(names, list(channels))
+    lanes = tuple(_lane(image, name, choice) for name, choice in chosen.items())
+    used = {axis for lane in lanes if lane.raster is image for axis in lane.at}
+    leading = "".join(a for a in image.axes if a in "tz" and a not in used)
+    _check_grids(image, names, lanes, leading)
+    return Inputs(lanes, leading, nonfinite)
+
+
+def _automatic(image: Raster, card: ModelCard, names: list[str]) -> list[Choice]:
+    count = len(names)
+    planes = list(image.display.get("planes") or ())
+    available = image.sizes.get("c", 1)
+    if image.rgb and available == 4:
+        available = 3
+    if "c" in image.axes and not image.rgb and set(names) <= set(image.channels):
+        return [image.channels.index(name) for name in names]
+    if "z" in image.axes and count > 1 and set(names) <= set(planes):
+        return [("z", planes.index(name)) for name in names]
+    if available == count:
+        return list(range(count))
+    if count > 1 and "c" not in image.axes and image.sizes.get("z") == count:
+        return [("z", index) for index in range(count)]
+    wanted = ", ".join(names)
+    raise InputError(
+        f"Model {card.name!r} takes {count} channels ({wanted}); image {image.name!r} has "
+        f"{_describe(image)}. Say which to use, for example channels={{{names[0]!r}: 0}}"
+        + (f" or channels={{{_stem(names)!r}: 'z'}} for planes along z." if count > 1 else ".")
+    )
+
+
+def _describe(image: Raster) -> str:
+    sizes = ", ".join(f"{axis}={size}" for axis, size in image.sizes.items())
+    named = f" with channels {', '.join(image.channels)}" if image.channels else ""
+    return f"{sizes}{named}"
+
+
+def _stem(names: list[str]) -> str:
+    first, last = min(names), max(names)
+    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
+    return first[:length].rstrip("_0123456789z") or first
+
+
+def _by_name(image: Raster, names: list[str], given: Mapping[str, Choice]) -> dict[str, Choice]:
+    chosen: dict[str, Choice] = {}
+    for key, choice in given.items():
+        members = [key] if key in names else [name for name in names if name.startswith(key)]
+        if not members:
+            raise InputError(f"The model has no input {key!r}; its inputs are {', '.join(names)}.")
+        if isinstance(choice, str) and choice in ("c", "z"):
+            size = image.sizes.get(choice, 0)
+            if size < len(members):
+                raise InputError(
+                    f"Inputs {', '.join(members)} are to come from {len(members)} places along "
+                    f"{choice}, but image {image.name!r} has {_describe(image)}."
+                )
+            chosen |= {member: (choice, i) for i, member in enumerate(members)}
+        else:
+            chosen |= dict.fromkeys(members, choice)
+    missing = [name for name in names if name not in chosen]
+    if missing:
+        raise InputError(
+            f"channels= does not say where {', '.join(missing)} come from. Image {image.name!r} "
+            f"has {_describe(image)}."
+        )
+    return {name: chosen[name] for name in names}
+
+
+def _in_order(names: list[str], given: list[Choice]) -> dict[str, Choice]:
+    if len(given) != len(names):
+        raise InputError(
+            f"channels= names {len(given)} sources; the model takes {len(names)}: "
+            f"{', '.join(names)}."
+        )
+    return dict(zip(names, given, strict=True))
+
+
+def _lane(image: Raster, name: str, choice: Choice) -> Lane:
+    if isinstance(choice, bool) or choice is None:
+        raise InputError(f"Input {name!r} cannot come from {choice!r}; give a channel or an image.")
+    if isinstance(choice, int | np.integer):
+        return _along(image, name, "c", int(choice))
+    if isinstance(choice, tuple | list) and len(choice) == 2 and choice[0] in ("c", "z", "t"):
+        return _along(image, name, str(choice[0]), int(choice[1]))
+    if isinstance(choice, str) and choice in image.channels:
+        return _along(image, name, "c", image.channels.index(choice))
+    if isinstance(choice, str) and choice in (image.display.get("planes") or ()):
+        return _along(image, name, "z", list(image.display["planes"]).index(choice))
+    if isinstance(choice, str) and image.channels and "/" not in choice and "." not in choice:
+        raise InputError(
+            f"Input {name!r} is to come from channel {choice!r}; image {image.name!r} has "
+            f"{_describe(image)}."
+        )
+    other = open_image(choice)
+    if other.sizes.get("c", 1) != 1:
+        raise InputError(
+            f"Input {name!r} is to come from image {other.name!r}, which has {_describe(other)}. "
+            "Expected one channel: crop it to one first."
+        )
+    return Lane(other, {"c": 0} if "c" in other.axes else {})
+
+
+def _along(image: Raster, name: str, axis: str, index: int) -> Lane:
+    size = image.sizes.get(axis, 1 if axis == "c" else 0)
+    if not -size <= index < size:
+        raise InputError(
+            f"Input {name!r} is to come from {axis}={index}; image {image.name!r} has "
+            f"{_describe(image)}."
+        )
+    return Lane(image, {axis: index % size} if axis in image.axes else {})
+
+
+def _check_grids(image: Raster, names: list[str], lanes: tuple[Lane, ...], leading: str) -> None:
+    for name, lane in zip(names, lanes, strict=True):
+        other = lane.raster
+        if other is image:
+            continue
+        for axis in leading + "yx":
+            if axis in "tz" and axis not in other.axes:
+                continue
+            if other.sizes[axis] != image.sizes[axis]:
+                raise InputError(
+                    f"Input {name!r} comes from image {other.name!r} of {_describe(other)}, which "
+                    f"does not fit {image.name!r} of {_describe(image)}. Crop or resample it first."
+                )
+        gap = _grid_gap(image, other)
+        if gap > GRID_TOLERANCE:
+            raise InputError(
+                f"Input {name!r} comes from image {other.name!r}, which lies {gap:.3g} pixels away "
+                f"from {image.name!r} in world coordinates. Align the layers, or resample one."
+            )
+    unknown = set("".join(lane.raster.axes for lane in lanes)) - set("tczyx")
+    assert not unknown
+
+
+def _grid_gap(first: Raster, second: Raster) -> float:
+    """Largest distance, in pixels of `first`, between the corners of two grids of equal size."""
+    corners = np.array([[y, x, 1.0] for y in (0, first.sizes["y"]) for x in (0, first.sizes["x"])])
+    a, b = (_plane_matrix(raster) for raster in (first, second))
+    back = np.linalg.pinv(a[:, :2])
+    distance = (corners @ b.T - corners @ a.T) @ back.T
+    return float(np.abs(distance).max())
+
+
+def _plane_matrix(raster: Raster) -> np.ndarray[Any, Any]:
+    """World position (y, x) of a pixel (y, x, 1); other axes at their first plane."""
+    matrix = np.asarray(raster.placement.matrix())
+    return matrix[np.ix_([-3, -2], [-3, -2, -1])]

@@ -1,0 +1,155 @@
+"""Segmentation: objects, classes or probabilities of an image, on the same grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_tincture.errors import InputError, ModelError
+from napari_tincture.models import Model
+from napari_tincture.raster import Raster
+from napari_tincture.tasks._run import as_model, make_job, narrowed, opened, provenance_of
+from napari_tincture.tasks.instances import label_instances
+from napari_tincture.tiling.inputs import NonFinite
+from napari_tincture.tiling.job import TileJob
+from napari_tincture.tiling.lazy import lazy, result_axes
+from napari_tincture.tiling.objects import ObjectJob, ObjectRunner
+from napari_tincture.tiling.result import as_raster, order_of, place_of
+
+Output = Literal["labels", "classes", "probabilities"]
+OBJECT_HALO = 96
+"""Pixels segmented around a tile where the card does not name its largest object."""
+
+
+def segment(
+    image: Any,
+    model: str | Model | Any,
+    *,
+    output: Output = "labels",
+    channels: Mapping[str, Any] | Sequence[Any] | None = None,
+    region: Any = None,
+    context: Any = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    tile: int | Literal["auto"] = "auto",
+    nonfinite: NonFinite = "error",
+    pixel_size: Literal["refuse", "ignore"] = "refuse",
+) -> Raster:
+    """Segment an image; nothing is computed until the result is read.
+
+    Parameters
+    ----------
+    image
+        Whatever `open_image` accepts; a lazy stain is computed once for both.
+    model
+        A name of `list_models`, a path, or a `Model` made to segment.
+    output
+        "labels": objects, numbered from 1 by their first pixel; through the lazy array the
+        numbers are provisional (unique and consistent, not consecutive). "classes": the number of
+        the likeliest class per pixel, 0 for background. "probabilities": the network's maps.
+    channels, region, context, device, precision, tile, nonfinite, pixel_size
+        As in `stain`.
+
+    Returns
+    -------
+    Raster
+        Of kind "labels" (t, z, y, x), int32 (int64 above 2³¹ pixels), or uint8 classes; or of kind
+        "image" (t, c, z, y, x), float32.
+
+    Raises
+    ------
+    InputError
+        If image, model, channels or region do not fit each other.
+    ModelError
+        If the model is unknown, damaged, or has no step from maps to objects.
+    DeviceError
+        If the device or precision is not available.
+    """
+    found = as_model(model, "segment")
+    if output not in ("labels", "classes", "probabilities"):
+        raise InputError(f"output={output!r}: expected 'labels', 'classes' or 'probabilities'.")
+    source, inner = narrowed(opened(image), region)
+    settings = {
+        "channels": channels,
+        "region": inner,
+        "context": context,
+        "device": device,
+        "precision": precision,
+        "tile": tile,
+        "nonfinite": nonfinite,
+        "pixel_size": pixel_size,
+    }
+    job = make_job(source, found, settings, "float32")
+    name = f"{source.name} {found.card.name}".strip()
+    kept = {**settings, "region": str(inner), "output": output}
+    provenance = provenance_of("segment", source, found, kept)
+    if output == "probabilities":
+        return as_raster(job, source, name, provenance)
+    if output == "classes":
+        return _classes(as_raster(job, source, name, provenance), found)
+    return _objects(job, found, source, name, provenance)
+
+
+def _classes(maps: Raster, model: Model) -> Raster:
+    """The likeliest class of every pixel, block by block from the maps."""
+    c = maps.axes.find("c")
+    threshold = dict(model.card.instances or {}).get("threshold", 0.5)
+    if model.card.instances is not None or c < 0:
+        take = partial(_above, axis=c, threshold=threshold)
+    else:
+        take = partial(_likeliest, axis=c)
+    drop = None if c < 0 else [c]
+    data = maps.data.map_blocks(
+        take, drop_axis=drop, dtype=np.uint8, meta=np.empty((0,) * (maps.ndim - (c >= 0)), np.uint8)
+    )
+    return replace(
+        maps,
+        levels=(data,),
+        axes=maps.axes.replace("c", ""),
+        order=maps.order.replace("c", ""),
+        placement=maps.placement.drop(c) if c >= 0 else maps.placement,
+        kind="labels",
+        channels=(),
+        display={},
+        runner=None,
+    )
+
+
+def _above(maps: npt.NDArray[Any], axis: int, threshold: float) -> npt.NDArray[np.uint8]:
+    first = maps if axis < 0 else np.take(maps, 0, axis=axis)
+    result: npt.NDArray[np.uint8] = (first > threshold).astype(np.uint8)
+    return result
+
+
+def _likeliest(maps: npt.NDArray[Any], axis: int) -> npt.NDArray[np.uint8]:
+    result: npt.NDArray[np.uint8] = np.argmax(maps, axis=axis).astype(np.uint8)
+    return result
+
+
+def _objects(
+    maps: TileJob, model: Model, source: Raster, name: str, provenance: Mapping[str, Any]
+) -> Raster:
+    if model.card.instances is None:
+        raise ModelError(
+            f"Model {model.card.name!r} gives classes but no objects: its card names no instance "
+            "step. Use output='classes' or 'probabilities'."
+        )
+    parameters = dict(model.card.instances)
+    halo = int(parameters.pop("largest", OBJECT_HALO))
+    job = ObjectJob(maps, partial(label_instances, **parameters), halo)
+    axes = result_axes(maps.inputs.leading, False)
+    return Raster(
+        levels=(lazy(job, job.dtype, None, name.replace(" ", "-") + "-objects"),),
+        axes=axes,
+        placement=place_of(source, axes, maps),
+        kind="labels",
+        name=name,
+        provenance=provenance,
+        order=order_of(source, axes, rgb=False),
+        runner=ObjectRunner(job),
+    )

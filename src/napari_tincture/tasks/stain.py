@@ -1,0 +1,124 @@
+"""Virtual staining: a network's image of an image, on the same grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from napari_tincture.errors import InputError
+from napari_tincture.models import Model
+from napari_tincture.raster import Raster
+from napari_tincture.tasks._run import as_model, make_job, narrowed, opened, provenance_of
+from napari_tincture.tiling.inputs import NonFinite
+from napari_tincture.tiling.result import as_raster
+
+
+def stain(
+    image: Any,
+    model: str | Model | Any,
+    *,
+    channels: Mapping[str, Any] | Sequence[Any] | None = None,
+    region: Any = None,
+    context: Any = "auto",
+    direction: Literal["forward", "backward"] = "forward",
+    outputs: Sequence[str] = ("image",),
+    device: str = "auto",
+    precision: str = "auto",
+    tile: int | Literal["auto"] = "auto",
+    dtype: str = "auto",
+    nonfinite: NonFinite = "error",
+    pixel_size: Literal["refuse", "ignore"] = "refuse",
+) -> Raster:
+    """Stain an image virtually; nothing is computed until the result is read.
+
+    Parameters
+    ----------
+    image
+        Whatever `open_image` accepts. Axes t and z that the model does not take are run over
+        plane by plane.
+    model
+        A name of `list_models`, a path, or a `Model`.
+    channels
+        Model input → channel (index or name), ``("z", index)``, or another image; see
+        `napari_tincture.tasks.channels.map_channels`.
+    region
+        Part of the image in pixels: axis → (start, stop), or the corners of a rectangle. The
+        result is the same as that part of the whole result.
+    context
+        How values that the network takes from the whole image are found. "auto": exactly while
+        memory allows, else from samples of it, and the provenance says how well they agree.
+        "exact" insists, "sampled" and "tile" (each tile its own, as other tools do) are explicit.
+        An earlier result, or its provenance, gives its values again.
+    direction
+        "forward", or "backward" for models that have both.
+    outputs
+        ``("image",)``, the only output of the models there are.
+    device
+        "auto" (the first CUDA device, else the CPU), "cpu", "cuda:1", "mps".
+    precision
+        "auto" is float32 with TF32 off; "bfloat16", "float16" and "tf32" are faster and less
+        exact.
+    tile
+        Side of a tile's core in pixels. It does not change the result.
+    dtype
+        "auto": uint8 for colour, else float32. "float32": the network's values in the card's
+        range. Integers: that range scaled to the type's.
+    nonfinite
+        What to do with NaN and infinity: "error", or "background".
+    pixel_size
+        "refuse" images whose pixel size differs by more than 10 % from the model's, or "ignore".
+
+    Returns
+    -------
+    Raster
+        (t, c, z, y, x) as far as the image has t and z and the model more than one output;
+        placement and units are the image's.
+
+    Raises
+    ------
+    InputError
+        If image, model, channels or region do not fit each other.
+    ModelError
+        If the model is unknown or damaged.
+    DeviceError
+        If the device or precision is not available.
+    """
+    found = as_model(model, "stain")
+    _check_outputs(found, outputs, direction)
+    source, inner = narrowed(opened(image), region)
+    settings = {
+        "channels": channels,
+        "region": inner,
+        "context": context,
+        "device": device,
+        "precision": precision,
+        "tile": tile,
+        "nonfinite": nonfinite,
+        "pixel_size": pixel_size,
+    }
+    job = make_job(source, found, settings, _dtype(dtype, found))
+    name = f"{source.name} {found.card.name}".strip()
+    provenance = provenance_of("stain", source, found, {**settings, "region": str(inner)})
+    return as_raster(job, source, name, provenance)
+
+
+def _dtype(dtype: str, model: Model) -> np.dtype[Any]:
+    if dtype == "auto":
+        return np.dtype("uint8" if model.card.rgb_output else "float32")
+    chosen = np.dtype(dtype)
+    if chosen not in map(np.dtype, ("uint8", "uint16", "float16", "float32")):
+        raise InputError(f"dtype={dtype!r}: expected auto, uint8, uint16, float16 or float32.")
+    return chosen
+
+
+def _check_outputs(model: Model, outputs: Sequence[str], direction: str) -> None:
+    if tuple(outputs) != ("image",):
+        raise InputError(
+            f"Model {model.card.name!r} offers the output 'image'; {list(outputs)} was asked for."
+        )
+    if direction != "forward":
+        raise InputError(
+            f"Model {model.card.name!r} has one direction, 'forward'; {direction!r} was asked for."
+        )

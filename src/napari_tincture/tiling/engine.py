@@ -1,0 +1,123 @@
+"""One network on one device in one precision: batches of windows in, batches of outputs out.
+
+The engine works on its own copy of the network, so that a job never changes the user's: neither
+its mode and running statistics nor the memory layout and type of its weights.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_tincture.device import float32_products, resolve_device, resolve_precision
+from napari_tincture.models import Model
+from napari_tincture.tiling.context import Values, frozen
+from napari_tincture.tiling.reach import Reach
+
+_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class OutOfMemory(Exception):
+    """The device's memory did not suffice for a batch; the batch may be halved."""
+
+
+class Engine:
+    """Runs a model's network on windows.
+
+    Parameters
+    ----------
+    model
+        The model; its network is copied.
+    reach
+        What was measured of the network.
+    device, precision
+        As in the public calls, "auto" included.
+
+    Raises
+    ------
+    DeviceError
+        If the device or precision is not available.
+    """
+
+    def __init__(
+        self, model: Model, reach: Reach, device: str = "auto", precision: str = "auto"
+    ) -> None:
+        self.model = model
+        self.reach = reach
+        self.device = resolve_device(device)
+        self.precision = resolve_precision(precision, device)
+        self._dtype = _DTYPES.get(self.precision, torch.float32)
+        network = copy.deepcopy(model.network).requires_grad_(False)
+        # channels_last nearly halves a convolution on the CPU.
+        self.network: Callable[[Tensor], Tensor] = network.to(
+            device=self.device, dtype=self._dtype, memory_format=torch.channels_last
+        )
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Inference mode and the precision asked for, around any number of runs."""
+        kind: Any = "tf32" if self.precision == "tf32" else "ieee"
+        with ExitStack() as stack:
+            stack.enter_context(float32_products(kind))
+            stack.enter_context(torch.inference_mode())
+            yield
+
+    def load(self, window: npt.NDArray[Any], stats: npt.NDArray[np.float64]) -> Tensor:
+        """Normalise a window (c, y, x) of image values: (1, c, y, x) on the device."""
+        values = torch.from_numpy(np.ascontiguousarray(_torch_dtype(window)))[None]
+        values = values.to(self.device, non_blocking=True)
+        values = self.model.normalise(values, stats[None]).to(self._dtype)
+        return values.contiguous(memory_format=torch.channels_last)
+
+    def run(self, windows: list[Tensor], values: Values) -> list[Tensor]:
+        """Run equal-sized windows as one batch; outputs (c', y, x) in float32 on the device.
+
+        Raises
+        ------
+        OutOfMemory
+            If the device's memory does not suffice.
+        """
+        batch = torch.cat(windows) if len(windows) > 1 else windows[0]
+        with out_of_memory():
+            if not values:
+                return list(self._plain(batch))
+            with frozen(self.reach.sites, values):
+                result = self.network(batch)
+            return list(result.float())
+
+    def _plain(self, batch: Tensor) -> Tensor:
+        return self.network(batch).float()
+
+    def to_host(self, output: Tensor) -> npt.NDArray[np.float32]:
+        """Copy an output to a contiguous array (c', y, x)."""
+        result: npt.NDArray[np.float32] = output.float().cpu().contiguous().numpy()
+        return result
+
+
+@contextmanager
+def out_of_memory() -> Iterator[None]:
+    """Turn what torch raises for want of memory, on any device, into `OutOfMemory`."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemory(str(error)) from error
+    except (RuntimeError, MemoryError) as error:
+        # The CPU allocator and cuDNN have no exception of their own.
+        text = str(error)
+        if isinstance(error, MemoryError) or ("alloc" in text and "memory" in text):
+            raise OutOfMemory(text) from error
+        raise
+
+
+def _torch_dtype(window: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Types that torch cannot hold, or cannot convert everywhere, as float32."""
+    if window.dtype.kind == "u" and window.dtype.itemsize > 1:
+        return window.astype(np.float32)
+    return window

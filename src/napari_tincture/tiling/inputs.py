@@ -1,0 +1,157 @@
+"""What a job reads: planes of a raster (or of several) as the channels that a model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_tincture.errors import InputError
+from napari_tincture.grid import Tile, mirror_index
+from napari_tincture.raster import Raster
+
+Plane = tuple[int, ...]
+"""Place along the leading axes (t, z) that the job runs over, in the order of `Inputs.leading`."""
+NonFinite = Literal["error", "background"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Where one model channel comes from: a raster, fixed at some of its axes."""
+
+    raster: Raster
+    at: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The model's input channels, each a lane of the same y, x and leading axes.
+
+    Attributes
+    ----------
+    lanes
+        One per model channel.
+    leading
+        Axes (of "tz") that the job runs over, plane by plane.
+    nonfinite
+        What to do with NaN and infinity: refuse, or take the channel's background (its least
+        finite value in the window).
+    """
+
+    lanes: tuple[Lane, ...]
+    leading: str
+    nonfinite: NonFinite = "error"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        sizes = self.lanes[0].raster.sizes
+        return sizes["y"], sizes["x"]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Common data type of the lanes."""
+        return np.result_type(*{lane.raster.dtype for lane in self.lanes})
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Length of each leading axis."""
+        return tuple(self.lanes[0].raster.sizes[axis] for axis in self.leading)
+
+    @property
+    def planes(self) -> tuple[Plane, ...]:
+        """All planes, the last leading axis fastest."""
+        return tuple(product(*map(range, self.counts)))
+
+    def read(self, plane: Plane, y: slice, x: slice) -> npt.NDArray[Any]:
+        """Values (c, y, x) of a part of the image, as stored."""
+        place = dict(zip(self.leading, plane, strict=True))
+        if self._together is not None:
+            return self._read_together(place, y, x)
+        parts = [self._read_lane(lane, place, y, x) for lane in self.lanes]
+        return np.stack(parts).astype(self.dtype, copy=False)
+
+    def window(self, plane: Plane, tile: Tile) -> npt.NDArray[Any]:
+        """Values (c, y, x) of a tile's window, mirrored where it leaves the image.
+
+        Raises
+        ------
+        InputError
+            For NaN or infinity, unless they were declared background.
+        """
+        rows, row_index = _inside(tile.y.window, self.shape[0])
+        columns, column_index = _inside(tile.x.window, self.shape[1])
+        values = self.finite(plane, rows, columns)
+        if row_index is not None:
+            values = values[:, row_index]
+        if column_index is not None:
+            values = values[:, :, column_index]
+        return values
+
+    def finite(self, plane: Plane, y: slice, x: slice) -> npt.NDArray[Any]:
+        """Values as `read` gives them; NaN and infinity refused or made background."""
+        values = self.read(plane, y, x)
+        if values.dtype.kind != "f":
+            return values
+        good = np.isfinite(values)
+        if good.all():
+            return values
+        if self.nonfinite == "error":
+            raise InputError(
+                f"{np.count_nonzero(~good)} of {good.size} values between y={y.start} and "
+                f"{y.stop}, x={x.start} and {x.stop} are NaN or infinite. Pass "
+                "nonfinite='background' (in the panel: tick 'NaN is background') to treat them "
+                "as the darkest value, or repair the image."
+            )
+        lowest = np.min(values, axis=(1, 2), initial=np.inf, where=good, keepdims=True)
+        return np.where(good, values, np.where(np.isfinite(lowest), lowest, 0))
+
+    @cached_property
+    def _together(self) -> tuple[Raster, str, list[int]] | None:
+        """The one raster and axis along which the lanes lie, so that one read serves all."""
+        first = self.lanes[0]
+        if any(lane.raster is not first.raster for lane in self.lanes):
+            return None
+        varying = [a for a in first.at if len({lane.at[a] for lane in self.lanes}) > 1]
+        if len(varying) != 1:
+            return None
+        return first.raster, varying[0], [lane.at[varying[0]] for lane in self.lanes]
+
+    def _read_together(self, place: Mapping[str, int], y: slice, x: slice) -> npt.NDArray[Any]:
+        assert self._together is not None
+        raster, axis, wanted = self._together
+        low, high = min(wanted), max(wanted) + 1
+        fixed = {**self.lanes[0].at, **place}
+        fixed.pop(axis)
+        values = _fetch(raster, {**fixed, axis: slice(low, high), "y": y, "x": x})
+        order = [w - low for w in wanted]
+        return values if order == list(range(high - low)) else values[order]
+
+    def _read_lane(
+        self, lane: Lane, place: Mapping[str, int], y: slice, x: slice
+    ) -> npt.NDArray[Any]:
+        own = {a: i for a, i in place.items() if a in lane.raster.axes}
+        return _fetch(lane.raster, {**lane.at, **own, "y": y, "x": x})
+
+
+def _fetch(raster: Raster, at: Mapping[str, int | slice]) -> npt.NDArray[Any]:
+    index = tuple(at[axis] for axis in raster.axes)
+    memory = raster.memory
+    if memory is not None:
+        return memory[index]
+    return np.asarray(raster.data[index].compute(scheduler="synchronous"))
+
+
+def _inside(window: tuple[int, int], length: int) -> tuple[slice, npt.NDArray[np.intp] | None]:
+    """The part of the image that a window needs, and how it is gathered if it leaves the image."""
+    start, stop = window
+    if start >= 0 and stop <= length:
+        return slice(start, stop), None
+    index = mirror_index(start, stop, length)
+    low, high = int(index.min()), int(index.max()) + 1
+    return slice(low, high), index - low

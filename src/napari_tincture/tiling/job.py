@@ -1,0 +1,316 @@
+"""TileJob: one window in, one core out, with the values of the whole image.
+
+A job joins what to read (`Inputs`), what to run (`Engine`) and where (`Grid`). It finds the
+values that depend on the whole image once per plane, and computes any block on request; blocks
+are kept in a bounded cache, so that all who read one job run the network once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from napari_tincture.blend import blend_tiles
+from napari_tincture.errors import DeviceError
+from napari_tincture.grid import Grid, Tile, balanced_core
+from napari_tincture.models import Model
+from napari_tincture.progress import CancelToken
+from napari_tincture.tiling.cache import BlockCache
+from napari_tincture.tiling.engine import Engine, OutOfMemory
+from napari_tincture.tiling.inputs import Inputs, Plane
+from napari_tincture.tiling.reach import Reach, reach_of
+from napari_tincture.tiling.whole import ContextMode, PlaneValues, find_values
+
+Block = npt.NDArray[Any]
+Item = tuple[Plane, Tile]
+Deliver = Callable[[Item, Block], None]
+
+CACHE_BYTES = 256 * 2**20
+"""What finished blocks of one job may take, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a job is to be run; validated by those who use each part.
+
+    Attributes
+    ----------
+    core
+        Wanted side of a core in pixels, or "auto".
+    region
+        ((y start, stop), (x start, stop)) in pixels of the plane; None for all of it.
+    context
+        How values that depend on the whole image are found: "auto", "exact", "sampled", "tile".
+    device, precision
+        As in the public calls.
+    dtype
+        Data type of the blocks; integers are scaled from the card's output range.
+    """
+
+    core: int | Literal["auto"] = "auto"
+    region: tuple[tuple[int, int], tuple[int, int]] | None = None
+    context: ContextMode = "auto"
+    device: str = "auto"
+    precision: str = "auto"
+    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype("float32"))
+
+
+class TileJob:
+    """A network applied to planes of an image, block by block.
+
+    Parameters
+    ----------
+    inputs
+        What is read.
+    model
+        What is run. Never changed.
+    plan
+        How.
+    known
+        Values found before, by plane; used instead of being found again.
+    engine
+        What runs the network; None builds one from model and plan.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        model: Model,
+        plan: Plan,
+        known: dict[Plane, PlaneValues] | None = None,
+        engine: Engine | None = None,
+    ) -> None:
+        self.inputs = inputs
+        self.model = model
+        self.plan = plan
+        self.reach: Reach = reach_of(model)
+        self._engine = engine
+        core = self._core(plan.region)
+        self.grid = Grid.cut(inputs.shape, core, self.reach.geometry, plan.region)
+        self.cache = BlockCache(CACHE_BYTES)
+        self.events: list[str] = []
+        self.batch = 1
+        self._halvings = 0
+        self._known = dict(known or {})
+        self._lock = threading.RLock()
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the network; built on first use, because it copies the weights."""
+        if self._engine is None:
+            self._engine = Engine(self.model, self.reach, self.plan.device, self.plan.precision)
+        return self._engine
+
+    @property
+    def blended(self) -> bool:
+        """Whether tiles cannot be exact and overlaps are blended."""
+        return not self.reach.exact
+
+    @property
+    def needs_context(self) -> bool:
+        """Whether the network takes values from the whole image that are to be found."""
+        return bool(self.reach.sites) and self.plan.context != "tile"
+
+    def _core(self, region: tuple[tuple[int, int], tuple[int, int]] | None) -> tuple[int, int]:
+        """Side lengths of a core: as wished, or large enough that the halo is a small share."""
+        geometry = self.reach.geometry
+        sides = [b - a for a, b in region] if region else list(self.inputs.shape)
+        if self.plan.core != "auto":
+            return self.plan.core, self.plan.core
+        target = max(1024, 4 * geometry.halo)
+        y, x = (balanced_core(side, target, geometry.stride) for side in sides)
+        return y, x
+
+    def whole_grid(self) -> Grid:
+        """The grid of the whole plane, on which values for the whole are found."""
+        if self.plan.region is None:
+            return self.grid
+        return Grid.cut(self.inputs.shape, self._core(None), self.reach.geometry)
+
+    def values_of(
+        self, plane: Plane, cancel: CancelToken | None = None, deliver: Deliver | None = None
+    ) -> PlaneValues:
+        """Values of a plane that depend on the whole of it; found on first use.
+
+        `deliver` receives blocks that finding the values computed anyway.
+        """
+        with self._lock:
+            found = self._known.get(plane)
+            if found is None:
+                found = find_values(self, plane, cancel or CancelToken(), deliver)
+                self._known[plane] = found
+            return found
+
+    @property
+    def known(self) -> dict[Plane, PlaneValues]:
+        """Values found so far, by plane: what another job needs to give the same numbers."""
+        return dict(self._known)
+
+    def read(self, item: Item) -> npt.NDArray[Any]:
+        """Image values (c, y, x) of a tile's window."""
+        plane, tile = item
+        return self.inputs.window(plane, tile)
+
+    def load(self, item: Item, values: PlaneValues) -> Tensor:
+        """A tile's window as the network takes it."""
+        return self.engine.load(self.read(item), values.stats)
+
+    def block(self, plane: Plane, index: tuple[int, int]) -> Block:
+        """One finished block (c', y, x), from the cache or computed now."""
+        key = (plane, index)
+        found = self.cache.get(key)
+        if found is not None:
+            return found
+        # One network run at a time: torch uses all cores itself.
+        with self._lock:
+            found = self.cache.get(key)
+            if found is None:
+                self.values_of(plane, deliver=self.keep)
+                found = self.cache.get(key)
+            if found is None:
+                item = (plane, self.grid[index])
+                ((_, found),) = self.compute([(item, self.read(item))])
+            return found
+
+    def keep(self, item: Item, block: Block) -> None:
+        """Put a finished block into the cache."""
+        plane, tile = item
+        self.cache.put((plane, tile.index), block)
+
+    def compute(
+        self, loaded: Sequence[tuple[Item, npt.NDArray[Any]]], keep: bool = True
+    ) -> list[tuple[Item, Block]]:
+        """Compute the blocks of tiles whose windows were read, and cache them if `keep`.
+
+        For want of memory, the batch is halved and then the tile; both are noted in `events`.
+        """
+        results: list[tuple[Item, Block]] = []
+        with self._lock, self.engine.session():
+            for _, group in groupby(loaded, key=lambda pair: _kind(pair[0])):
+                members = list(group)
+                while members:
+                    done = self._attempt(members[: self.batch])
+                    results += done
+                    members = members[len(done) :]
+        if keep:
+            for item, block in results:
+                self.keep(item, block)
+        return results
+
+    def _attempt(self, members: list[tuple[Item, npt.NDArray[Any]]]) -> list[tuple[Item, Block]]:
+        """Run one batch; on want of memory note it, change the plan, and give what was done."""
+        plane = members[0][0][0]
+        values = self.values_of(plane)
+        if self._halvings or self.blended:
+            item, _ = members[0]
+            return [(item, self._in_parts(item, values))]
+        try:
+            windows = [self.engine.load(window, values.stats) for _, window in members]
+            outputs = self.engine.run(windows, values.shares)
+        except OutOfMemory as error:
+            self._shrink(str(error), members[0][0][1])
+            return []
+        return [
+            (item, self.finish(output, item[1]))
+            for (item, _), output in zip(members, outputs, strict=True)
+        ]
+
+    def _shrink(self, message: str, tile: Tile) -> None:
+        if self.batch > 1:
+            self.batch //= 2
+            self.events.append(f"out of memory: batch halved to {self.batch}")
+            return
+        if len(self._parts(tile, self._halvings + 1)) == len(self._parts(tile, self._halvings)):
+            raise DeviceError(
+                f"Memory does not suffice for the smallest tile that the network allows: {message} "
+                "Close other programs that use the device, or run with device='cpu'."
+            )
+        self._halvings += 1
+        self.events.append(f"out of memory: tiles divided into {2**self._halvings} parts")
+
+    def _parts(self, tile: Tile, halvings: int) -> list[Tile]:
+        parts = [tile]
+        for _ in range(halvings):
+            parts = [half for part in parts for half in self.grid.split(part)]
+        return parts
+
+    def _in_parts(self, item: Item, values: PlaneValues) -> Block:
+        """Compute a block from smaller tiles, or blended from overlapping ones."""
+        plane, tile = item
+        if self.blended:
+            return self._blended(item, values)
+        while True:
+            try:
+                return self._joined(plane, tile, self._parts(tile, self._halvings), values)
+            except OutOfMemory as error:
+                self._shrink(str(error), tile)
+
+    def _joined(self, plane: Plane, tile: Tile, parts: list[Tile], values: PlaneValues) -> Block:
+        result: Block | None = None
+        for part in parts:
+            (output,) = self.engine.run([self.load((plane, part), values)], values.shares)
+            block = self.finish(output, part)
+            if result is None:
+                result = np.empty((len(block), tile.y.size, tile.x.size), block.dtype)
+            y, x = (
+                slice(p.kept[0] - t.kept[0], p.kept[1] - t.kept[0])
+                for p, t in ((part.y, tile.y), (part.x, tile.x))
+            )
+            result[:, y, x] = block
+        assert result is not None
+        return result
+
+    def _blended(self, item: Item, values: PlaneValues) -> Block:
+        plane, tile = item
+
+        def run(neighbour: Tile) -> npt.NDArray[np.float32]:
+            key = ("raw", plane, neighbour.index)
+            output = self.cache.get(key)
+            if output is None:
+                (tensor,) = self.engine.run([self.load((plane, neighbour), values)], values.shares)
+                output = self.engine.to_host(tensor)
+                self.cache.put(key, output)
+            return output
+
+        return self.convert(blend_tiles(self.grid, tile, run))
+
+    def finish(self, output: Tensor, tile: Tile) -> Block:
+        """Cut a tile's kept part out of its output (c', y, x) and convert it."""
+        y, x = tile.inner
+        return self.convert(self.engine.to_host(output[:, y, x]))
+
+    def convert(self, values: npt.NDArray[np.float32]) -> Block:
+        """Give values the plan's data type; integers span the card's output range."""
+        dtype = self.plan.dtype
+        if dtype.kind == "f":
+            return values.astype(dtype, copy=False)
+        low, high = self.model.card.output_range
+        top = np.iinfo(dtype).max
+        scaled = (values - low) * (top / (high - low))
+        return np.clip(np.rint(scaled), 0, top).astype(dtype)
+
+    def items(self) -> Iterator[Item]:
+        """All planes and tiles, in order."""
+        return ((plane, tile) for plane in self.inputs.planes for tile in self.grid)
+
+    @property
+    def bytes(self) -> int:
+        """Size of the whole result."""
+        rows, columns = (sum(sizes) for sizes in self.grid.chunks)
+        pixels = len(self.inputs.planes) * rows * columns
+        return pixels * len(self.model.card.outputs) * self.plan.dtype.itemsize
+
+    def __len__(self) -> int:
+        return len(self.inputs.planes) * len(self.grid)
+
+
+def _kind(item: Item) -> tuple[Plane, tuple[int, int]]:
+    plane, tile = item
+    return plane, tile.window_shape

@@ -1,0 +1,123 @@
+"""A job as a Raster: lazy, streamable, in its input's place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_tincture.placement import Placement
+from napari_tincture.progress import CancelToken, Progress
+from napari_tincture.raster import Raster, Write
+from napari_tincture.tiling.job import Block, Item, TileJob
+from napari_tincture.tiling.lazy import BlockJob, lazy, result_axes, to_axes
+from napari_tincture.tiling.stream import stream
+
+
+@dataclass(frozen=True)
+class JobRunner:
+    """Streams a job's blocks into the place of a raster's level 0."""
+
+    job: TileJob
+    with_channels: bool
+
+    def stream(
+        self, write: Write, progress: Progress, cancel: CancelToken
+    ) -> Mapping[str, Any] | None:
+        """Write all blocks; tell what only the run could know."""
+        job = self.job
+
+        def put(item: Item, block: Block) -> None:
+            index, values = placed(job, item, block, self.with_channels)
+            write(index, values)
+
+        stream(job, put, progress, cancel)
+        return facts_of(job)
+
+
+def placed(
+    job: BlockJob, item: Item, block: Block, with_channels: bool
+) -> tuple[tuple[slice, ...], Block]:
+    """Where a block (c, y, x) lies in the result, and the block with the result's axes."""
+    plane, tile = item
+    leading = job.inputs.leading
+    y, x = job.grid.place(tile)
+    where = {"y": y, "x": x, "c": slice(0, len(block))}
+    where |= {axis: slice(i, i + 1) for axis, i in zip(leading, plane, strict=True)}
+    index = tuple(where[axis] for axis in result_axes(leading, with_channels))
+    return index, np.ascontiguousarray(to_axes(block, leading, with_channels))
+
+
+def facts_of(job: TileJob) -> dict[str, Any]:
+    """What a run found out: context values per plane, and changes forced by memory."""
+    found = {",".join(map(str, p)): v.to_json() for p, v in job.known.items()}
+    return {
+        "values": found,
+        "events": list(job.events),
+        "device": str(job.engine.device),
+        "precision": job.engine.precision,
+        "tile": [job.grid.rows[0].core_size, job.grid.columns[0].core_size],
+        "exact": job.reach.exact and all(_is_whole(v.how) for v in job.known.values()),
+    }
+
+
+def _is_whole(how: Mapping[str, Any]) -> bool:
+    return how.get("context") != "sampled"
+
+
+def place_of(source: Raster, axes: str, job: BlockJob) -> Placement:
+    """Placement of a result with `axes` made of `source`, moved to the job's region."""
+    placement = source.placement
+    offsets = [0] * source.ndim
+    for axis, (start, _) in zip("yx", job.grid.bounds, strict=True):
+        offsets[source.axes.index(axis)] = start
+    placement = placement.crop(offsets)
+    for position in reversed(range(source.ndim)):
+        if source.axes[position] not in axes:
+            placement = placement.drop(position)
+    if "c" in axes and "c" not in source.axes:
+        placement = placement.insert(axes.index("c"), "c", "pixel")
+    return placement
+
+
+def order_of(source: Raster, axes: str, rgb: bool) -> str:
+    """The order of axes that the source's layer has, for the result's."""
+    order = "".join(a for a in source.order if a in axes)
+    if "c" in axes and "c" not in order:
+        order = order + "c" if rgb else "c" + order
+    return order
+
+
+def as_raster(job: TileJob, source: Raster, name: str, provenance: Mapping[str, Any]) -> Raster:
+    """Wrap a job as a lazy raster on its source's grid."""
+    card = job.model.card
+    rgb = card.rgb_output
+    with_channels = rgb or len(card.outputs) > 1
+    axes = result_axes(job.inputs.leading, with_channels)
+    channels = len(card.outputs) if with_channels else None
+    array = lazy(job, job.plan.dtype, channels, card.name)
+    display: dict[str, Any] = {}
+    if not rgb:
+        limits = _display_limits(job)
+        display["colours"] = [channel.colour for channel in card.outputs]
+        display["limits"] = [limits] * len(card.outputs)
+    return Raster(
+        levels=(array,),
+        axes=axes,
+        placement=place_of(source, axes, job),
+        name=name,
+        rgb=rgb,
+        channels=() if rgb else tuple(channel.name for channel in card.outputs),
+        display=display,
+        provenance=provenance,
+        order=order_of(source, axes, rgb),
+        runner=JobRunner(job, with_channels),
+    )
+
+
+def _display_limits(job: TileJob) -> list[float]:
+    if job.plan.dtype.kind == "f":
+        return [float(v) for v in job.model.card.output_range]
+    return [0.0, float(np.iinfo(job.plan.dtype).max)]

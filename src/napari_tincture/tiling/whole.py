@@ -1,0 +1,237 @@
+"""Finding the values of a plane that depend on the whole of it: when, how, and how well."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_tincture.device import memory_budget
+from napari_tincture.errors import InputError
+from napari_tincture.grid import Grid, Tile
+from napari_tincture.models.card import Normalisation
+from napari_tincture.progress import CancelToken
+from napari_tincture.tiling.context import Found, Values, collect_by_passes, lock_step
+from napari_tincture.tiling.engine import OutOfMemory, out_of_memory
+from napari_tincture.tiling.inputs import Inputs, Plane
+from napari_tincture.tiling.ops import Extremum, Moments, Share
+from napari_tincture.tiling.trace import memory_of_forward
+
+if TYPE_CHECKING:
+    from napari_tincture.tiling.job import Deliver, TileJob
+
+ContextMode = Literal["auto", "exact", "sampled", "tile"]
+HALVES_MAY_DIFFER = 0.02
+"""Sampling ends when two disjoint halves of the tiles agree to this many standard deviations."""
+MEMORY_SHARE = 0.5
+"""Part of the free memory that suspended tiles may take."""
+_STATS_VALUES = 2**27
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneValues:
+    """What a plane's tiles take from the whole plane.
+
+    Attributes
+    ----------
+    stats
+        Normalisation statistics, (c, 2) float64.
+    shares
+        One value per reduction over the image, in order; empty where the network makes none or
+        each tile uses its own.
+    how
+        How they were found; JSON-serialisable.
+    """
+
+    stats: npt.NDArray[np.float64]
+    shares: Values = ()
+    how: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, for provenance and for other jobs on the same image."""
+        return {
+            "stats": self.stats.tolist(),
+            "shares": [_share_to_json(s) for s in self.shares],
+            "how": dict(self.how),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PlaneValues:
+        """Rebuild from `to_json`."""
+        shares = tuple(_share_from_json(s) for s in data["shares"])
+        return cls(np.asarray(data["stats"], np.float64), shares, dict(data["how"]))
+
+
+def check_mode(mode: str) -> ContextMode:
+    """Validate the `context=` argument of a public call."""
+    if mode not in get_args(ContextMode):
+        raise InputError(
+            f"Unknown context {mode!r}. Use one of {', '.join(get_args(ContextMode))}."
+        )
+    return mode  # type: ignore[return-value]
+
+
+def find_values(
+    job: TileJob, plane: Plane, cancel: CancelToken, deliver: Deliver | None = None
+) -> PlaneValues:
+    """Find a plane's values as the job's plan says.
+
+    `deliver` receives the blocks of the job's grid that were computed on the way.
+    """
+    mode = job.plan.context
+    stats, how = plane_stats(job.inputs, plane, job.model.card.normalisation, mode == "exact")
+    if not job.reach.sites or mode == "tile":
+        return PlaneValues(stats, (), how)
+    search = _Search(job, plane, PlaneValues(stats), cancel, deliver)
+    with job.engine.session():
+        found, facts = search.run(mode)
+    return PlaneValues(stats, found.values, {**how, **facts, "halves_differ": found.halves_differ})
+
+
+@dataclass
+class _Search:
+    job: TileJob
+    plane: Plane
+    values: PlaneValues
+    cancel: CancelToken
+    deliver: Deliver | None
+
+    def run(self, mode: ContextMode) -> tuple[Found, dict[str, Any]]:
+        grid = self.job.whole_grid()
+        tiles = list(grid)
+        room = self._tiles_that_fit(grid)
+        part = self.job.plan.region is not None and len(self.job.grid) < len(tiles) / 2
+        if len(tiles) <= room and mode != "sampled" and not (part and mode == "auto"):
+            try:
+                return self._lock_step(tiles, whole=True), _facts("lock-step", tiles, tiles)
+            except OutOfMemory:
+                self.job.events.append("out of memory in lock-step: one pass per reduction instead")
+                room = max(room // 4, 2)
+        if mode == "exact":
+            return self._by_passes(tiles), _facts("passes", tiles, tiles)
+        return self._sampled(tiles, room)
+
+    def _tiles_that_fit(self, grid: Grid) -> int:
+        job = self.job
+        largest = max(grid, key=lambda t: t.y.window_size * t.x.window_size)
+        need = memory_of_forward(
+            job.model.network, len(job.inputs.lanes), largest.window_shape, job.reach.sites
+        )
+        return int(memory_budget(job.engine.device) * MEMORY_SHARE / max(need.suspended, 1))
+
+    def _lock_step(self, tiles: Sequence[Tile], *, whole: bool) -> Found:
+        job = self.job
+        give = whole and self.deliver is not None and job.plan.region is None
+
+        def finished(tile: Tile, output: torch.Tensor) -> None:
+            if give and self.deliver is not None:
+                block = job.finish(output[0], tile)
+                self.deliver((self.plane, tile), block)
+
+        with out_of_memory():
+            return lock_step(
+                job.reach.sites, tiles, self._load, job.engine.network, finished, self.cancel.check
+            )
+
+    def _by_passes(self, tiles: Sequence[Tile]) -> Found:
+        job = self.job
+        return collect_by_passes(
+            job.reach.sites, tiles, self._load, job.engine.network, self.cancel.check
+        )
+
+    def _sampled(self, tiles: Sequence[Tile], room: int) -> tuple[Found, dict[str, Any]]:
+        order = _spread(len(tiles))
+        count = min(8, len(tiles))
+        while True:
+            sample = [tiles[i] for i in order[:count]]
+            # Doubling goes on in memory as long as it can, then pass by pass.
+            search = partial(self._lock_step, whole=False) if count <= room else self._by_passes
+            found = search(sample)
+            if found.halves_differ <= HALVES_MAY_DIFFER or 2 * count > max(room, 64):
+                return found, _facts("sampled", sample, tiles)
+            if count == len(tiles):
+                return found, _facts("lock-step", sample, tiles)
+            count = min(2 * count, len(tiles))
+
+    def _load(self, tile: Tile) -> torch.Tensor:
+        return self.job.load((self.plane, tile), self.values)
+
+
+def _facts(how: str, used: Sequence[Tile], all_tiles: Sequence[Tile]) -> dict[str, Any]:
+    return {"context": how, "tiles": len(used), "of_tiles": len(all_tiles)}
+
+
+def _spread(count: int) -> list[int]:
+    """All of ``range(count)`` so that any beginning, and every other one of it, lies evenly.
+
+    Places are ordered by the van der Corput sequence in base 2.
+    """
+    bits = max((count - 1).bit_length(), 1)
+    order = (int(f"{i:0{bits}b}"[::-1], 2) for i in range(2**bits))
+    return [i for i in order if i < count]
+
+
+def plane_stats(
+    inputs: Inputs, plane: Plane, normalisation: Normalisation, exact: bool
+) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
+    """Normalisation statistics (c, 2) of a plane, and how they were found.
+
+    Planes of up to 2**27 values, and all planes if `exact`, are measured whole; of larger ones
+    16 × 16 evenly spaced blocks of 256 × 256 pixels.
+    """
+    channels = len(inputs.lanes)
+    if not normalisation.needs_image:
+        rows = [normalisation.limits(inputs.dtype)] * channels
+        return np.asarray(rows, np.float64), {}
+    height, width = inputs.shape
+    if exact or channels * height * width <= _STATS_VALUES:
+        whole = inputs.finite(plane, slice(0, height), slice(0, width))
+        return normalisation.measure(whole), {"statistics": "whole plane"}
+    blocks = [
+        inputs.finite(plane, y, x).reshape(channels, 1, -1)
+        for y in _sample_slices(height)
+        for x in _sample_slices(width)
+    ]
+    sample = np.concatenate(blocks, axis=2)
+    return normalisation.measure(sample), {"statistics": "16 × 16 blocks of 256 × 256 pixels"}
+
+
+def _sample_slices(length: int, count: int = 16, size: int = 256) -> list[slice]:
+    if length <= count * size:
+        return [slice(0, length)]
+    starts = np.linspace(0, length - size, count).astype(int)
+    return [slice(int(s), int(s) + size) for s in starts]
+
+
+def _share_to_json(share: Share) -> dict[str, Any]:
+    if isinstance(share, Moments):
+        arrays = {"mean": share.mean, "deviation": share.deviation}
+        return {"kind": "moments", "count": share.count, **_encode(arrays)}
+    return {"kind": "extremum", "largest": share.largest, **_encode({"value": share.value})}
+
+
+def _share_from_json(data: Mapping[str, Any]) -> Share:
+    if data["kind"] == "moments":
+        return Moments(data["count"], _decode(data["mean"]), _decode(data["deviation"]))
+    return Extremum(_decode(data["value"]), data["largest"])
+
+
+def _encode(arrays: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    def text(value: torch.Tensor) -> str:
+        buffer = io.BytesIO()
+        np.save(buffer, value.double().cpu().numpy(), allow_pickle=False)
+        return base64.b64encode(buffer.getvalue()).decode()
+
+    return {name: text(value) for name, value in arrays.items()}
+
+
+def _decode(text: str) -> torch.Tensor:
+    array = np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False)
+    return torch.from_numpy(array)
