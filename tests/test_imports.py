@@ -17,9 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # Lower floors first. A folder is a room of its own; the modules beside them share the lowest floor.
 FLOORS = [
-    {"errors", "progress"},
-    {"axes", "placement", "arrays", "grid", "blend", "device", "display"},
-    {"raster", "crop", "layers"},
+    {module.stem for module in PACKAGE.glob("*.py")} - {"__init__", "demo"},
     {"models"},
     {"io", "samples", "tiling", "training", "diffusion", "metrics"},
     {"tasks"},
@@ -32,8 +30,9 @@ STRANGERS = {"tiling", "diffusion", "metrics"}
 """Rooms of one floor that do not import each other."""
 
 UPWARD = {
-    # The methods of Raster that reach upward, importing when they are called.
+    # The methods of Raster and of its source that reach upward, importing when they are called.
     ("raster", "io"),
+    ("source", "io"),
 }
 
 

@@ -1,0 +1,202 @@
+"""The main job on real data: ``python -m napari_tincture.demo --out demo [--size 16384]``.
+
+Label-free neurons are stained, their nuclei found, both compared with the real fluorescence on
+columns that the model never saw, and everything shown in napari.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import napari_tincture as nt
+from napari_tincture import samples
+from napari_tincture.display import has_display, virtual_display
+from napari_tincture.training.objects import iou_matrix
+
+if TYPE_CHECKING:
+    import napari
+
+STAIN, NUCLEI = "phase-to-dapi", "nuclei"
+UNSEEN = {"x": slice(768, 1024)}
+"""Columns of the field on which no model was trained or chosen."""
+WINDOW = (1600, 1080)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenes:
+    """What the demonstration made: the field's own size, or a mosaic of it."""
+
+    phase: nt.Raster
+    stained: nt.Raster
+    nuclei: nt.Raster
+    reference: nt.Raster
+    reference_nuclei: nt.Raster
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """How many objects of two label images are the same, at an intersection over union > 0.5."""
+
+    found: int
+    expected: int
+    matched: int
+
+    @property
+    def precision(self) -> float:
+        """Share of the found objects that are expected."""
+        return self.matched / max(self.found, 1)
+
+    @property
+    def recall(self) -> float:
+        """Share of the expected objects that were found."""
+        return self.matched / max(self.expected, 1)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        return 2 * self.matched / max(self.found + self.expected, 1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the demonstration from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for the results")
+    parser.add_argument("--size", type=int, help="side of a mosaic of the field, in pixels")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
+    options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    scenes = make_scenes(options.out, options.size, options.device)
+    report(scenes, options.size, options.device)
+    show(scenes, options.out / "napari.png")
+
+
+def make_scenes(out: Path, size: int | None, device: str) -> Scenes:
+    """Stain and segment the field or a mosaic of it, and its real fluorescence; save all."""
+    phase = samples.neuron_phase() if size is None else samples.mosaic(size)
+    reference = as_target(samples.neuron_dapi())
+    height, width = phase.shape[-2:]
+    print(f"Staining {width} × {height} px of label-free phase contrast with {STAIN!r}", flush=True)
+    stained = saved(nt.stain(phase, STAIN, device=device), out / "stain.ome.zarr")
+    print(f"Finding nuclei in the virtual stain with {NUCLEI!r}", flush=True)
+    nuclei = saved(nt.segment(stained, NUCLEI, device=device), out / "nuclei.ome.zarr")
+    print("Finding nuclei in the real fluorescence", flush=True)
+    expected = nt.segment(reference, NUCLEI, device=device)
+    expected = saved(expected, out / "reference_nuclei.ome.zarr")
+    return Scenes(phase, stained, nuclei, reference, expected)
+
+
+def saved(raster: nt.Raster, path: Path) -> nt.Raster:
+    """Compute a raster onto disk, in bounded memory, and open what was written."""
+    start = time.monotonic()
+    raster.save(path, progress=True, overwrite=True)
+    seconds = time.monotonic() - start
+    height, width = raster.shape[-2:]
+    print(f"  {path}: {seconds:.1f} s, {height * width / 1e6 / seconds:.2f} Mpx/s", flush=True)
+    return nt.open_image(path)
+
+
+def as_target(reference: nt.Raster) -> nt.Raster:
+    """Map the real fluorescence to the range that the model was trained to give."""
+    target = nt.load_model(STAIN).card.recipe["data"]["targets"][0]
+    low, high = float(target["low"]), float(target["high"])
+    levels = tuple((level.astype(np.float32) - low) / (high - low) for level in reference.levels)
+    return replace(reference, levels=levels, source=None)
+
+
+def report(scenes: Scenes, size: int | None, device: str) -> None:
+    """Print the figures of the demonstration."""
+    field = {axis: slice(0, n) for axis, n in zip("yx", scenes.reference.shape, strict=True)}
+    unseen = {**field, **UNSEEN}
+    stained, reference = scenes.stained.crop(unseen), scenes.reference.crop(UNSEEN)
+    row = nt.compare(stained, reference, data_range=1.0).table[0]
+    columns = f"{UNSEEN['x'].start}–{UNSEEN['x'].stop - 1}"
+    print(f"\nVirtual against real DAPI, columns {columns}, which the model never saw")
+    print(f"  Pearson correlation {row['pearson']:.3f}")
+    print(f"  SSIM                {row['ssim']:.3f}")
+    print(f"  PSNR                {row['psnr']:.1f} dB")
+    print(f"  MSE                 {row['mse']:.5f}")
+    found = match(scenes.nuclei.crop(unseen), scenes.reference_nuclei.crop(UNSEEN))
+    print("Nuclei of the virtual stain against nuclei of the real DAPI, same columns, IoU > 0.5")
+    print(f"  {found.matched} matched of {found.found} found and {found.expected} expected")
+    print(f"  precision {found.precision:.2f}, recall {found.recall:.2f}, F1 {found.f1:.2f}")
+    seams = nt.seam_error(nt.load_model(STAIN), scenes.phase.crop(field), device=device)
+    print(f"Tiled against whole, on one field: at most {seams.max:.1e} apart")
+    if size is not None:
+        print(f"Peak memory of this process: {peak_memory() / 2**30:.2f} GiB")
+    print(flush=True)
+
+
+def match(found: nt.Raster, expected: nt.Raster) -> Matches:
+    """Match the objects of two label images of one shape."""
+    overlap = iou_matrix(np.asarray(found), np.asarray(expected))
+    return Matches(*overlap.shape, matched=int((overlap > 0.5).sum()))
+
+
+def peak_memory() -> int:
+    """Bytes of memory that this process held at most."""
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def show(scenes: Scenes, picture: Path) -> None:
+    """Open the scenes in a napari window, take its picture, and leave it to a person if any."""
+    stays = has_display() and not os.environ.get("CI") and not os.environ.get("QT_QPA_PLATFORM")
+    with virtual_display():
+        import napari
+
+        viewer = napari.Viewer(title="napari-tincture", show=False)
+        arrange(viewer, scenes)
+        take_picture(viewer, picture)
+        print(f"Screenshot: {picture}", flush=True)
+        if stays:
+            napari.run()
+        else:
+            viewer.close()
+
+
+def arrange(viewer: napari.Viewer, scenes: Scenes) -> None:
+    """Put input, stain, reference and nuclei side by side, with the Stain panel."""
+    scenes.phase.add_to(viewer)
+    scenes.stained.add_to(viewer)
+    scenes.reference.add_to(viewer)
+    scenes.nuclei.add_to(viewer)
+    names = ("phase contrast", "virtual DAPI", "real DAPI", "nuclei of the virtual DAPI")
+    for layer, name in zip(viewer.layers, names, strict=True):
+        layer.name = name
+        layer.name_overlay.visible = True
+    for layer in list(viewer.layers)[1:3]:
+        layer.colormap, layer.contrast_limits = "bop blue", (0, 1)
+    viewer.dims.set_current_step(0, scenes.phase.shape[0] // 2)
+    viewer.grid.shape, viewer.grid.stride, viewer.grid.enabled = (2, 2), 1, True
+    viewer.window.add_plugin_dock_widget("napari-tincture", "Stain")
+
+
+def take_picture(viewer: napari.Viewer, picture: Path) -> None:
+    """Save what the whole window shows, once it is laid out."""
+    from qtpy.QtWidgets import QApplication
+
+    viewer.window.show()
+    viewer.window.resize(*WINDOW)
+    for _ in range(20):
+        QApplication.processEvents()
+    viewer.reset_view()
+    viewer.screenshot(str(picture), canvas_only=False, flash=False)
+
+
+if __name__ == "__main__":
+    main()

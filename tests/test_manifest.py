@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from npe2 import PluginManager, PluginManifest
+
+import napari_tincture
+
+MANIFEST = PluginManifest.from_file(Path(napari_tincture.__file__).with_name("napari.yaml"))
+COMMANDS = {command.id: command for command in MANIFEST.contributions.commands or []}
+SAMPLES = MANIFEST.contributions.sample_data or []
+
+
+def test_the_manifest_is_valid() -> None:
+    MANIFEST.validate_imports()
+    assert MANIFEST.name == "napari-tincture"
+    assert str(MANIFEST.schema_version) == "0.3.0"
+
+
+def test_napari_discovers_it_by_its_entry_point() -> None:
+    manager = PluginManager()
+    manager.discover(include_npe1=False)
+    assert "napari-tincture" in manager
+    assert {w.display_name for w in manager.get_manifest("napari-tincture").contributions.widgets}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_resolves(name: str) -> None:
+    module, _, attribute = str(COMMANDS[name].python_name).partition(":")
+    assert callable(getattr(import_module(module), attribute))
+
+
+def test_every_contribution_names_a_command() -> None:
+    contributions = MANIFEST.contributions
+    used = {item.command for item in [*(contributions.widgets or []), *SAMPLES]}
+    for items in (contributions.menus or {}).values():
+        used |= {item.command for item in items}
+    assert used == COMMANDS.keys()
+
+
+def test_the_panels_are_in_the_menus_of_their_work() -> None:
+    menus = MANIFEST.contributions.menus or {}
+    placed = {menu: [item.command for item in items] for menu, items in menus.items()}
+    assert placed["napari/layers/filter"] == ["napari-tincture.stain"]
+    assert placed["napari/layers/segment"] == ["napari-tincture.segment"]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.key)
+def test_every_sample_gives_layers(sample) -> None:
+    manager = PluginManager()
+    manager.register(MANIFEST)
+    manager.activate(MANIFEST.name)
+    for data, options, kind in sample.open(_registry=manager.commands):
+        finest = data[0] if options.get("multiscale") else data
+        assert kind in {"image", "labels"}
+        assert options["name"]
+        assert np.ndim(finest) >= 2
