@@ -182,7 +182,9 @@ def arrange(viewer: napari.Viewer, scenes: Scenes) -> None:
     for layer in list(viewer.layers)[1:3]:
         layer.colormap, layer.contrast_limits = "bop blue", (0, 1)
     viewer.dims.set_current_step(0, scenes.phase.shape[0] // 2)
-    viewer.grid.shape, viewer.grid.stride, viewer.grid.enabled = (2, 2), 1, True
+    # napari 0.9 moved the grid to the canvas.
+    grid = getattr(viewer, "canvas", viewer).grid
+    grid.shape, grid.stride, grid.enabled = (2, 2), 1, True
     viewer.window.add_plugin_dock_widget("napari-tincture", "Stain")
 
 
