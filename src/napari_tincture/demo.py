@@ -138,7 +138,8 @@ def report(scenes: Scenes, size: int | None, device: str) -> None:
 def match(found: nt.Raster, expected: nt.Raster) -> Matches:
     """Match the objects of two label images of one shape."""
     overlap = iou_matrix(np.asarray(found), np.asarray(expected))
-    return Matches(*overlap.shape, int((overlap > 0.5).sum()))
+    objects, others = overlap.shape
+    return Matches(objects, others, int((overlap > 0.5).sum()))
 
 
 def peak_memory() -> int:
