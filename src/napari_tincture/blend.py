@@ -60,7 +60,8 @@ def blend_tiles(grid: Grid, tile: Tile, run: Callable[[Tile], Values]) -> Values
         total[:, ty, tx] += output[:, wy, wx] * weight[wy, wx]
         weights[ty, tx] += weight[wy, wx]
     assert total is not None
-    return total / np.maximum(weights, np.finfo(np.float32).tiny)
+    total /= np.maximum(weights, np.finfo(np.float32).tiny)
+    return total
 
 
 def _overlapping(grid: Grid, tile: Tile) -> list[Tile]:

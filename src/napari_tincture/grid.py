@@ -255,7 +255,8 @@ class Grid:
         return Tile(index, self.rows[index[0]], self.columns[index[1]])
 
     def __iter__(self) -> Iterator[Tile]:
-        return (self[index] for index in product(*map(range, self.counts)))
+        rows, columns = self.counts
+        return (self[index] for index in product(range(rows), range(columns)))
 
     @property
     def chunks(self) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
+import dask.array as da
 import numpy as np
 import numpy.typing as npt
 
@@ -104,9 +105,8 @@ def _classes(maps: Raster, model: Model) -> Raster:
     else:
         take = partial(_likeliest, axis=c)
     drop = None if c < 0 else [c]
-    data = maps.data.map_blocks(
-        take, drop_axis=drop, dtype=np.uint8, meta=np.empty((0,) * (maps.ndim - (c >= 0)), np.uint8)
-    )
+    meta = np.empty((0,) * (maps.ndim - (c >= 0)), np.uint8)
+    data = da.map_blocks(take, maps.data, drop_axis=drop, dtype=np.uint8, meta=meta)
     return replace(
         maps,
         levels=(data,),

@@ -37,7 +37,7 @@ Check = Callable[[], None]
 
 
 class _SiteMode(TorchDispatchMode):
-    """Counts calls and hands those that reduce over the image to `reduce_over_image`."""
+    """Counts calls and gives what `_reduce` says for those that reduce over the image."""
 
     def __init__(self, sites: Sequence[Site]) -> None:
         super().__init__()
@@ -58,10 +58,9 @@ class _SiteMode(TorchDispatchMode):
             )
         taken = ops.reduction(func, ops.bind(func, args, kwargs or {}))
         assert taken is not None
-        return self.reduce_over_image(number, site, taken)
+        return self._reduce(number, site, taken)
 
-    def reduce_over_image(self, number: int, site: Site, taken: ops.Reduction) -> Any:
-        """Give what the call, taken apart, is to return."""
+    def _reduce(self, number: int, site: Site, taken: ops.Reduction) -> Any:
         raise NotImplementedError
 
 
@@ -72,7 +71,7 @@ class frozen(_SiteMode):  # noqa: N801  (used as a context manager, like torch.n
         super().__init__(sites)
         self._values = values
 
-    def reduce_over_image(self, number: int, site: Site, taken: ops.Reduction) -> Any:
+    def _reduce(self, number: int, site: Site, taken: ops.Reduction) -> Any:
         return taken.finish(self._values[number])
 
 
@@ -90,7 +89,7 @@ class _Suspending(_Collecting):
         super().__init__(sites, tile)
         self._hub = hub
 
-    def reduce_over_image(self, number: int, site: Site, taken: ops.Reduction) -> Any:
+    def _reduce(self, number: int, site: Site, taken: ops.Reduction) -> Any:
         return taken.finish(self._hub.switch(self.share(site, taken)))
 
 
@@ -107,7 +106,7 @@ class _Stopping(_Collecting):
         super().__init__(sites, tile)
         self._known = known
 
-    def reduce_over_image(self, number: int, site: Site, taken: ops.Reduction) -> Any:
+    def _reduce(self, number: int, site: Site, taken: ops.Reduction) -> Any:
         if number < len(self._known):
             return taken.finish(self._known[number])
         raise _Reached(self.share(site, taken))

@@ -55,10 +55,10 @@ class Engine:
         self.precision = resolve_precision(precision, device)
         self._dtype = _DTYPES.get(self.precision, torch.float32)
         network = copy.deepcopy(model.network).requires_grad_(False)
+        network = network.to(device=self.device, dtype=self._dtype)
         # channels_last nearly halves a convolution on the CPU.
-        self.network: Callable[[Tensor], Tensor] = network.to(
-            device=self.device, dtype=self._dtype, memory_format=torch.channels_last
-        )
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: Callable[[Tensor], Tensor] = network
 
     @contextmanager
     def session(self) -> Iterator[None]:

@@ -272,12 +272,12 @@ class TileJob:
 
         def run(neighbour: Tile) -> npt.NDArray[np.float32]:
             key = ("raw", plane, neighbour.index)
-            output = self.cache.get(key)
+            output: Any = self.cache.get(key)
             if output is None:
                 (tensor,) = self.engine.run([self.load((plane, neighbour), values)], values.shares)
                 output = self.engine.to_host(tensor)
                 self.cache.put(key, output)
-            return output
+            return output  # type: ignore[no-any-return]
 
         return self.convert(blend_tiles(self.grid, tile, run))
 
@@ -294,7 +294,8 @@ class TileJob:
         low, high = self.model.card.output_range
         top = np.iinfo(dtype).max
         scaled = (values - low) * (top / (high - low))
-        return np.clip(np.rint(scaled), 0, top).astype(dtype)
+        result: Block = np.clip(np.rint(scaled), 0, top).astype(dtype)
+        return result
 
     def items(self) -> Iterator[Item]:
         """All planes and tiles, in order."""

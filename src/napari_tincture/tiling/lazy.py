@@ -64,10 +64,9 @@ def result_axes(leading: str, with_channels: bool) -> str:
 def to_axes(block: npt.NDArray[Any], leading: str, with_channels: bool) -> npt.NDArray[Any]:
     """Give a block (c, y, x) the axes of the result."""
     if not with_channels:
-        return block[0][(None,) * len(leading)]
-    after = sum(axis == "z" for axis in leading)
-    expanded = block[(None,) * (len(leading) - after)]
-    return np.expand_dims(expanded, -3) if after else expanded
+        return np.expand_dims(block[0], tuple(range(len(leading))))
+    axes = result_axes(leading, with_channels)
+    return np.expand_dims(block, tuple(axes.index(axis) for axis in leading))
 
 
 def lazy(job: BlockJob, dtype: np.dtype[Any], channels: int | None, name: str) -> da.Array:
@@ -91,7 +90,7 @@ def lazy(job: BlockJob, dtype: np.dtype[Any], channels: int | None, name: str) -
     sizes = {"y": rows, "x": columns, "c": (channels or 1,)}
     for axis, count in zip(job.inputs.leading, job.inputs.counts, strict=True):
         sizes[axis] = (1,) * count
-    return da.map_blocks(  # type: ignore[no-any-return,no-untyped-call]
+    return da.map_blocks(  # type: ignore[no-any-return]
         BlockSource(job, channels is not None),
         chunks=tuple(sizes[axis] for axis in axes),
         dtype=dtype,

@@ -345,4 +345,4 @@ def _largest_extent(labels: Labels, tile: Tile) -> int:
     compact = np.searchsorted(numbers, labels)
     known = (compact < len(numbers)) & (numbers[np.minimum(compact, len(numbers) - 1)] == labels)
     boxes = ndimage.find_objects(np.where(known, compact + 1, 0))
-    return max(s.stop - s.start for box in boxes if box is not None for s in box)
+    return max(int(s.stop - s.start) for box in boxes if box is not None for s in box)

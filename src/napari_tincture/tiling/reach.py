@@ -295,5 +295,5 @@ def _convolved(func: Any, call: dict[str, Any]) -> Tensor:
     image = call["input"].float().amax(1, keepdim=True)
     slim = dict(call, input=image, weight=torch.ones(1, 1, *weight.shape[2:]), bias=None, groups=1)
     result = func(**slim)
-    hit = (result > 1e-12).float()
+    hit: Tensor = (result > 1e-12).float()
     return hit.expand(-1, outputs, -1, -1)

@@ -120,8 +120,7 @@ def trace(network: nn.Module, channels: int, height: int, width: int) -> list[Ca
     """Calls of one forward pass on a (1, channels, height, width) image, without computing."""
     with _Recorder() as recorder:
         result = _run_on_meta(network, channels, height, width)
-    recorder.calls.append(Call("result", (), _shapes(result)[:1], None, None))
-    return recorder.calls
+    return [*recorder.calls, Call("result", (), _shapes(result)[:1], None, None)]
 
 
 def _run_on_meta(network: nn.Module, channels: int, height: int, width: int) -> Any:
