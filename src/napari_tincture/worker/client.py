@@ -95,7 +95,8 @@ class WorkerClient:
         """
         if not sources:
             raise InputError("There is no image to work on; choose a layer.")
-        job = Job(next(self._numbers), settings, tuple(sources), listener)
+        title = f"{settings.task} {sources[0].name}".strip()
+        job = Job(next(self._numbers), settings, tuple(sources), listener, title)
         with self._lock:
             self._queue.append(job)
             self._start_session()

@@ -45,6 +45,8 @@ class Job:
         What to do, and with what.
     listener
         Called after every change, in the thread that changed it.
+    title
+        What a person knows it by.
     state
         Where the job stands.
     done, total
@@ -61,6 +63,7 @@ class Job:
     settings: JobSettings
     sources: tuple[Raster, ...]
     listener: Callable[[Job], None]
+    title: str
     state: State = State.QUEUED
     done: int = 0
     total: int = 0
@@ -130,9 +133,12 @@ class Job:
         self.listener(self)
 
     def _on_warning(self, message: Message) -> None:
-        if message["message"] not in self.warnings:
-            self.warnings.append(message["message"])
-            self.listener(self)
+        self._note(message["message"])
+        self.listener(self)
+
+    def _note(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
 
     def _on_finished(self, message: Message) -> None:
         facts = message["facts"]
@@ -144,6 +150,8 @@ class Job:
             assert self._array is not None
             assert self._attributes is not None
             self.result = build([self._array], {**self._attributes, **facts})
+        for note in notes(self.result.provenance):
+            self._note(note)
         self.end(State.FINISHED)
 
     def _on_cancelled(self, _: Message) -> None:
@@ -157,3 +165,23 @@ class Job:
         error = kind(text)
         error.add_note(message["details"])
         self.fail(error)
+
+
+def notes(provenance: Mapping[str, Any]) -> list[str]:
+    """Tell what a person should know of a run, from the provenance of its result."""
+    found = [str(event) for event in provenance.get("events", ())]
+    if warning := provenance.get("warning"):
+        found.append(str(warning))
+    sampled = [
+        values["how"].get("halves_differ")
+        for values in provenance.get("values", {}).values()
+        if values.get("how", {}).get("context") == "sampled"
+    ]
+    if sampled:
+        differ = max((float(value) for value in sampled if value is not None), default=None)
+        by = "" if differ is None else f", two halves of which differ by {differ:.2g}"
+        found.append(
+            f"The values of the whole image come from samples of it{by}. "
+            "Choose context 'exact' to use all of it."
+        )
+    return found

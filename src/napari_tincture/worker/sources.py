@@ -13,6 +13,7 @@ import dask.array as da
 import numpy as np
 
 from napari_tincture.errors import InputError
+from napari_tincture.io.provenance import plain
 from napari_tincture.placement import Placement
 from napari_tincture.raster import Raster, SourceRef
 
@@ -41,7 +42,7 @@ def attributes(raster: Raster) -> dict[str, Any]:
         "rgb": raster.rgb,
         "channels": list(raster.channels),
         "display": dict(raster.display),
-        "provenance": dict(raster.provenance),
+        "provenance": plain(raster.provenance),
         "order": raster.order,
     }
 
@@ -80,6 +81,30 @@ def rebuild(values: Mapping[str, Any], fetch: Fetch, token: str) -> Raster:
         for number, level in enumerate(values["levels"])
     ]
     return build(levels, {k: v for k, v in values.items() if k not in ("source", "levels")})
+
+
+def channel_choices(
+    channels: Sequence[tuple[int, str, int]] | None, sources: Sequence[Raster]
+) -> list[Any] | None:
+    """Spell where each model input comes from as the tasks take it.
+
+    Parameters
+    ----------
+    channels
+        Number of the source, axis and index of each input, as in `JobSettings`.
+    sources
+        The image that the task is given, then those that only some inputs come from.
+    """
+    if channels is None:
+        return None
+    return [
+        _part(sources[number], axis, index) if number else (axis, index) if axis else 0
+        for number, axis, index in channels
+    ]
+
+
+def _part(source: Raster, axis: str, index: int) -> Raster:
+    return source.plane(**{axis: index}) if axis else source
 
 
 def read_window(raster: Raster, level: int, window: list[list[int]]) -> np.ndarray:

@@ -8,6 +8,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,12 @@ from napari_tincture import models
 from napari_tincture.device import available_devices, describe_device, release_memory
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
+from napari_tincture.io.provenance import plain
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.raster import Index, Raster
 from napari_tincture.worker.remote import Windows
 from napari_tincture.worker.settings import JobSettings
-from napari_tincture.worker.sources import attributes, rebuild
+from napari_tincture.worker.sources import attributes, channel_choices, rebuild
 from napari_tincture.worker.wire import Link, Message
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ class Workbench:
 
     def warm(self, fields: Mapping[str, Any]) -> None:
         """Load a model and run it once on an empty image, so that the first job need not."""
-        settings = JobSettings.from_json(fields["settings"])
+        settings = replace(JobSettings.from_json(fields["settings"]), region=None)
         model = self._model(settings.model)
         size = (len(model.card.inputs), WARM_SIDE, WARM_SIDE)
         image = open_image(np.zeros(size, np.float32), axes="cyx")
@@ -68,7 +70,7 @@ class Workbench:
             result = task(
                 sources[0],
                 self._model(settings.model),
-                channels=_channels(settings, sources),
+                channels=channel_choices(settings.channels, sources),
                 **settings.arguments(),
             )
             facts = self._deliver(job, result, settings, cancel)
@@ -93,7 +95,7 @@ class Workbench:
         begin = {"job": job, "attributes": attributes(result), **layout}
         self._link.send(Message("started", begin))
         facts = result.stream(write, progress=progress, cancel=cancel)
-        return {"provenance": {**result.provenance, **facts}}
+        return {"provenance": plain({**result.provenance, **facts})}
 
     def _reporter(self, job: int) -> Progress:
         last = -REPORT_EVERY
@@ -136,20 +138,6 @@ class Workbench:
     def tidy(self) -> None:
         """Give back memory after a job."""
         release_memory()
-
-
-def _channels(settings: JobSettings, sources: list[Raster]) -> list[Any] | None:
-    """Spell the settings' channels as the tasks take them."""
-    if settings.channels is None:
-        return None
-    return [
-        _part(sources[number], axis, index) if number else ((axis, index) if axis else 0)
-        for number, axis, index in settings.channels
-    ]
-
-
-def _part(source: Raster, axis: str, index: int) -> Raster:
-    return source.plane(**{axis: index}) if axis else source
 
 
 def find_task(name: str) -> Callable[..., Raster]:

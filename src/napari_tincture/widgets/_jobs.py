@@ -1,0 +1,151 @@
+"""Jobs of all panels: one worker for the session, its news on the GUI thread, results as layers.
+
+1. A panel starts a job here; the worker's client queues it and tells of it from its own thread.
+2. A queued Qt signal carries the news to the GUI thread.
+3. There the result becomes a layer, an error a notification, and panels hear `changed`.
+
+When the window closes, its jobs are cancelled. The worker ends with the last panel and job.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from napari.utils.notifications import (  # type: ignore[import-untyped]
+    show_error,
+    show_warning,
+)
+from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_tincture.raster import Raster
+from napari_tincture.worker.client import WorkerClient
+from napari_tincture.worker.jobs import Job, State
+from napari_tincture.worker.process import COMMAND
+from napari_tincture.worker.settings import JobSettings
+
+_LOGGER = logging.getLogger("napari_tincture")
+
+
+@dataclass(slots=True)
+class _Order:
+    """What to do with a job's news."""
+
+    viewer: Any
+    told: int = 0
+
+
+class JobHub(QObject):
+    """Lives on the GUI thread; use `job_hub`.
+
+    Parameters
+    ----------
+    command
+        Starts the worker.
+    """
+
+    changed = Signal(object)
+    """A job has changed, on the GUI thread."""
+    ready = Signal()
+    """The worker is ready, and its devices are known."""
+    _heard = Signal(object)
+    _woken = Signal()
+
+    def __init__(self, command: Sequence[str] = COMMAND) -> None:
+        super().__init__()
+        self._heard.connect(self._on_news, Qt.ConnectionType.QueuedConnection)
+        self._woken.connect(self.ready, Qt.ConnectionType.QueuedConnection)
+        self.client = WorkerClient(command, on_ready=self._woken.emit)
+        self._orders: dict[int, _Order] = {}
+        self._panels = 0
+        self._windows: set[int] = set()
+        application = QApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.client.stop)
+
+    def start(self, viewer: Any, settings: JobSettings, sources: Sequence[Raster]) -> Job:
+        """Queue a job whose result becomes a layer of the viewer."""
+        job = self.client.submit(settings, sources, self._heard.emit)
+        self._orders[job.number] = _Order(viewer)
+        return job
+
+    def open_panel(self, panel: QWidget) -> None:
+        """Keep the worker while this panel exists."""
+        self._panels += 1
+        panel.destroyed.connect(self._on_panel_gone)
+
+    def follow(self, window: QWidget, viewer: Any) -> None:
+        """Cancel the viewer's jobs when its window is gone."""
+        if id(window) not in self._windows:
+            self._windows.add(id(window))
+            window.destroyed.connect(partial(self._on_window_gone, id(window), viewer))
+
+    def _on_news(self, job: Job) -> None:
+        order = self._orders.get(job.number)
+        # News is queued: several pieces may be read after the job has ended, one of them acts.
+        if order is not None:
+            for text in job.warnings[order.told :]:
+                show_warning(text)
+            order.told = len(job.warnings)
+            if job.state.final:
+                del self._orders[job.number]
+                self._conclude(job, order.viewer)
+        self.changed.emit(job)
+
+    def _conclude(self, job: Job, viewer: Any) -> None:
+        if job.state is State.FAILED:
+            _tell_error(job)
+        elif job.result is not None and viewer is not None:
+            add_layers(viewer, job.result)
+        self._rest()
+
+    def _on_panel_gone(self) -> None:
+        self._panels -= 1
+        self._rest()
+
+    def _on_window_gone(self, window: int, viewer: Any) -> None:
+        self._windows.discard(window)
+        for job in self.client.jobs:
+            order = self._orders.get(job.number)
+            if order is not None and order.viewer == viewer:
+                order.viewer = None
+                self.client.cancel(job)
+        self._rest()
+
+    def _rest(self) -> None:
+        """Give back the worker's memory when nobody needs it."""
+        if self._panels <= 0 and not self.client.jobs:
+            self.client.stop()
+
+
+_HUBS: list[JobHub] = []
+
+
+def job_hub() -> JobHub:
+    """Give the hub of this napari session; made on first use, on the GUI thread."""
+    if not _HUBS:
+        _HUBS.append(JobHub())
+    return _HUBS[0]
+
+
+def add_layers(viewer: Any, result: Raster) -> list[Any]:
+    """Add a result to the viewer, one layer per channel, in the place of its source."""
+    parts = [result]
+    if "c" in result.axes and not result.rgb:
+        parts = [_channel(result, index) for index in range(result.sizes["c"])]
+    return [part.add_to(viewer) for part in parts]
+
+
+def _channel(result: Raster, index: int) -> Raster:
+    name = result.channels[index] if result.channels else str(index)
+    return replace(result.plane(c=index), name=f"{result.name} {name}".strip())
+
+
+def _tell_error(job: Job) -> None:
+    details = "\n".join(getattr(job.error, "__notes__", ()))
+    _LOGGER.error("Job %d (%s) failed: %s\n%s", job.number, job.settings.task, job.error, details)
+    show_error(str(job.error))

@@ -1,0 +1,106 @@
+"""Where a result goes: into memory, or to a file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QLineEdit, QToolButton, QVBoxLayout, QWidget
+
+from napari_tincture.errors import OutputError
+from napari_tincture.widgets._form import Choice, Item, row
+
+SUFFIXES = (".zarr", ".tif", ".tiff")
+
+
+class Output(QWidget):
+    """Chooses memory, or the path of an image file and whether an existing one is replaced."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kind = Choice(
+            [
+                Item("in memory", "memory", "The new layer is an array in memory"),
+                Item("file on disk", "file", "The new layer reads from an OME-Zarr or OME-TIFF"),
+            ],
+            tooltip="Large results belong on disk",
+        )
+        self.path = QLineEdit()
+        self.path.setPlaceholderText("result.ome.zarr")
+        self.path.setToolTip("Ends in .ome.zarr or .ome.tif")
+        browse = QToolButton()
+        browse.setText("…")
+        browse.setToolTip("Choose where to save")
+        browse.clicked.connect(self._browse)
+        self.replace = QCheckBox("replace what is there")
+        self._file = row([self.path, browse])
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        for widget in (self.kind, self._file, self.replace):
+            layout.addWidget(widget)
+        self.kind.chosen.connect(self._update)
+        self.path.textChanged.connect(self._update)
+        self.replace.toggled.connect(lambda _: self.changed.emit())
+        self._update()
+
+    @property
+    def save_to(self) -> str | None:
+        """The path; None for memory.
+
+        Raises
+        ------
+        OutputError
+            If nothing can be written there, or something is there and is to stay.
+        """
+        if self.kind.value == "memory":
+            return None
+        return check_path(self.path.text(), replace=self.replace.isChecked())
+
+    def _update(self) -> None:
+        on_disk = self.kind.value == "file"
+        self._file.setVisible(on_disk)
+        there = bool(self.path.text().strip()) and Path(self.path.text().strip()).exists()
+        self.replace.setVisible(on_disk and there)
+        if not there:
+            self.replace.setChecked(False)
+        self.changed.emit()
+
+    def _browse(self) -> None:
+        # The panel asks before it replaces; a zarr is a folder, which the dialog would not notice.
+        options = QFileDialog.Option.DontConfirmOverwrite
+        path, _ = QFileDialog.getSaveFileName(
+            self,
+            "Save the result as",
+            self.path.text() or "result.ome.zarr",
+            "OME-Zarr (*.ome.zarr *.zarr);;OME-TIFF (*.ome.tif *.tif *.tiff)",
+            options=options,
+        )
+        if path:
+            self.path.setText(path)
+
+
+def check_path(text: str, *, replace: bool) -> str:
+    """Give the path of a result that can be written.
+
+    Raises
+    ------
+    OutputError
+        Saying what is wrong with it.
+    """
+    if not text.strip():
+        raise OutputError("Choose the file to save the result in, e.g. result.ome.zarr.")
+    path = Path(text.strip()).expanduser()
+    if path.suffix.lower() not in SUFFIXES:
+        raise OutputError(f"{path.name!r} must end in .ome.zarr or .ome.tif.")
+    folder = path.parent
+    if not folder.is_dir():
+        raise OutputError(f"There is no folder {folder}; create it or choose another.")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"Nothing can be written in {folder}; choose another folder.")
+    if path.exists() and not replace:
+        raise OutputError(f"{path.name!r} exists: tick 'replace what is there', or rename it.")
+    return str(path)

@@ -1,0 +1,81 @@
+"""Run, Cancel, and how far the job is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_tincture.widgets._form import Level, Message
+from napari_tincture.worker.jobs import Job, State
+
+
+class RunRow(QWidget):
+    """Buttons, a bar that counts tiles, and what became of the last job."""
+
+    run = Signal()
+    cancel = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run_button, self.cancel_button = QPushButton("Run"), QPushButton("Cancel")
+        self.run_button.setToolTip("Start, or queue behind what is running")
+        self.cancel_button.setToolTip("Stop within one tile")
+        self.run_button.clicked.connect(lambda _: self.run.emit())
+        self.cancel_button.clicked.connect(lambda _: self.cancel.emit())
+        self.bar = QProgressBar()
+        self.bar.setFixedHeight(10)
+        self.bar.setTextVisible(False)
+        self.progress = QLabel()
+        self.status = Message()
+        buttons = QHBoxLayout()
+        buttons.setSpacing(6)
+        buttons.addWidget(self.run_button, 2)
+        buttons.addWidget(self.cancel_button, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(buttons)
+        for widget in (self.bar, self.progress, self.status):
+            layout.addWidget(widget)
+        self.show_job(None, ())
+
+    def show_job(self, job: Job | None, queue: Sequence[Job]) -> None:
+        """Show how far a job is.
+
+        Parameters
+        ----------
+        job
+            The panel's latest job; None if there was none.
+        queue
+            What all panels have under way; its first runs.
+        """
+        under_way = job is not None and not job.state.final
+        for widget in (self.bar, self.progress):
+            widget.setVisible(under_way)
+        self.cancel_button.setEnabled(under_way)
+        self.status.show_text(*_outcome(job))
+        if job is None or not under_way:
+            return
+        self.bar.setRange(0, job.total)
+        self.bar.setValue(job.done)
+        self.progress.setText(_progress_text(job, queue))
+        self.progress.setToolTip("\n".join(f"{each.title}: {each.state.value}" for each in queue))
+
+
+def _progress_text(job: Job, queue: Sequence[Job]) -> str:
+    if job.state is State.QUEUED:
+        before = queue.index(job) if job in queue else 0
+        return f"waiting for {before} job{'s' * (before > 1)}" if before else "starting"
+    behind = f", {len(queue) - 1} waiting" if len(queue) > 1 else ""
+    return (f"{job.done} of {job.total} tiles" if job.total else "preparing") + behind
+
+
+def _outcome(job: Job | None) -> tuple[Level, str]:
+    if job is None or not job.state.final:
+        return Level.READY, ""
+    if job.state is State.FINISHED:
+        return Level.READY, f"Done: {job.title}."
+    level = Level.PROBLEM if job.state is State.FAILED else Level.NOTE
+    return level, str(job.error)

@@ -1,0 +1,339 @@
+"""What the panels share: choose, check, run, watch.
+
+1. Every change, of a setting or in the viewer, starts a short timer.
+2. It refreshes what the drop-downs offer and makes a plan; its size or its problem is shown.
+3. Run hands the plan to the jobs of the session, which tell of the job until it ends.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, ClassVar
+
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QVBoxLayout, QWidget
+
+from napari_tincture.device import PRECISIONS
+from napari_tincture.errors import InputError, ModelError, TinctureError
+from napari_tincture.widgets._channel_rows import ChannelRows
+from napari_tincture.widgets._form import (
+    Choice,
+    Folding,
+    Item,
+    Level,
+    Message,
+    align_labels,
+    form,
+    show_row,
+)
+from napari_tincture.widgets._inputs import origins
+from napari_tincture.widgets._jobs import JobHub, job_hub
+from napari_tincture.widgets._layers import (
+    LayerWatch,
+    active_image,
+    image_names,
+    possible_axes,
+    shapes_names,
+)
+from napari_tincture.widgets._memory import keep, kept
+from napari_tincture.widgets._model_row import ModelRow
+from napari_tincture.widgets._output import Output
+from napari_tincture.widgets._plan import Choices, Plan, make_plan, open_layer, own_letters
+from napari_tincture.widgets._run_row import RunRow
+from napari_tincture.worker.jobs import Job
+from napari_tincture.worker.settings import CONTEXTS, JobSettings
+
+_PAUSE = 40
+"""Milliseconds without a change after which the panel is refreshed."""
+_REGIONS = (
+    Item("whole layer", "layer", "Every pixel of the layer"),
+    Item("selected shape", "shape", "The bounding box of the selected rectangle"),
+    Item("what is on screen", "viewport", "The part of the layer that the window shows"),
+)
+_CONTEXT_HELP = {
+    "auto": "exact while memory allows, else from samples of the image",
+    "exact": "what depends on the whole image is taken from all of it",
+    "sampled": "it is taken from samples of the image",
+    "tile": "each tile takes its own: fast, and tiles may show",
+}
+
+
+class TaskPanel(QWidget):
+    """A panel for one task; a subclass names the task and adds its own settings.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        Given by napari.
+    hub
+        Runs the jobs; that of the session unless a test gives its own.
+    """
+
+    task: ClassVar[str]
+
+    def __init__(self, napari_viewer: Any, hub: JobHub | None = None) -> None:
+        super().__init__()
+        self.viewer, self._hub = napari_viewer, hub or job_hub()
+        self._axes: dict[str, str] = {}
+        self._job: Job | None = None
+        self._make_settings()
+        self._lay_out()
+        self._recall()
+        self._connect()
+        self._on_active()
+        self.refresh()
+
+    def run(self) -> Job:
+        """Start what the panel shows; the result becomes a layer.
+
+        Raises
+        ------
+        TinctureError
+            If something is missing or does not fit.
+        """
+        plan = self.plan()
+        self._job = self._hub.start(self.viewer, plan.settings, plan.sources)
+        self._show_jobs()
+        return self._job
+
+    def cancel(self) -> None:
+        """Stop the panel's latest job within one tile."""
+        if self._job is not None:
+            self._hub.client.cancel(self._job)
+
+    def plan(self) -> Plan:
+        """Make a job of what the panel shows now.
+
+        Raises
+        ------
+        TinctureError
+            If something is missing or does not fit.
+        """
+        card = self.model.card
+        if not self.layer.value:
+            raise InputError("Open an image, or choose an image layer.")
+        choices = Choices(
+            task=self.task, model=self.model.name, layer=self.layer.value, axes=dict(self._axes),
+            origins=tuple(self.channels.origins), region=self.region.value,
+            shapes=self.shapes.value or "", planes=self.planes.value, context=self.context.value,
+            device=self.device.value, precision=self.precision.value, options=self.options(),
+            any_pixel_size=self.any_pixel_size.isChecked(), save_to=self.output.save_to,
+            overwrite=self.output.replace.isChecked(),
+        )  # fmt: skip
+        return make_plan(self.viewer, choices, card)
+
+    def options(self) -> dict[str, Any]:
+        """Give the task's own keyword arguments; a subclass adds to them."""
+        return {"nonfinite": "background"} if self.nan_is_background.isChecked() else {}
+
+    def add_rows(self, layout: QFormLayout) -> None:
+        """Add the task's own settings; for a subclass."""
+
+    def refresh(self) -> None:
+        """Bring what the panel offers and says up to date, now."""
+        self._later.stop()
+        self.layer.set_items([Item(name, name) for name in image_names(self.viewer)])
+        self.shapes.set_items([Item(name, name) for name in shapes_names(self.viewer)])
+        show_row(self._form, self.shapes, self.region.value == "shape")
+        self._offer_axes()
+        try:
+            self._offer_channels()
+            plan = self.plan()
+        except TinctureError as error:
+            self._say(Level.PROBLEM, str(error))
+        else:
+            level = Level.NOTE if plan.notes else Level.READY
+            self._say(level, "\n".join((f"Ready: {plan.size}.", *plan.notes)))
+        keep(self.task, self._state())
+
+    def _make_settings(self) -> None:
+        self.layer = Choice(tooltip="The image to work on")
+        self.model = ModelRow(self.task)
+        self.axes = Choice(tooltip="What the dimensions of the layer are; it does not say")
+        self.channels = ChannelRows()
+        self.region = Choice(_REGIONS, tooltip="How much of the layer")
+        self.shapes = Choice(tooltip="The Shapes layer that holds the rectangle")
+        self.planes = Choice(
+            [Item("all", "all", "Every plane"), Item("the shown one", "shown", "One plane")],
+            tooltip="Planes along t and z that are not inputs of the model",
+        )
+        self.output = Output()
+        self.context = Choice(
+            [Item(name, name, _CONTEXT_HELP[name]) for name in CONTEXTS],
+            tooltip="Where values come from that the network takes from the whole image",
+        )
+        self.device = Choice(tooltip="What computes")
+        self.precision = Choice(
+            [Item(name, name) for name in ("auto", *PRECISIONS)],
+            tooltip="auto is float32; the others are faster and less exact",
+        )
+        self.nan_is_background = QCheckBox("NaN is background")
+        self.nan_is_background.setToolTip("Treat NaN and infinity as the darkest value")
+        self.any_pixel_size = QCheckBox("any pixel size")
+        self.any_pixel_size.setToolTip("Run although the model was made for other pixels")
+        self.message, self.runner = Message(), RunRow()
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(_PAUSE)
+
+    def _lay_out(self) -> None:
+        self._form = form()
+        self._form.addRow("Layer", self.layer)
+        self._form.addRow("Axes", self.axes)
+        self._form.addRow("Model", self.model)
+        self._form.addRow(self.channels)
+        self.add_rows(self._form)
+        self._form.addRow("Region", self.region)
+        self._form.addRow("Shape", self.shapes)
+        self._form.addRow("Planes", self.planes)
+        self._form.addRow("Output", self.output)
+        more, body = form(), QWidget()
+        body.setLayout(more)
+        more.addRow("Context", self.context)
+        more.addRow("Device", self.device)
+        more.addRow("Precision", self.precision)
+        more.addRow(self.nan_is_background)
+        more.addRow(self.any_pixel_size)
+        for layout in (self._form, more):
+            align_labels(layout)
+        self.more = Folding("Options", body, tooltip="Seldom needed")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.setSpacing(6)
+        layout.addLayout(self._form)
+        for widget in (self.more, self.message, self.runner):
+            layout.addWidget(widget)
+        layout.addStretch(1)
+
+    def _connect(self) -> None:
+        self._later.timeout.connect(self.refresh)
+        for choice in (self.layer, self.shapes, *self.settings().values()):
+            choice.chosen.connect(self._later.start)
+        self.axes.chosen.connect(self._on_axes)
+        self.model.changed.connect(self._on_model)
+        for part in (self.channels, self.output):
+            part.changed.connect(self._later.start)
+        for box in self._boxes().values():
+            box.toggled.connect(lambda _: self._later.start())
+        self.runner.run.connect(self._on_run)
+        self.runner.cancel.connect(self.cancel)
+        self._hub.open_panel(self)
+        self._hub.changed.connect(self._show_jobs)
+        self._hub.ready.connect(self._offer_devices)
+        start, active = self._later.start, self._on_active
+        watch = LayerWatch(self.viewer, lambda *_: start(), lambda *_: active())
+        self.destroyed.connect(watch.close)
+        self._offer_devices()
+        self._on_model()
+
+    def settings(self) -> dict[str, Choice]:
+        """Give the drop-downs whose values are remembered; a subclass adds its own."""
+        names = ("region", "planes", "context", "device", "precision")
+        return {"output": self.output.kind, **{name: getattr(self, name) for name in names}}
+
+    def _boxes(self) -> dict[str, QCheckBox]:
+        return {
+            "nan_is_background": self.nan_is_background,
+            "any_pixel_size": self.any_pixel_size,
+        }
+
+    def _offer_axes(self) -> None:
+        name, unknown = self.layer.value, False
+        if name:
+            layer = self.viewer.layers[name]
+            try:
+                open_layer(self.viewer, name, {})
+            except InputError:
+                unknown = layer.ndim > 2
+            items = [Item("choose …", ""), *(Item(axes, axes) for axes in possible_axes(layer))]
+            self.axes.blockSignals(True)
+            self.axes.set_items(items)
+            self.axes.value = self._axes.get(name, "")
+            self.axes.blockSignals(False)
+        show_row(self._form, self.axes, unknown)
+
+    def _offer_channels(self) -> None:
+        card = self.model.card
+        rasters = {}
+        for name in image_names(self.viewer):
+            try:
+                rasters[name] = open_layer(self.viewer, name, self._axes)
+            except InputError:
+                if name == self.layer.value:
+                    raise
+        if self.layer.value not in rasters:
+            return
+        raster = rasters[self.layer.value]
+        self.channels.offer(
+            [(channel.name, channel.description) for channel in card.inputs],
+            origins(rasters, self.layer.value),
+            self.layer.value,
+        )
+        self.channels.setVisible(len(card.inputs) > 1 or "c" in raster.axes)
+        taken = {origin.axis for origin in self.channels.origins if origin is not None}
+        show_row(self._form, self.planes, bool(set(own_letters(raster)) & set("tz") - taken))
+
+    def _offer_devices(self) -> None:
+        known = self._hub.client.devices or {"cpu": ""}
+        items = [Item("auto", "auto", "A GPU if there is one, else the processor")]
+        self.device.set_items([*items, *(Item(name, name, text) for name, text in known.items())])
+
+    def _on_axes(self) -> None:
+        if self.layer.value:
+            self._axes[self.layer.value] = self.axes.value or ""
+        self._later.start()
+
+    def _on_active(self) -> None:
+        if name := active_image(self.viewer, self.task):
+            self.layer.set_items([Item(each, each) for each in image_names(self.viewer)])
+            self.layer.value = name
+        self._later.start()
+
+    def _on_model(self) -> None:
+        if self.model.name:
+            settings = JobSettings(task=self.task, model=self.model.name, options=self.options())
+            self._hub.client.warm(settings)
+        self._later.start()
+
+    def _on_run(self) -> None:
+        try:
+            self.run()
+        except TinctureError as error:  # something changed since the last refresh
+            self._say(Level.PROBLEM, str(error))
+
+    def _say(self, level: Level, text: str) -> None:
+        self.message.show_text(level, text)
+        self.runner.run_button.setEnabled(level is not Level.PROBLEM)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "choices": {name: choice.value for name, choice in self.settings().items()},
+            "boxes": {name: box.isChecked() for name, box in self._boxes().items()},
+            "model": self.model.name,
+            "path": self.output.path.text(),
+            "axes": dict(self._axes),
+            "unfolded": self.more.unfolded,
+        }
+
+    def _recall(self) -> None:
+        state = kept(self.task)
+        if not state:
+            return
+        self._axes = state["axes"]
+        self.output.path.setText(state["path"])
+        for name, value in state["choices"].items():
+            self.settings()[name].value = value
+        for name, ticked in state["boxes"].items():
+            self._boxes()[name].setChecked(ticked)
+        self.more.unfolded = state["unfolded"]
+        with suppress(ModelError):  # its file may be gone
+            self.model.choose(state["model"])
+
+    def _show_jobs(self, *_: Any) -> None:
+        self.runner.show_job(self._job, self._hub.client.jobs)
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Learn which window the panel is in."""
+        if (window := self.window()) is not None:
+            self._hub.follow(window, self.viewer)
+        super().showEvent(event)
