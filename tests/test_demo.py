@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage.io import imread
+
+import napari_tincture as nt
+from napari_tincture import samples
+from napari_tincture.demo import Matches, as_target, match
+
+
+def _labels(*squares: tuple[int, int, int]) -> nt.Raster:
+    array = np.zeros((40, 40), np.int32)
+    for number, (y, x, side) in enumerate(squares, start=1):
+        array[y : y + side, x : x + side] = number
+    return nt.open_image(array)
+
+
+def test_objects_match_when_most_of_both_is_shared() -> None:
+    expected = _labels((0, 0, 10), (20, 20, 10))
+    found = _labels((20, 21, 10), (0, 6, 10), (35, 35, 4))
+    assert match(found, expected) == Matches(found=3, expected=2, matched=1)
+    assert match(expected, expected) == Matches(2, 2, 2)
+
+
+def test_figures_of_matches() -> None:
+    matches = Matches(found=4, expected=5, matched=3)
+    assert (matches.precision, matches.recall) == (0.75, 0.6)
+    assert matches.f1 == pytest.approx(2 / 3)
+    assert Matches(0, 0, 0).f1 == 0
+
+
+def test_the_reference_is_mapped_to_the_range_of_the_model() -> None:
+    target = nt.load_model("phase-to-dapi").card.recipe["data"]["targets"][0]
+    values = np.asarray(as_target(samples.neuron_dapi()))
+    raw = np.asarray(samples.neuron_dapi())
+    expected = (raw - np.float32(target["low"])) / (target["high"] - target["low"])
+    np.testing.assert_allclose(values, expected, atol=1e-6)
+
+
+def _run(out: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "napari_tincture.demo", "--out", str(out), *arguments]
+    environment = {**os.environ, "CI": "true"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_demonstration_stains_segments_compares_and_shows(tmp_path: Path) -> None:
+    said = _run(tmp_path)
+    pearson = float(re.search(r"Pearson correlation (\S+)", said)[1])
+    ssim = float(re.search(r"SSIM +(\S+)", said)[1])
+    f1 = float(re.search(r"F1 (\S+)", said)[1])
+    assert pearson > 0.72
+    assert ssim > 0.85
+    assert f1 > 0.5
+    stained, nuclei = (nt.open_image(tmp_path / f"{name}.ome.zarr") for name in ("stain", "nuclei"))
+    assert stained.sizes == {"y": 1024, "x": 1024}
+    assert nuclei.sizes == stained.sizes
+    assert nuclei.kind == "labels"
+    picture = imread(tmp_path / "napari.png")
+    assert picture.shape[0] > 800
+    assert picture.shape[1] > 1200
+    # Four panels, none of them empty.
+    assert picture[..., :3].std(axis=(0, 1)).min() > 20
+
+
+@pytest.mark.slow
+def test_the_demonstration_does_a_mosaic(tmp_path: Path) -> None:
+    said = _run(tmp_path, "--size", "1536")
+    assert "Peak memory" in said
+    assert nt.open_image(tmp_path / "stain.ome.zarr").sizes == {"y": 1536, "x": 1536}
