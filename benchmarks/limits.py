@@ -1,0 +1,30 @@
+"""The limits that the benchmark prints beside what it measures; ``benchmarks/README.md`` says why."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Limit = tuple[Literal["at most", "at least"], float]
+
+LIMITS: dict[str, dict[str, Limit]] = {
+    # networks without reductions over the image
+    "local": {
+        "seconds / best raw forward": ("at most", 1.3),
+        "seconds / raw forward over our windows": ("at most", 1.1),
+        "MONAI (0.25) seconds / ours": ("at least", 2.8),
+        "MONAI (0.25, our allocator) seconds / ours": ("at least", 2.3),
+        "MONAI (0.25) seconds / ours in bfloat16": ("at least", 3.5),
+        "max |tiled − whole| / output std": ("at most", 1e-5),
+    },
+    # networks with reductions over the image, in exact context
+    "context": {
+        "seconds / best raw forward": ("at most", 1.6),
+        "max |tiled − whole| / output std": ("at most", 1e-3),
+    },
+    "memory": {"peak, sixteen times the area": ("at most", 1.1)},
+    "startup": {
+        "import napari_tincture": ("at most", 0.1),
+        "open a widget": ("at most", 0.5),
+        "first small job of a warm worker, beyond its forward": ("at most", 0.3),
+    },
+}
