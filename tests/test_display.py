@@ -29,7 +29,8 @@ def test_a_display_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_no_display")
 def test_a_virtual_display_takes_windows_and_goes_away() -> None:
     program = (
-        "from qtpy.QtWidgets import QApplication; print(QApplication([]).primaryScreen().size())"
+        "from qtpy.QtWidgets import QApplication; application = QApplication([]);"
+        "print(application.primaryScreen().size())"
     )
     assert not has_display()
     with virtual_display(640, 480):
