@@ -7,6 +7,7 @@ pixel alone (`POINTWISE`), and is it one that no tiling can make exact (`inexact
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -48,13 +49,22 @@ class Moments:
     @classmethod
     def of(cls, values: Tensor, dims: Sequence[int]) -> Moments:
         """Moments of `values` over `dims`, which are kept with length 1."""
-        count = 1
-        for dim in dims:
-            count *= values.shape[dim]
         if values.dtype in (torch.float16, torch.bfloat16):
             values = values.float()
-        variance, mean = torch.var_mean(values, list(dims), correction=0, keepdim=True)
-        return cls(count, mean.double(), variance.double() * count)
+        # torch.var_mean takes longer than a convolution on channels_last maps. Here the fastest
+        # varying reduced axis is summed in single precision, all others in double; the deviation
+        # is taken from the mean, so that nothing cancels.
+        order = sorted(range(values.ndim), key=values.stride, reverse=True)
+        memory = values.permute(order)
+        reduced = sorted(order.index(d) for d in dims)
+        count = math.prod(memory.shape[d] for d in reduced)
+        total = memory.sum(reduced[-1], keepdim=True).double().sum(reduced, keepdim=True)
+        mean = total / count
+        gap = memory - mean.to(memory.dtype)
+        rows = torch.linalg.vector_norm(gap, dim=reduced[-1], keepdim=True)
+        deviation = rows.double().square().sum(reduced, keepdim=True)
+        back = [order.index(d) for d in range(values.ndim)]
+        return cls(count, mean.permute(back), deviation.permute(back))
 
     def merge(self, other: Moments) -> Moments:
         """Moments of both samples together (Chan, Golub and LeVeque 1979, eq. 2.1)."""
