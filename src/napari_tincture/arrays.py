@@ -63,6 +63,10 @@ def as_dask(array: Any, axes: str) -> da.Array:
     import dask.array as da
 
     check_dtype(np.dtype(array.dtype))
+    if any(n != n for n in array.shape):
+        raise InputError(
+            "A dask array of unknown shape cannot be used; call array.compute_chunk_sizes() first."
+        )
     target = ax.canonical(axes)
     if isinstance(array, da.Array):
         ordered: da.Array = ax.reorder(array, axes, target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from napari_tincture.arrays import memory_of
 from napari_tincture.errors import InputError
 from napari_tincture.placement import Placement
 from napari_tincture.raster import LayerData, Raster
+from napari_tincture.source import SourceRef
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -39,7 +41,8 @@ def to_layer(raster: Raster) -> LayerData:
     data = [_layer_array(level, raster.axes, order) for level in raster.levels]
     own = {
         "axes": order, "channels": list(raster.channels), "display": dict(raster.display),
-        "provenance": dict(raster.provenance),
+        "provenance": dict(raster.provenance), "data": _array_name(data[0]),
+        "source": raster.source.to_json() if raster.source else None,
     }  # fmt: skip
     options: dict[str, Any] = {"name": raster.name} if raster.name else {}
     options |= placement.layer_options() | {"metadata": {METADATA: own}}
@@ -48,6 +51,15 @@ def to_layer(raster: Raster) -> LayerData:
         options["rgb"] = raster.rgb
         options |= _display_options(raster)
     return data if len(data) > 1 else data[0], options, raster.kind
+
+
+def to_layers(raster: Raster) -> list[LayerData]:
+    """Give one layer per channel, as `to_layer` does; one in all of a colour or 1-channel image."""
+    if raster.rgb or "c" not in raster.axes:
+        return [to_layer(raster)]
+    names = raster.channels or tuple(str(c) for c in range(raster.sizes["c"]))
+    single = (replace(raster.plane(c=i), name=f"{raster.name} {n}") for i, n in enumerate(names))
+    return [to_layer(channel) for channel in single]
 
 
 def from_layer(layer: Any, axes: str | None = None) -> Raster:
@@ -74,7 +86,7 @@ def from_layer(layer: Any, axes: str | None = None) -> Raster:
     arrays = list(layer.data) if layer.multiscale else [layer.data]
     rgb = bool(getattr(layer, "rgb", False))
     own = _own_metadata(layer, rgb)
-    order = _layer_axes(layer, axes or own.get("axes"), rgb)
+    order = _layer_axes(layer, axes, own.get("axes"), rgb)
     placement = Placement.build(
         layer.axis_labels, units=layer.units, scale=layer.scale, translate=layer.translate,
         rotate=layer.rotate, shear=layer.shear, affine=np.asarray(layer.affine),
@@ -82,10 +94,12 @@ def from_layer(layer: Any, axes: str | None = None) -> Raster:
     if rgb:
         placement = placement.insert(order.index("c"), "c")
     target = ax.canonical(order)
+    unchanged = own.get("source") and own.get("data") == _array_name(arrays[0])
     return Raster.from_array(
         arrays, order, placement=placement.permute(ax.permutation(order, target)), kind=kind,
         name=layer.name, rgb=rgb, channels=_channels(own, rgb, arrays[0]),
         display=dict(own.get("display", {})), provenance=own.get("provenance", {}),
+        source=SourceRef.from_json(own["source"]) if unchanged else None,
     )  # fmt: skip
 
 
@@ -100,17 +114,26 @@ def _own_metadata(layer: Any, rgb: bool) -> dict[str, Any]:
     return own if len(axes) == layer.ndim + rgb and (axes[-1] == "c") == rgb else {}
 
 
-def _layer_axes(layer: Any, stated: str | None, rgb: bool) -> str:
+def _layer_axes(layer: Any, stated: str | None, own: str | None, rgb: bool) -> str:
+    """Take axes as stated, else spelled by the labels, else as we once wrote them, else y x."""
     shape = [int(n) for n in (layer.data[0] if layer.multiscale else layer.data).shape]
     if stated is not None:
         stated = f"{stated}c" if rgb and len(stated) == len(shape) - 1 else stated
         return ax.check_axes(stated, shape)
     letters = ax.axes_from_labels(layer.axis_labels, last_two_are_yx=True)
+    if letters is None and own is not None:
+        return own
     if letters is None and layer.ndim == 2:
         letters = "yx"
     if letters is None or (rgb and "c" in letters):
         raise ax.unknown_axes(shape, str(tuple(layer.axis_labels)))
     return letters + "c" if rgb else letters
+
+
+def _array_name(array: Any) -> str | None:
+    """Give the name of a dask array, which changes with whatever is done to it."""
+    name = getattr(array, "name", None)
+    return name if isinstance(name, str) and hasattr(array, "dask") else None
 
 
 def _channels(own: dict[str, Any], rgb: bool, array: Any) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def unit_name(unit: object) -> str:
     """Spell a unit (text or a pint unit) as pint and OME-Zarr do, ``micrometer`` for ``µm``."""
     text = "pixel" if unit is None else str(unit).strip()
     lower = text.lower()
-    if lower.endswith("metre") or lower.endswith("metres"):
+    if lower.endswith(("metre", "metres")):
         lower = lower.rstrip("s")[:-5] + "meter"
     if lower.rstrip("s") in _MICROMETRES:
         return lower.rstrip("s")
@@ -219,7 +219,9 @@ class Placement:
         if lengths[index] is None:
             return None
         # Other axes count only where they are lengths: a rotation never mixes in time or channel.
-        column = self.matrix()[:-1, index] * np.array([length or 0.0 for length in lengths])
+        column = self.matrix()[:-1, index % self.ndim] * np.array(
+            [length or 0.0 for length in lengths]
+        )
         return float(np.linalg.norm(column))
 
     def layer_options(self) -> dict[str, Any]:

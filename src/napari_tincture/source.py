@@ -24,7 +24,8 @@ class SourceRef:
         JSON-serialisable arguments of the opener.
     steps : tuple
         What was done since: ``("crop", {"y": [0, 512]})``, ``("plane", {"z": 3})``, or
-        ``("restate", {"scale": 0.5})`` with arguments of `open_image`.
+        ``("restate", {"scale": 0.5})`` with arguments of `open_image`, or ``("describe", {...})``
+        with fields of the raster.
     """
 
     kind: Literal["path", "channels", "sample"]

@@ -105,11 +105,12 @@ def _in_micrometres(raster: Raster) -> FloatArray:
 
 def _on_common_area(rasters: Sequence[Raster], offsets: Sequence[tuple[int, ...]]) -> list[Raster]:
     axes = rasters[0].axes
-    start, stop = np.array(offsets).max(axis=0), _ends(rasters, offsets).min(axis=0)
     space = [i for i, axis in enumerate(axes) if axis != "c"]
-    for raster, offset, end in zip(rasters, offsets, _ends(rasters, offsets), strict=True):
-        apart = any(offset[i] >= stop[i] or end[i] <= start[i] for i in space)
-        if apart or np.any((stop - start)[space] <= 0):
+    ends = _ends(rasters, offsets)
+    start, stop = np.zeros(len(axes), int), ends[0]
+    for raster, offset, end in zip(rasters, offsets, ends, strict=True):
+        start, stop = np.maximum(start, offset), np.minimum(stop, end)
+        if np.any((stop - start)[space] <= 0):
             raise InputError(
                 f"{_label(raster)} does not overlap with {_label(rasters[0])}; channels need a "
                 "common area. Check the translation of both."

@@ -113,6 +113,7 @@ def open_tiff(path: Path, axes: str | None = None) -> Raster:
 
 def _raster(file: tifffile.TiffFile, path: Path, axes: str | None) -> Raster:
     series = file.series[0]
+    _check_complete(file, series)
     order = _axes(series, axes)
     levels = [TiffLevel(str(path), i, _array(series, i)) for i in range(len(series.levels))]
     levels = [level for level in levels if level.ndim == len(order)]
@@ -132,12 +133,28 @@ def _raster(file: tifffile.TiffFile, path: Path, axes: str | None) -> Raster:
         "channels": RGB_NAMES[:count] if rgb else names if len(names) == count else (),
     }  # fmt: skip
     own = own_metadata.raster_options(facts.get("own"), target)
-    own.pop("name", None)
     options |= own
     held = [i for i, axis in enumerate(target) if axis in facts.get("scale", {}) and axis != "t"]
     options["placement"] = own_metadata.reconciled(own.get("placement"), placement, held)
     source = SourceRef("path", str(path.absolute()), {"axes": axes} if axes else {})
     return Raster.from_array(levels, order, source=source, **options)
+
+
+def _check_complete(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
+    """Refuse a file that was cut off, whose missing tiles tifffile would give as zeros."""
+    size = file.filehandle.size
+    ends = [
+        offset + count
+        for level in series.levels
+        for page in (level.pages[0], level.pages[-1])
+        if page is not None and page.parent is file
+        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)
+    ]
+    if max(ends, default=0) > size:
+        raise InputError(
+            f"{file.filename} is cut off: it has {size} bytes, its pixels end at byte {max(ends)}. "
+            "Copy or write it again."
+        )
 
 
 def _axes(series: tifffile.TiffPageSeries, stated: str | None) -> str:

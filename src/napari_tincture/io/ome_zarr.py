@@ -23,9 +23,7 @@ MARKERS = ("zarr.json", ".zgroup", ".zarray")
 
 
 def is_zarr(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a local folder is a zarr store, or a URL looks like one."""
-    if "://" in str(path):
-        return ".zarr" in str(path)
+    """Tell whether a local folder is a zarr store."""
     return any((Path(path) / marker).is_file() for marker in MARKERS)
 
 
@@ -56,8 +54,14 @@ def local_path(node: zarr.Array[Any] | zarr.Group) -> str | None:
     """Give the folder of a node; None if it is not in a local file system."""
     from zarr.storage import LocalStore
 
-    store = node.store
-    return str(Path(store.root).absolute() / node.path) if isinstance(store, LocalStore) else None
+    store: Any = node.store
+    if isinstance(store, LocalStore):
+        return str(Path(store.root).absolute() / node.path)
+    # dask.array.from_zarr opens local folders through fsspec, behind an asynchronous wrapper.
+    files = getattr(store, "fs", None)
+    protocol = getattr(getattr(files, "sync_fs", files), "protocol", ())
+    local = "file" in (protocol if isinstance(protocol, tuple) else (protocol,))
+    return str(Path(store.path).absolute() / node.path) if local else None
 
 
 def source_of(node: zarr.Array[Any] | zarr.Group, axes: str | None) -> SourceRef | None:
@@ -144,14 +148,14 @@ def _only_image(group: zarr.Group, ome: Mapping[str, Any]) -> zarr.Group:
             f"{path} is a plate or well of many images; give the folder of one field, such as "
             f"{path}/A/1/0 in a plate."
         )
-    names = [name for name, node in group.members() if isinstance(node, zarr.Group)]
+    names = sorted(name for name, node in group.members() if isinstance(node, zarr.Group))
     names = list(ome.get("labels", names))
     images = [name for name in names if _is_image(group.get(name))]
     if len(images) == 1:
         chosen = group[images[0]]
         assert isinstance(chosen, zarr.Group)
         return chosen
-    arrays = [name for name, node in group.members() if isinstance(node, zarr.Array)]
+    arrays = sorted(name for name, node in group.members() if isinstance(node, zarr.Array))
     raise InputError(
         f"{path} is a zarr group without OME-Zarr image metadata. It holds the images {images} "
         f"and the arrays {arrays}; give the path of one of them."

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from napari_tincture import axes as ax
 from napari_tincture.errors import InputError
@@ -77,12 +79,7 @@ def reopen(ref: SourceRef) -> Raster:
     else:
         raster = open_image(ref.path, **options)
     for step, arguments in ref.steps:
-        if step == "crop":
-            raster = raster.crop({axis: slice(*bounds) for axis, bounds in arguments.items()})
-        elif step == "plane":
-            raster = raster.plane(**arguments)
-        else:
-            raster = open_image(raster, **arguments)
+        raster = _STEPS[step](raster, arguments)
     return raster
 
 
@@ -107,17 +104,33 @@ def _array(array: Any, axes: str | None) -> Raster:
             f"{type(array).__name__} is no image: it has no {', '.join(missing)}. Give a napari "
             "layer, an array, a path, or a list of these."
         )
+    if len(array.shape) < 2:
+        raise InputError(
+            f"An array of shape {tuple(array.shape)} is no image; it needs at least the axes yx."
+        )
+    if not _has_numpy_dtype(array):
+        array = np.asarray(array)
     axes = axes or ("yx" if len(array.shape) == 2 else None)
     if axes is None:
         raise ax.unknown_axes(array.shape)
     return Raster.from_array(array, axes)
 
 
+def _has_numpy_dtype(array: Any) -> bool:
+    try:
+        np.dtype(array.dtype)
+    except TypeError:
+        return False
+    return True
+
+
 def _path(path: str | os.PathLike[str], axes: str | None) -> Raster:
-    if ome_zarr.is_zarr(path):
+    if "://" in str(path):
         return ome_zarr.open_zarr(path, axes)
     file = Path(path).expanduser()
     suffix = file.suffix.lower()
+    if ome_zarr.is_zarr(file):
+        return ome_zarr.open_zarr(file, axes)
     if not file.exists():
         raise InputError(f"There is no file or folder {path}; check the spelling.")
     if file.is_file() and suffix in ome_tiff.SUFFIXES:
@@ -134,27 +147,47 @@ def _path(path: str | os.PathLike[str], axes: str | None) -> Raster:
 def _layer(layer: Any, axes: str | None) -> Raster:
     """Open a layer; zarr arrays in local folders are remembered for other processes."""
     raster = from_layer(layer, axes)
-    arrays = list(layer.data) if layer.multiscale else [layer.data]
-    zarrs = [a for a in arrays if type(a).__module__.split(".")[0] == "zarr"]
-    paths = [path for a in zarrs if (path := ome_zarr.local_path(a)) is not None]
-    if len(paths) < len(arrays):
-        return raster
-    options = {
-        "levels": paths, "order": raster.order, "placement": raster.placement.to_json(),
-        "fields": {"kind": raster.kind, "name": raster.name, "rgb": raster.rgb,
-                   "channels": list(raster.channels), "display": dict(raster.display),
-                   "provenance": dict(raster.provenance)},
-    }  # fmt: skip
-    return replace(raster, source=SourceRef("path", paths[0], options))
+    source = raster.source
+    if source is None:
+        arrays = list(layer.data) if layer.multiscale else [layer.data]
+        paths = [path for a in arrays if (path := _zarr_path(a)) is not None]
+        if len(paths) < len(arrays):
+            return raster
+        source = SourceRef("path", paths[0], {"levels": paths, "order": raster.order})
+    # The layer may have been moved or renamed since its data were opened.
+    return replace(raster, source=source.then("describe", _description(raster)))
+
+
+def _zarr_path(array: Any) -> str | None:
+    """Find the local zarr array that a layer shows, itself or through ``dask.array.from_zarr``."""
+    import zarr
+
+    layers = getattr(getattr(array, "dask", None), "layers", {})
+    if len(layers) == 2 and f"original-{array.name}" in layers:
+        array = next(iter(layers[f"original-{array.name}"].values()))
+        array = getattr(array, "value", array)
+    return ome_zarr.local_path(array) if isinstance(array, zarr.Array) else None
 
 
 def _reopen_levels(options: Mapping[str, Any]) -> Raster:
     import zarr
 
     arrays = [zarr.open_array(path, mode="r") for path in options["levels"]]
-    fields = {**options["fields"], "channels": tuple(options["fields"]["channels"])}
-    placement = Placement.from_json(options["placement"])
-    return Raster.from_array(arrays, options["order"], placement=placement, **fields)
+    return Raster.from_array(arrays, options["order"])
+
+
+def _description(raster: Raster) -> dict[str, Any]:
+    return {
+        "placement": raster.placement.to_json(), "kind": raster.kind, "name": raster.name,
+        "rgb": raster.rgb, "channels": list(raster.channels), "display": dict(raster.display),
+        "provenance": dict(raster.provenance), "order": raster.order,
+    }  # fmt: skip
+
+
+def _described(raster: Raster, fields: Mapping[str, Any]) -> Raster:
+    placement = Placement.from_json(fields["placement"])
+    channels = tuple(fields["channels"])
+    return replace(raster, **{**fields, "placement": placement, "channels": channels})
 
 
 def _relettered(raster: Raster, axes: str | None) -> Raster:
@@ -214,3 +247,11 @@ def _by_letter(raster: Raster, given: Any, what: str) -> dict[str, Any]:
             f"{what} names the axes {sorted(unknown)}, but the image has {raster.axes!r}."
         )
     return values
+
+
+_STEPS: dict[str, Callable[[Raster, Mapping[str, Any]], Raster]] = {
+    "crop": lambda raster, bounds: raster.crop({a: slice(*b) for a, b in bounds.items()}),
+    "plane": lambda raster, index: raster.plane(**index),
+    "restate": lambda raster, given: open_image(raster, **given),
+    "describe": _described,
+}

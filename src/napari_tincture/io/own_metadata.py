@@ -32,9 +32,10 @@ def raster_options(own: object, axes: str) -> dict[str, Any]:
         return {}
     try:
         placement = Placement.from_json(own["placement"])
+        name = {"name": str(own["name"])} if own["name"] else {}
         return {
-            "kind": own["kind"], "rgb": bool(own["rgb"]), "order": own["order"],
-            "name": own["name"], "channels": tuple(own["channels"]),
+            **name, "kind": own["kind"], "rgb": bool(own["rgb"]), "order": own["order"],
+            "channels": tuple(own["channels"]),
             "display": dict(own["display"]), "provenance": dict(own["provenance"]),
             "placement": placement,
         }  # fmt: skip

@@ -17,7 +17,7 @@ from napari_tincture.raster import Index
 Block = npt.NDArray[Any]
 ChunkIndex = tuple[int, ...]
 
-BUDGET = 32 * 2**20
+BUDGET = 16 * 2**20
 """Bytes of unfinished chunks kept in memory; what exceeds them waits in files."""
 
 
@@ -124,7 +124,7 @@ class PyramidWriter:
             raise RuntimeError(f"Pixels are missing in the levels: {self._left}.")
 
     def _add(self, level: int, start: Sequence[int], block: Block) -> None:
-        for chunk, inside, part in self._split(level, start, block):
+        for chunk, inside, part in self._split(start, block):
             shape = self._shape_of(level, chunk)
             if part.shape == shape:
                 self._complete(level, chunk, part)
@@ -134,7 +134,7 @@ class PyramidWriter:
                     self._complete(level, chunk, whole)
 
     def _split(
-        self, level: int, start: Sequence[int], block: Block
+        self, start: Sequence[int], block: Block
     ) -> Iterator[tuple[ChunkIndex, Index, Block]]:
         """Cut a block at chunk borders: chunk index, place within it, and values."""
         axes = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ Stream = Callable[[Write], Mapping[str, Any] | None]
 """Calls what it is given with blocks that cover level 0 once; see `Raster.stream`."""
 
 CHUNK = 512
-"""Side in pixels of chunks where the raster's own blocks are no good for viewing."""
+"""Side in pixels of chunks where the raster's own blocks do not suit, and of the last level."""
 
 _PREFIXES = (
     "", "yocto", "zepto", "atto", "femto", "pico", "nano", "micro", "milli", "centi", "deci",
@@ -68,6 +69,8 @@ def write_ome_zarr(raster: Raster, stream: Stream, path: Path, *, overwrite: boo
             "the image without them.",
             stacklevel=2,
         )
+    stem = path.name.removesuffix(".zarr").removesuffix(".ome")
+    raster = replace(raster, name=raster.name or stem)
     with appearing(path, overwrite=overwrite) as temporary:
         facts = write_pyramid(raster, stream, temporary, path)
         with writing(path):
@@ -82,7 +85,7 @@ class Facts(dict[str, Any]):
 def write_pyramid(raster: Raster, stream: Stream, folder: Path, path: Path) -> Facts:
     """Write the arrays ``0``, ``1``, … of all levels into a zarr group without metadata."""
     chunk = chunk_shape(raster)
-    shapes = level_shapes(raster.shape, max(chunk[-2:]))
+    shapes = level_shapes(raster.shape, CHUNK)
     scratch = folder.with_suffix(".scratch")
     extremes = _Extremes(raster)
     try:
@@ -174,7 +177,7 @@ def ome_metadata(
     """Give the ``ome`` attribute: multiscales, and omero or image-label."""
     factors = [[1] * (raster.ndim - 2) + [2**level] * 2 for level in range(len(shapes))]
     multiscale = {
-        "name": raster.name or "image",
+        "name": raster.name,
         "axes": [_axis(axis, unit) for axis, unit in zip(raster.axes, raster.units, strict=True)],
         "datasets": [
             {"path": str(level), "coordinateTransformations": _transforms(raster, factor)}
