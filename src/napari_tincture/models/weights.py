@@ -111,7 +111,10 @@ def save_weights(
 def _stored(value: Tensor, half: bool) -> Tensor:
     # Without clone() tensors that share memory would be refused by safetensors.
     value = value.detach().cpu().clone().contiguous()
-    return value.half() if half and value.is_floating_point() else value
+    if not half or not value.is_floating_point():
+        return value
+    short = value.half()
+    return short if short.isfinite().all() else value  # too large for float16
 
 
 def _read_header(path: Path) -> tuple[dict[str, Any], int]:

@@ -1,0 +1,134 @@
+"""CycleGAN's generator: a stack of residual blocks at a quarter of the resolution.
+
+Keys of the state dict are those of the published implementation, whose checkpoints load as
+they are (without the running statistics that old files carry for instance norm).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from napari_tincture.errors import ModelError
+
+Norm = Literal["batch", "instance", "none"]
+Padding = Literal["reflect", "replicate", "zero"]
+DOWNSAMPLINGS = 2
+
+
+def build(
+    in_channels: int = 3,
+    out_channels: int = 3,
+    ngf: int = 64,
+    n_blocks: int = 9,
+    norm: Norm = "instance",
+    dropout: bool = False,
+    padding: Padding = "reflect",
+) -> ResnetGenerator:
+    """Build ``resnet_9blocks`` (the default) or ``resnet_6blocks``; sides are multiples of 4.
+
+    Parameters
+    ----------
+    ngf
+        Channels of the first convolution; four times as many in the residual blocks.
+    n_blocks
+        Number of residual blocks.
+    norm
+        ``"none"`` gives convolutions without bias, as the published code does.
+    dropout
+        Half of the values dropped inside each block, in training.
+    padding
+        How the residual blocks extend their borders.
+
+    References
+    ----------
+    Zhu et al., CycleGAN, ICCV 2017; blocks after Johnson et al., ECCV 2016
+    (11,378,179 parameters for 9 blocks, 7,837,699 for 6).
+    """
+    return ResnetGenerator(in_channels, out_channels, ngf, n_blocks, norm, dropout, padding)
+
+
+class ResnetGenerator(nn.Module):
+    """From (b, in_channels, y, x) to (b, out_channels, y, x) in [-1, 1]."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        ngf: int,
+        n_blocks: int,
+        norm: Norm,
+        dropout: bool,
+        padding: Padding,
+    ) -> None:
+        super().__init__()
+        if ngf < 1 or n_blocks < 0:
+            raise ModelError(f"Expected ngf ≥ 1 and n_blocks ≥ 0, got {ngf} and {n_blocks}.")
+        bias = norm == "instance"
+        layers: list[nn.Module] = [
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(in_channels, ngf, 7, bias=bias),
+            make_norm(norm, ngf),
+            nn.ReLU(),
+        ]
+        widths = [ngf * 2**level for level in range(DOWNSAMPLINGS + 1)]
+        for a, b in zip(widths[:-1], widths[1:], strict=True):
+            convolution = nn.Conv2d(a, b, 3, stride=2, padding=1, bias=bias)
+            layers += [convolution, make_norm(norm, b), nn.ReLU()]
+        layers += [ResnetBlock(widths[-1], norm, dropout, padding) for _ in range(n_blocks)]
+        for a, b in zip(widths[:0:-1], widths[-2::-1], strict=True):
+            up = nn.ConvTranspose2d(a, b, 3, stride=2, padding=1, output_padding=1, bias=bias)
+            layers += [up, make_norm(norm, b), nn.ReLU()]
+        layers += [nn.ReflectionPad2d(3), nn.Conv2d(ngf, out_channels, 7), nn.Tanh()]
+        self.model = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Translate an image."""
+        result: Tensor = self.model(x)
+        return result
+
+
+class ResnetBlock(nn.Module):
+    """x + conv(relu(conv(x))), normalised, without an activation after the sum."""
+
+    def __init__(self, channels: int, norm: Norm, dropout: bool, padding: Padding) -> None:
+        super().__init__()
+        bias = norm == "instance"
+        layers: list[nn.Module] = []
+        for first in (True, False):
+            layers += _padding_layers(padding)
+            layers.append(
+                nn.Conv2d(channels, channels, 3, padding=int(padding == "zero"), bias=bias)
+            )
+            layers.append(make_norm(norm, channels))
+            if first:
+                layers.append(nn.ReLU())
+                layers += [nn.Dropout(0.5)] if dropout else []
+        self.conv_block = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the block's correction."""
+        result: Tensor = x + self.conv_block(x)
+        return result
+
+
+def make_norm(norm: Norm, channels: int) -> nn.Module:
+    """The normalisation layer of the published code's ``--norm`` option."""
+    if norm == "batch":
+        return nn.BatchNorm2d(channels)
+    if norm == "instance":
+        return nn.InstanceNorm2d(channels)
+    if norm == "none":
+        return nn.Identity()
+    raise ModelError(f"Unknown norm {norm!r}: choose 'batch', 'instance' or 'none'.")
+
+
+def _padding_layers(padding: Padding) -> list[nn.Module]:
+    if padding == "reflect":
+        return [nn.ReflectionPad2d(1)]
+    if padding == "replicate":
+        return [nn.ReplicationPad2d(1)]
+    if padding == "zero":
+        return []
+    raise ModelError(f"Unknown padding {padding!r}: choose 'reflect', 'replicate' or 'zero'.")
