@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from napari_tincture.errors import InputError
+from napari_tincture.grid import Geometry, mirror_index
 from napari_tincture.models.card import ModelCard
 from napari_tincture.models.registry import build_network, find_build
 from napari_tincture.models.weights import load_weights, read_card, save_weights
@@ -114,7 +115,7 @@ class Model:
         self.check_input(tensor)
         height, width = tensor.shape[2:]
         values = self.normalise(tensor, self._stats(tensor, stats))
-        values = _extend(values, self.extension(height), self.extension(width))
+        values = _extend(values, self.geometry)
         with torch.inference_mode():
             result = self.network(values)
         return result[:, :, :height, :width].float().clone()
@@ -129,16 +130,11 @@ class Model:
         clip = self.card.normalisation.clip
         return values if clip is None else values.clamp(*clip)
 
-    def extension(self, length: int) -> tuple[int, int]:
-        """Pixels to mirror before and after an axis of `length` pixels, for the whole image."""
+    @property
+    def geometry(self) -> Geometry:
+        """Stride, halo and border of the card; stride 1 and halo 0 where it does not say."""
         card = self.card
-        stride = card.stride or 1
-        inside = length + 2 * card.margin
-        after = (card.residue - inside) % stride
-        smallest = max(2 * stride, 2 * card.margin + 1)
-        while inside + after < smallest:
-            after += stride
-        return card.margin, card.margin + after
+        return Geometry(card.stride or 1, card.halo or 0, card.border, card.margin, card.residue)
 
     def check_input(self, tensor: Tensor) -> None:
         """Raise `InputError` unless `predict` accepts the tensor."""
@@ -187,26 +183,17 @@ def _to_numpy(item: Tensor) -> NDArray[Any]:
     return item.detach().cpu().numpy()
 
 
-def _extend(values: Tensor, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
-    if not any((*rows, *columns)):
+def _extend(values: Tensor, geometry: Geometry) -> Tensor:
+    height, width = values.shape[2:]
+    y, x = (
+        torch.from_numpy(
+            mirror_index(-geometry.margin, geometry.extended(n) + geometry.margin, n)
+        ).to(values.device)
+        for n in (height, width)
+    )
+    if len(y) == height and len(x) == width:
         return values
-    y = mirror_places(values.shape[2], *rows)
-    x = mirror_places(values.shape[3], *columns)
-    device = values.device
-    return values[:, :, torch.as_tensor(y, device=device)[:, None], torch.as_tensor(x, device=device)]
-
-
-def mirror_places(length: int, before: int, after: int) -> NDArray[np.int64]:
-    """Source index of every pixel of a mirrored axis; the edge pixel is not repeated.
-
-    Mirroring repeats where the axis is shorter than the extension; one pixel repeats itself.
-    """
-    places = np.arange(-before, length + after)
-    if length == 1:
-        return np.zeros_like(places)
-    period = 2 * (length - 1)
-    folded = np.mod(places, period)
-    return np.minimum(folded, period - folded)
+    return values[:, :, y[:, None], x]
 
 
 def _fingerprint(network: nn.Module, card: ModelCard) -> str:

@@ -16,6 +16,9 @@ Norm = Literal["batch", "instance", "none"]
 Padding = Literal["reflect", "replicate", "zero"]
 DOWNSAMPLINGS = 2
 
+SMALL = {"in_channels": 2, "out_channels": 3, "ngf": 4, "n_blocks": 2}
+"""Options of a network that tests and demonstrations can afford."""
+
 
 def build(
     in_channels: int = 3,

@@ -12,6 +12,9 @@ from napari_tincture.errors import ModelError
 Norm = Literal["none", "batch", "instance"]
 Head = Literal["none", "sigmoid", "softmax"]
 
+SMALL = {"in_channels": 2, "out_channels": 3, "depth": 2, "width": 4, "padded": True}
+"""Options of a network that tests and demonstrations can afford."""
+
 
 def build(
     in_channels: int = 1,

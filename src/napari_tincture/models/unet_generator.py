@@ -17,6 +17,9 @@ from napari_tincture.models.resnet_generator import make_norm
 
 Norm = Literal["batch", "instance", "none"]
 
+SMALL = {"in_channels": 2, "out_channels": 3, "num_downs": 5, "ngf": 2}
+"""Options of a network that tests and demonstrations can afford."""
+
 
 def build(
     in_channels: int = 3,
