@@ -61,9 +61,9 @@ def hub(shared_hub: JobHub, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobHub]
     """The hub of the session; its worker stays warm between tests."""
     monkeypatch.setattr(_jobs, "_HUBS", [shared_hub])
     _memory.forget()
-    shared_hub._panels += 1
+    shared_hub.open_panel(0)
     yield shared_hub
-    shared_hub._panels -= 1
+    shared_hub._panels.discard(0)
 
 
 @pytest.fixture

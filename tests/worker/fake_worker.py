@@ -108,6 +108,9 @@ if __name__ == "__main__":
         module = types.ModuleType(f"napari_tincture.tasks.{name}")
         setattr(module, name, task)
         sys.modules[module.__name__] = module
+    # Without torch it starts in no time.
+    work.available_devices = lambda: ("cpu",)
+    work.describe_device = lambda name: f"the {name}"  # type: ignore[assignment]
     models.load_model = lambda name: FakeModel()  # type: ignore[assignment]
     print(np.__version__)  # what a task prints must not disturb the connection
     raise SystemExit(server.main())

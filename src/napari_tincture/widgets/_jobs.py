@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from napari.utils.notifications import (  # type: ignore[import-untyped]
+from napari.utils.notifications import (
     show_error,
     show_warning,
 )
@@ -61,7 +61,7 @@ class JobHub(QObject):
         self._woken.connect(self.ready, Qt.ConnectionType.QueuedConnection)
         self.client = WorkerClient(command, on_ready=self._woken.emit)
         self._orders: dict[int, _Order] = {}
-        self._panels = 0
+        self._panels: set[int] = set()
         self._windows: set[int] = set()
         application = QApplication.instance()
         if application is not None:
@@ -73,10 +73,14 @@ class JobHub(QObject):
         self._orders[job.number] = _Order(viewer)
         return job
 
-    def open_panel(self, panel: QWidget) -> None:
-        """Keep the worker while this panel exists."""
-        self._panels += 1
-        panel.destroyed.connect(self._on_panel_gone)
+    def open_panel(self, panel: int) -> None:
+        """Keep the worker until `close_panel` is called with the same number."""
+        self._panels.add(panel)
+
+    def close_panel(self, panel: int) -> None:
+        """Let the worker go with the last panel and job."""
+        self._panels.discard(panel)
+        self._rest()
 
     def follow(self, window: QWidget, viewer: Any) -> None:
         """Cancel the viewer's jobs when its window is gone."""
@@ -103,10 +107,6 @@ class JobHub(QObject):
             add_layers(viewer, job.result)
         self._rest()
 
-    def _on_panel_gone(self) -> None:
-        self._panels -= 1
-        self._rest()
-
     def _on_window_gone(self, window: int, viewer: Any) -> None:
         self._windows.discard(window)
         for job in self.client.jobs:
@@ -118,7 +118,7 @@ class JobHub(QObject):
 
     def _rest(self) -> None:
         """Give back the worker's memory when nobody needs it."""
-        if self._panels <= 0 and not self.client.jobs:
+        if not self._panels and not self.client.jobs:
             self.client.stop()
 
 

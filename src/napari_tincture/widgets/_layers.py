@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import permutations
 from typing import Any
 
-from napari.layers import Image, Shapes  # type: ignore[import-untyped]
+from napari.layers import Image, Shapes
 
 from napari_tincture.layers import METADATA
 
@@ -50,41 +50,61 @@ def possible_axes(layer: Any) -> list[str]:
 
 
 class LayerWatch:
-    """Calls back when layers, the view or the active layer change; until `close`."""
+    """Calls back when layers, the view or the active layer change, between `start` and `stop`.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        What is watched.
+    on_change, on_active
+        Called without arguments: for any change, and when another layer becomes active.
+    """
 
     def __init__(
-        self, viewer: Any, on_change: Callable[..., None], on_active: Callable[..., None]
+        self, viewer: Any, on_change: Callable[[], Any], on_active: Callable[[], Any]
     ) -> None:
-        self._on_change = on_change
-        camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
-        self._emitters: list[tuple[Any, Callable[..., None]]] = [
-            (viewer.layers.selection.events.active, on_active),
-            (viewer.layers.events.inserted, self._on_inserted),
-            (viewer.layers.events.removed, on_change),
-            (viewer.layers.events.reordered, on_change),
-            (viewer.dims.events.current_step, on_change),
-            (viewer.dims.events.ndisplay, on_change),
-            (viewer.dims.events.order, on_change),
-            (camera.events.zoom, on_change),
-            (camera.events.center, on_change),
-        ]
-        for layer in viewer.layers:
-            self._emitters += self._of_layer(layer)
-        for emitter, callback in self._emitters:
-            emitter.connect(callback)
+        self._viewer = viewer
+        self._on_change, self._on_active = on_change, on_active
+        self._emitters: list[tuple[Any, Callable[..., None]]] = []
 
-    def close(self) -> None:
-        """Hear nothing any more."""
+    def start(self) -> None:
+        """Begin to watch; once is enough."""
+        if self._emitters:
+            return
+        layers, dims = self._viewer.layers, self._viewer.dims
+        scene = self._viewer.scene if hasattr(self._viewer, "scene") else self._viewer
+        self._hear(layers.selection.events.active, self._tell_active)
+        self._hear(layers.events.inserted, self._tell_inserted)
+        for emitter in (
+            layers.events.removed, layers.events.reordered, dims.events.current_step,
+            dims.events.ndisplay, dims.events.order, scene.camera.events.zoom,
+            scene.camera.events.center,
+        ):  # fmt: skip
+            self._hear(emitter, self._tell)
+        for layer in layers:
+            self._hear_layer(layer)
+
+    def stop(self) -> None:
+        """Hear nothing any more, and let go of whom it told."""
         for emitter, callback in self._emitters:
             emitter.disconnect(callback)
         self._emitters = []
 
-    def _on_inserted(self, event: Any) -> None:
-        for emitter, callback in self._of_layer(event.value):
-            emitter.connect(callback)
-            self._emitters.append((emitter, callback))
+    def _hear(self, emitter: Any, callback: Callable[..., None]) -> None:
+        emitter.connect(callback)
+        self._emitters.append((emitter, callback))
+
+    def _hear_layer(self, layer: Any) -> None:
+        for name in _OF_LAYER:
+            if (emitter := getattr(layer.events, name, None)) is not None:
+                self._hear(emitter, self._tell)
+
+    def _tell(self, *_: Any) -> None:
         self._on_change()
 
-    def _of_layer(self, layer: Any) -> list[tuple[Any, Callable[..., None]]]:
-        emitters = [getattr(layer.events, name, None) for name in _OF_LAYER]
-        return [(emitter, self._on_change) for emitter in emitters if emitter is not None]
+    def _tell_active(self, *_: Any) -> None:
+        self._on_active()
+
+    def _tell_inserted(self, event: Any) -> None:
+        self._hear_layer(event.value)
+        self._on_change()

@@ -60,13 +60,17 @@ class Output(QWidget):
             return None
         return check_path(self.path.text(), replace=self.replace.isChecked())
 
-    def _update(self) -> None:
+    def refresh(self) -> None:
+        """Look again whether something is there already."""
         on_disk = self.kind.value == "file"
         self._file.setVisible(on_disk)
         there = bool(self.path.text().strip()) and Path(self.path.text().strip()).exists()
         self.replace.setVisible(on_disk and there)
         if not there:
             self.replace.setChecked(False)
+
+    def _update(self) -> None:
+        self.refresh()
         self.changed.emit()
 
     def _browse(self) -> None:

@@ -8,17 +8,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import Any, ClassVar
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QVBoxLayout, QWidget
 
-from napari_tincture.device import PRECISIONS
 from napari_tincture.errors import InputError, ModelError, TinctureError
 from napari_tincture.widgets._channel_rows import ChannelRows
 from napari_tincture.widgets._form import (
     Choice,
-    Folding,
     Item,
     Level,
     Message,
@@ -37,11 +36,12 @@ from napari_tincture.widgets._layers import (
 )
 from napari_tincture.widgets._memory import keep, kept
 from napari_tincture.widgets._model_row import ModelRow
+from napari_tincture.widgets._options import Options
 from napari_tincture.widgets._output import Output
 from napari_tincture.widgets._plan import Choices, Plan, make_plan, open_layer, own_letters
 from napari_tincture.widgets._run_row import RunRow
 from napari_tincture.worker.jobs import Job
-from napari_tincture.worker.settings import CONTEXTS, JobSettings
+from napari_tincture.worker.settings import JobSettings
 
 _PAUSE = 40
 """Milliseconds without a change after which the panel is refreshed."""
@@ -50,12 +50,6 @@ _REGIONS = (
     Item("selected shape", "shape", "The bounding box of the selected rectangle"),
     Item("what is on screen", "viewport", "The part of the layer that the window shows"),
 )
-_CONTEXT_HELP = {
-    "auto": "exact while memory allows, else from samples of the image",
-    "exact": "what depends on the whole image is taken from all of it",
-    "sampled": "it is taken from samples of the image",
-    "tile": "each tile takes its own: fast, and tiles may show",
-}
 
 
 class TaskPanel(QWidget):
@@ -76,6 +70,7 @@ class TaskPanel(QWidget):
         self.viewer, self._hub = napari_viewer, hub or job_hub()
         self._axes: dict[str, str] = {}
         self._job: Job | None = None
+        self._layer: Any = None
         self._make_settings()
         self._lay_out()
         self._recall()
@@ -93,6 +88,7 @@ class TaskPanel(QWidget):
         """
         plan = self.plan()
         self._job = self._hub.start(self.viewer, plan.settings, plan.sources)
+        self.output.replace.setChecked(False)  # the next run asks again
         self._show_jobs()
         return self._job
 
@@ -115,27 +111,28 @@ class TaskPanel(QWidget):
         choices = Choices(
             task=self.task, model=self.model.name, layer=self.layer.value, axes=dict(self._axes),
             origins=tuple(self.channels.origins), region=self.region.value,
-            shapes=self.shapes.value or "", planes=self.planes.value, context=self.context.value,
-            device=self.device.value, precision=self.precision.value, options=self.options(),
-            any_pixel_size=self.any_pixel_size.isChecked(), save_to=self.output.save_to,
+            shapes=self.shapes.value or "", planes=self.planes.value,
+            context=self.more.context.value, device=self.more.device.value,
+            precision=self.more.precision.value, options=self.options(),
+            any_pixel_size=self.more.any_pixel_size.isChecked(), save_to=self.output.save_to,
             overwrite=self.output.replace.isChecked(),
         )  # fmt: skip
         return make_plan(self.viewer, choices, card)
 
     def options(self) -> dict[str, Any]:
         """Give the task's own keyword arguments; a subclass adds to them."""
-        return {"nonfinite": "background"} if self.nan_is_background.isChecked() else {}
+        return {"nonfinite": "background"} if self.more.nan_is_background.isChecked() else {}
 
     def add_rows(self, layout: QFormLayout) -> None:
         """Add the task's own settings; for a subclass."""
 
     def refresh(self) -> None:
         """Bring what the panel offers and says up to date, now."""
-        self._later.stop()
-        self.layer.set_items([Item(name, name) for name in image_names(self.viewer)])
+        self._offer_layers()
         self.shapes.set_items([Item(name, name) for name in shapes_names(self.viewer)])
         show_row(self._form, self.shapes, self.region.value == "shape")
         self._offer_axes()
+        self.output.refresh()
         try:
             self._offer_channels()
             plan = self.plan()
@@ -145,6 +142,7 @@ class TaskPanel(QWidget):
             level = Level.NOTE if plan.notes else Level.READY
             self._say(level, "\n".join((f"Ready: {plan.size}.", *plan.notes)))
         keep(self.task, self._state())
+        self._later.stop()
 
     def _make_settings(self) -> None:
         self.layer = Choice(tooltip="The image to work on")
@@ -158,19 +156,7 @@ class TaskPanel(QWidget):
             tooltip="Planes along t and z that are not inputs of the model",
         )
         self.output = Output()
-        self.context = Choice(
-            [Item(name, name, _CONTEXT_HELP[name]) for name in CONTEXTS],
-            tooltip="Where values come from that the network takes from the whole image",
-        )
-        self.device = Choice(tooltip="What computes")
-        self.precision = Choice(
-            [Item(name, name) for name in ("auto", *PRECISIONS)],
-            tooltip="auto is float32; the others are faster and less exact",
-        )
-        self.nan_is_background = QCheckBox("NaN is background")
-        self.nan_is_background.setToolTip("Treat NaN and infinity as the darkest value")
-        self.any_pixel_size = QCheckBox("any pixel size")
-        self.any_pixel_size.setToolTip("Run although the model was made for other pixels")
+        self.more = Options()
         self.message, self.runner = Message(), RunRow()
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -187,16 +173,7 @@ class TaskPanel(QWidget):
         self._form.addRow("Shape", self.shapes)
         self._form.addRow("Planes", self.planes)
         self._form.addRow("Output", self.output)
-        more, body = form(), QWidget()
-        body.setLayout(more)
-        more.addRow("Context", self.context)
-        more.addRow("Device", self.device)
-        more.addRow("Precision", self.precision)
-        more.addRow(self.nan_is_background)
-        more.addRow(self.any_pixel_size)
-        for layout in (self._form, more):
-            align_labels(layout)
-        self.more = Folding("Options", body, tooltip="Seldom needed")
+        align_labels(self._form)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(6)
@@ -207,35 +184,43 @@ class TaskPanel(QWidget):
 
     def _connect(self) -> None:
         self._later.timeout.connect(self.refresh)
-        for choice in (self.layer, self.shapes, *self.settings().values()):
+        self.layer.chosen.connect(self._on_layer)
+        for choice in (self.shapes, *self.settings().values()):
             choice.chosen.connect(self._later.start)
         self.axes.chosen.connect(self._on_axes)
         self.model.changed.connect(self._on_model)
-        for part in (self.channels, self.output):
+        for part in (self.channels, self.output, self.more):
             part.changed.connect(self._later.start)
-        for box in self._boxes().values():
-            box.toggled.connect(lambda _: self._later.start())
         self.runner.run.connect(self._on_run)
         self.runner.cancel.connect(self.cancel)
-        self._hub.open_panel(self)
         self._hub.changed.connect(self._show_jobs)
         self._hub.ready.connect(self._offer_devices)
-        start, active = self._later.start, self._on_active
-        watch = LayerWatch(self.viewer, lambda *_: start(), lambda *_: active())
-        self.destroyed.connect(watch.close)
+        self._watch = LayerWatch(self.viewer, self._later.start, self._on_active)
+        self.destroyed.connect(self._watch.stop)
+        self.destroyed.connect(partial(self._hub.close_panel, id(self)))
+        self._wake()
         self._offer_devices()
         self._on_model()
 
     def settings(self) -> dict[str, Choice]:
         """Give the drop-downs whose values are remembered; a subclass adds its own."""
-        names = ("region", "planes", "context", "device", "precision")
-        return {"output": self.output.kind, **{name: getattr(self, name) for name in names}}
+        own = {"region": self.region, "planes": self.planes, "output": self.output.kind}
+        return own | {name: getattr(self.more, name) for name in ("context", "device", "precision")}
 
     def _boxes(self) -> dict[str, QCheckBox]:
-        return {
-            "nan_is_background": self.nan_is_background,
-            "any_pixel_size": self.any_pixel_size,
-        }
+        names = ("nan_is_background", "any_pixel_size")
+        return {name: getattr(self.more, name) for name in names}
+
+    def _offer_layers(self) -> None:
+        chosen = self._layer
+        self.layer.set_items([Item(name, name) for name in image_names(self.viewer)])
+        if chosen is not None and chosen in self.viewer.layers:
+            self.layer.value = chosen.name  # it may have been renamed
+        self._on_layer()
+
+    def _on_layer(self) -> None:
+        self._layer = self.viewer.layers[self.layer.value] if self.layer.value else None
+        self._later.start()
 
     def _offer_axes(self) -> None:
         name, unknown = self.layer.value, False
@@ -274,9 +259,7 @@ class TaskPanel(QWidget):
         show_row(self._form, self.planes, bool(set(own_letters(raster)) & set("tz") - taken))
 
     def _offer_devices(self) -> None:
-        known = self._hub.client.devices or {"cpu": ""}
-        items = [Item("auto", "auto", "A GPU if there is one, else the processor")]
-        self.device.set_items([*items, *(Item(name, name, text) for name, text in known.items())])
+        self.more.offer_devices(self._hub.client.devices)
 
     def _on_axes(self) -> None:
         if self.layer.value:
@@ -285,8 +268,8 @@ class TaskPanel(QWidget):
 
     def _on_active(self) -> None:
         if name := active_image(self.viewer, self.task):
-            self.layer.set_items([Item(each, each) for each in image_names(self.viewer)])
-            self.layer.value = name
+            self._layer = self.viewer.layers[name]
+            self._offer_layers()
         self._later.start()
 
     def _on_model(self) -> None:
@@ -331,6 +314,20 @@ class TaskPanel(QWidget):
 
     def _show_jobs(self, *_: Any) -> None:
         self.runner.show_job(self._job, self._hub.client.jobs)
+
+    def _wake(self) -> None:
+        self._watch.start()
+        self._hub.open_panel(id(self))
+
+    def changeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Hear nothing while in no window: napari closes a dock by taking the panel out of it."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None:
+                self._watch.stop()
+                self._hub.close_panel(id(self))
+            else:
+                self._wake()
+        super().changeEvent(event)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
         """Learn which window the panel is in."""
