@@ -52,6 +52,37 @@ def test_a_window_reads_only_itself():
     assert source.read == [(slice(10, 60, None), slice(100, 130, None))]
 
 
+class Slices:
+    """An array in z x y that takes slices without step only, and says so."""
+
+    def __init__(self, array):
+        self._array = array
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+
+    def __getitem__(self, index):
+        assert all(isinstance(key, slice) and key.step is None for key in index), index
+        return self._array[index]
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        (1, slice(2, 9), slice(3, 7)),
+        (slice(None), 4, slice(None, None, -1)),
+        (slice(0, 3, 2), slice(1, 9, 3), 5),
+        ([2, 0], slice(None), slice(None)),
+        (slice(None), [7, 1, 1], slice(4, 4)),
+        (-1, -2, -3),
+        (..., slice(8, None, -2)),
+        (slice(1, 2),),
+    ],
+)
+def test_sources_that_know_only_slices_can_be_indexed_as_dask_does(index):
+    array = RNG.random((3, 12, 10))
+    data = Raster.from_array(Slices(array), "zxy").data
+    np.testing.assert_array_equal(data[index].compute(), array.transpose(0, 2, 1)[index])
+
+
 @pytest.mark.parametrize(
     "dtype",
     ["bool", "u1", "i1", "u2", "i4", "u8", "i8", "f2", "f4", "f8", ">u2", ">f4", ">i8"],

@@ -38,10 +38,28 @@ class _Source:
         self.ndim = len(self.shape)
         self.dtype = _native(array.dtype)
 
-    def __getitem__(self, index: Index) -> npt.NDArray[Any]:
-        window = self.array[tuple(index[self.target.index(a)] for a in self.axes)]
-        window = ax.reorder(np.asarray(window), self.axes, self.target)
+    def __getitem__(self, index: Any) -> npt.NDArray[Any]:
+        """Read a window; dask may ask for single planes or lists of them as well as slices."""
+        keys = index if isinstance(index, tuple) else (index,)
+        keys += (slice(None),) * (self.ndim - len(keys))
+        bounds, rest = zip(*map(_split_key, keys, self.shape), strict=True)
+        window = self.array[tuple(bounds[self.target.index(a)] for a in self.axes)]
+        window = ax.reorder(np.asarray(window), self.axes, self.target)[rest]
         return np.ascontiguousarray(window, self.dtype)
+
+
+def _split_key(key: Any, size: int) -> tuple[slice, Any]:
+    """Split an index into the slice without step that must be read, and the index within it."""
+    if isinstance(key, slice):
+        places = range(size)[key]
+        if places.step == 1 or not places:
+            return slice(places.start, max(places.start, places.stop)), slice(None)
+        return slice(min(places), max(places) + 1), slice(None, None, places.step)
+    chosen = np.arange(size)[key]
+    if chosen.size == 0:
+        return slice(0, 0), chosen
+    first = int(chosen.min())
+    return slice(first, int(chosen.max()) + 1), chosen - first
 
 
 def as_dask(array: Any, axes: str) -> da.Array:
