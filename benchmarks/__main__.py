@@ -18,7 +18,8 @@ from benchmarks.startup import print_startup
 from napari_tincture.device import allocator_environment
 
 GIB = 2**30
-MODELS = ("phase-to-dapi", "phase-to-dapi-resnet")
+GENERATOR = str(Path(__file__).parent / "weights" / "phase-to-dapi-generator.safetensors")
+MODELS = ("phase-to-dapi", GENERATOR)
 Result = dict[str, Any]
 
 

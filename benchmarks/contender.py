@@ -33,13 +33,13 @@ MONAI_WINDOW = 512
 def main() -> None:
     """Run the contender that the command line describes."""
     job = json.loads(sys.argv[1])
-    if job["tuned"]:
+    if job.pop("tuned"):
         dv.tune_allocator()
     print(json.dumps(run(**job)))
 
 
 def run(
-    *, how: str, model: str, size: int, tuned: bool, whole: str | None = None, **options: Any
+    *, how: str, model: str, size: int, whole: str | None = None, **options: Any
 ) -> dict[str, Any]:
     """Run one contender once warm; seconds, peak memory, and the difference from the whole."""
     found = nt.load_model(model)

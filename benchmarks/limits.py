@@ -1,4 +1,4 @@
-"""The limits that the benchmark prints beside what it measures; ``benchmarks/README.md`` says why."""
+"""The limits that the benchmark prints beside what it measures; README.md says why."""
 
 from __future__ import annotations
 
