@@ -32,3 +32,7 @@ class WorkerError(TinctureError, RuntimeError):
 
 class Cancelled(TinctureError):
     """The user cancelled the job; nothing is wrong."""
+
+
+class TinctureWarning(UserWarning):
+    """Something was done otherwise than asked, or the result needs a caveat; nothing failed."""

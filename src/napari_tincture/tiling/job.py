@@ -8,6 +8,7 @@ are kept in a bounded cache, so that all who read one job run the network once.
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -18,7 +19,8 @@ import numpy.typing as npt
 from torch import Tensor
 
 from napari_tincture.blend import blend_tiles
-from napari_tincture.errors import DeviceError
+from napari_tincture.device import memory_budget
+from napari_tincture.errors import DeviceError, TinctureWarning
 from napari_tincture.grid import Grid, Tile, balanced_core
 from napari_tincture.models import Model
 from napari_tincture.progress import CancelToken
@@ -26,12 +28,16 @@ from napari_tincture.tiling.cache import BlockCache
 from napari_tincture.tiling.engine import Engine, OutOfMemory
 from napari_tincture.tiling.inputs import Inputs, Plane
 from napari_tincture.tiling.reach import Reach, reach_of
+from napari_tincture.tiling.trace import memory_of_forward
 from napari_tincture.tiling.whole import ContextMode, PlaneValues, find_values
 
 Block = npt.NDArray[Any]
 Item = tuple[Plane, Tile]
 Deliver = Callable[[Item, Block], None]
 
+GPU_SHARE = 0.5
+"""Part of a GPU's free memory that one batch may take."""
+LARGEST_BATCH = 16
 CACHE_BYTES = 256 * 2**20
 """What finished blocks of one job may take, in bytes."""
 
@@ -96,7 +102,7 @@ class TileJob:
         self.grid = Grid.cut(inputs.shape, core, self.reach.geometry, plan.region)
         self.cache = BlockCache(CACHE_BYTES)
         self.events: list[str] = []
-        self.batch = 1
+        self._batch: int | None = None
         self._halvings = 0
         self._known = dict(known or {})
         self._lock = threading.RLock()
@@ -107,6 +113,30 @@ class TileJob:
         if self._engine is None:
             self._engine = Engine(self.model, self.reach, self.plan.device, self.plan.precision)
         return self._engine
+
+    @property
+    def batch(self) -> int:
+        """Tiles that are run at once: one on the CPU, on a GPU what a share of its memory holds."""
+        if self._batch is None:
+            device = self.engine.device
+            if device.type == "cpu":
+                self._batch = 1
+            else:
+                largest = max(self.grid, key=lambda t: t.y.window_size * t.x.window_size)
+                channels, shape = len(self.inputs.lanes), largest.window_shape
+                need = memory_of_forward(self.model.network, channels, shape).peak
+                fitting = int(memory_budget(device) * GPU_SHARE / max(need, 1))
+                self._batch = min(max(fitting, 1), LARGEST_BATCH)
+        return self._batch
+
+    @batch.setter
+    def batch(self, count: int) -> None:
+        self._batch = count
+
+    def note(self, event: str) -> None:
+        """Record what memory forced the job to do, for its provenance, and warn the user of it."""
+        self.events.append(event)
+        warnings.warn(f"{self.model.card.name}: {event}", TinctureWarning, stacklevel=2)
 
     @property
     def blended(self) -> bool:
@@ -225,7 +255,7 @@ class TileJob:
     def _shrink(self, message: str, tile: Tile) -> None:
         if self.batch > 1:
             self.batch //= 2
-            self.events.append(f"out of memory: batch halved to {self.batch}")
+            self.note(f"out of memory: batch halved to {self.batch}")
             return
         if len(self._parts(tile, self._halvings + 1)) == len(self._parts(tile, self._halvings)):
             raise DeviceError(
@@ -233,7 +263,7 @@ class TileJob:
                 "Close other programs that use the device, or run with device='cpu'."
             )
         self._halvings += 1
-        self.events.append(f"out of memory: tiles divided into {2**self._halvings} parts")
+        self.note(f"out of memory: tiles divided into {2**self._halvings} parts")
 
     def _parts(self, tile: Tile, halvings: int) -> list[Tile]:
         parts = [tile]
