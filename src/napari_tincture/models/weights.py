@@ -100,12 +100,20 @@ def save_weights(
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
     try:
         save_file(tensors, part, metadata={METADATA_KEY: card.to_json()})
+        _give_usual_mode(part)
         os.replace(part, target)
     except OSError as error:
         raise OutputError(f"Cannot write the model to {target}: {error}.") from error
     finally:
         part.unlink(missing_ok=True)
     return target
+
+
+def _give_usual_mode(path: Path) -> None:
+    # safetensors creates files that only their owner can read.
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
 
 
 def _stored(value: Tensor, half: bool) -> Tensor:

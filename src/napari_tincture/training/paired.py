@@ -129,7 +129,7 @@ def finished_model(recipe: Recipe, trained: nn.Module) -> Model:
     card = recipe.card
     network = build_network(card.architecture, card.options)
     state = {key: value.detach().cpu() for key, value in trained.state_dict().items()}
-    if recipe.training_options.get("norm") == "batch" and card.options.get("norm") == "none":
+    if recipe.training_options.get("norm") == "batch" and card.options.get("norm", "none") == "none":
         state = fold_batch_norm(state)
     network.load_state_dict(state)
     return Model(network.to(memory_format=torch.channels_last), card)
