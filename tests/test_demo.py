@@ -62,8 +62,8 @@ def test_the_demonstration_stains_segments_compares_and_shows(tmp_path: Path) ->
     assert ssim > 0.85
     assert f1 > 0.5
     stained, nuclei = (nt.open_image(tmp_path / f"{name}.ome.zarr") for name in ("stain", "nuclei"))
-    assert stained.sizes == {"y": 1024, "x": 1024}
-    assert nuclei.sizes == stained.sizes
+    assert stained.sizes == {"c": 3, "y": 1024, "x": 1024}
+    assert nuclei.sizes == {"y": 1024, "x": 1024}
     assert nuclei.kind == "labels"
     picture = imread(tmp_path / "napari.png")
     assert picture.shape[0] > 800
@@ -76,4 +76,4 @@ def test_the_demonstration_stains_segments_compares_and_shows(tmp_path: Path) ->
 def test_the_demonstration_does_a_mosaic(tmp_path: Path) -> None:
     said = _run(tmp_path, "--size", "1536")
     assert "Peak memory" in said
-    assert nt.open_image(tmp_path / "stain.ome.zarr").sizes == {"y": 1536, "x": 1536}
+    assert nt.open_image(tmp_path / "stain.ome.zarr").sizes["x"] == 1536

@@ -25,21 +25,24 @@ from napari_tincture.training.objects import iou_matrix
 if TYPE_CHECKING:
     import napari
 
-STAIN, NUCLEI = "phase-to-dapi", "nuclei"
-UNSEEN = {"x": slice(768, 1024)}
+STAIN, DAPI = "phase-to-dapi", "DAPI"
+NUCLEI = "nuclei"
+SIDE = 1024
+FIELD = {"y": slice(0, SIDE), "x": slice(0, SIDE)}
+UNSEEN = {"y": slice(0, SIDE), "x": slice(768, SIDE)}
 """Columns of the field on which no model was trained or chosen."""
 WINDOW = (1600, 1080)
 
 
 @dataclass(frozen=True, slots=True)
 class Scenes:
-    """What the demonstration made: the field's own size, or a mosaic of it."""
+    """What the demonstration made of the field, or of a mosaic that begins with it."""
 
     phase: nt.Raster
     stained: nt.Raster
     nuclei: nt.Raster
     reference: nt.Raster
-    reference_nuclei: nt.Raster
+    reference_nuclei: nt.Raster  # of the field alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", type=int, help="side of a mosaic of the field, in pixels")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     options = parser.parse_args(arguments)
+    if options.size is not None and options.size < SIDE:
+        parser.error(f"--size {options.size}: give at least {SIDE}, the side of the field itself")
     options.out.mkdir(parents=True, exist_ok=True)
     scenes = make_scenes(options.out, options.size, options.device)
     report(scenes, options.size, options.device)
@@ -82,16 +87,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def make_scenes(out: Path, size: int | None, device: str) -> Scenes:
     """Stain and segment the field or a mosaic of it, and its real fluorescence; save all."""
     phase = samples.neuron_phase() if size is None else samples.mosaic(size)
-    reference = as_target(samples.neuron_dapi())
+    real = samples.neuron_dapi() if size is None else samples.mosaic(size, of="neuron_dapi")
+    reference = as_target(real)
     height, width = phase.shape[-2:]
     print(f"Staining {width} × {height} px of label-free phase contrast with {STAIN!r}", flush=True)
     stained = saved(nt.stain(phase, STAIN, device=device), out / "stain.ome.zarr")
     print(f"Finding nuclei in the virtual stain with {NUCLEI!r}", flush=True)
-    nuclei = saved(nt.segment(stained, NUCLEI, device=device), out / "nuclei.ome.zarr")
+    dapi = stained.plane(c=stained.channels.index(DAPI))
+    nuclei = saved(nt.segment(dapi, NUCLEI, device=device), out / "nuclei.ome.zarr")
     print("Finding nuclei in the real fluorescence", flush=True)
-    expected = nt.segment(reference, NUCLEI, device=device)
+    expected = nt.segment(reference.crop(FIELD), NUCLEI, device=device)
     expected = saved(expected, out / "reference_nuclei.ome.zarr")
-    return Scenes(phase, stained, nuclei, reference, expected)
+    return Scenes(phase, dapi, nuclei, reference, expected)
 
 
 def saved(raster: nt.Raster, path: Path) -> nt.Raster:
@@ -106,7 +113,9 @@ def saved(raster: nt.Raster, path: Path) -> nt.Raster:
 
 def as_target(reference: nt.Raster) -> nt.Raster:
     """Map the real fluorescence to the range that the model was trained to give."""
-    target = nt.load_model(STAIN).card.recipe["data"]["targets"][0]
+    card = nt.load_model(STAIN).card
+    index = [output.name for output in card.outputs].index(DAPI)
+    target = card.recipe["data"]["targets"][index]
     low, high = float(target["low"]), float(target["high"])
     levels = tuple((level.astype(np.float32) - low) / (high - low) for level in reference.levels)
     return replace(reference, levels=levels, source=None)
@@ -114,9 +123,7 @@ def as_target(reference: nt.Raster) -> nt.Raster:
 
 def report(scenes: Scenes, size: int | None, device: str) -> None:
     """Print the figures of the demonstration."""
-    field = {axis: slice(0, n) for axis, n in zip("yx", scenes.reference.shape, strict=True)}
-    unseen = {**field, **UNSEEN}
-    stained, reference = scenes.stained.crop(unseen), scenes.reference.crop(UNSEEN)
+    stained, reference = scenes.stained.crop(UNSEEN), scenes.reference.crop(UNSEEN)
     row = nt.compare(stained, reference, data_range=1.0).table[0]
     columns = f"{UNSEEN['x'].start}–{UNSEEN['x'].stop - 1}"
     print(f"\nVirtual against real DAPI, columns {columns}, which the model never saw")
@@ -124,11 +131,11 @@ def report(scenes: Scenes, size: int | None, device: str) -> None:
     print(f"  SSIM                {row['ssim']:.3f}")
     print(f"  PSNR                {row['psnr']:.1f} dB")
     print(f"  MSE                 {row['mse']:.5f}")
-    found = match(scenes.nuclei.crop(unseen), scenes.reference_nuclei.crop(UNSEEN))
+    found = match(scenes.nuclei.crop(UNSEEN), scenes.reference_nuclei.crop(UNSEEN))
     print("Nuclei of the virtual stain against nuclei of the real DAPI, same columns, IoU > 0.5")
     print(f"  {found.matched} matched of {found.found} found and {found.expected} expected")
     print(f"  precision {found.precision:.2f}, recall {found.recall:.2f}, F1 {found.f1:.2f}")
-    seams = nt.seam_error(nt.load_model(STAIN), scenes.phase.crop(field), device=device)
+    seams = nt.seam_error(nt.load_model(STAIN), scenes.phase.crop(FIELD), device=device)
     print(f"Tiled against whole, on one field: at most {seams.max:.1e} apart")
     if size is not None:
         print(f"Peak memory of this process: {peak_memory() / 2**30:.2f} GiB")
@@ -183,6 +190,7 @@ def arrange(viewer: napari.Viewer, scenes: Scenes) -> None:
     for layer in list(viewer.layers)[1:3]:
         layer.colormap, layer.contrast_limits = "bop blue", (0, 1)
     viewer.dims.set_current_step(0, scenes.phase.shape[0] // 2)
+    viewer.layers.selection.active = viewer.layers[0]
     # napari 0.9 moved the grid to the canvas.
     grid = getattr(viewer, "canvas", viewer).grid
     grid.shape, grid.stride, grid.enabled = (2, 2), 1, True
