@@ -111,15 +111,15 @@ class Span:
     def inner_at(self, size: int) -> slice | None:
         """The core within a feature map that covers the window with `size` samples.
 
-        None if the map does not lie on a whole stride of the window or cuts the core.
+        None unless the map has a whole stride, or is finer by a whole factor, and ends with the core.
         """
-        stride, rest = divmod(self.window_size, size)
-        if rest or self.margin:
+        if self.margin or (self.window_size % size and size % self.window_size):
             return None
         inner = self._within(self.core)
-        if inner.start % stride or inner.stop % stride:
+        edges = [divmod(edge * size, self.window_size) for edge in (inner.start, inner.stop)]
+        if any(rest for _, rest in edges):
             return None
-        return slice(inner.start // stride, inner.stop // stride)
+        return slice(edges[0][0], edges[1][0])
 
 
 def cut(

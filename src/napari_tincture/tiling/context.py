@@ -27,7 +27,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from napari_tincture.errors import ModelError
 from napari_tincture.grid import Tile
 from napari_tincture.tiling import ops
-from napari_tincture.tiling.ops import Extremum, Moments, Share
+from napari_tincture.tiling.reductions import (
+    Extremum,
+    Moments,
+    Reduction,
+    Share,
+    reduction,
+)
 from napari_tincture.tiling.trace import Site
 
 Values = tuple[Share, ...]
@@ -56,11 +62,11 @@ class _SiteMode(TorchDispatchMode):
                 f"The network called {name} where it called {site.name} when it was measured: its "
                 "steps depend on the data or on outside state. Run it with context='tile'."
             )
-        taken = ops.reduction(func, ops.bind(func, args, kwargs or {}))
+        taken = reduction(func, ops.bind(func, args, kwargs or {}))
         assert taken is not None
         return self._reduce(number, site, taken)
 
-    def _reduce(self, number: int, site: Site, taken: ops.Reduction) -> Any:
+    def _reduce(self, number: int, site: Site, taken: Reduction) -> Any:
         raise NotImplementedError
 
 
@@ -71,7 +77,7 @@ class frozen(_SiteMode):  # noqa: N801  (used as a context manager, like torch.n
         super().__init__(sites)
         self._values = values
 
-    def _reduce(self, number: int, site: Site, taken: ops.Reduction) -> Any:
+    def _reduce(self, number: int, site: Site, taken: Reduction) -> Any:
         return taken.finish(self._values[number])
 
 
@@ -80,8 +86,8 @@ class _Collecting(_SiteMode):
         super().__init__(sites)
         self._tile = tile
 
-    def share(self, site: Site, taken: ops.Reduction) -> Share:
-        return taken.collect(core_of(taken.values, site.axes, self._tile))
+    def share(self, site: Site, taken: Reduction) -> Share:
+        return taken.collect(core_of(taken.values, site, self._tile))
 
 
 class _Suspending(_Collecting):
@@ -89,7 +95,7 @@ class _Suspending(_Collecting):
         super().__init__(sites, tile)
         self._hub = hub
 
-    def _reduce(self, number: int, site: Site, taken: ops.Reduction) -> Any:
+    def _reduce(self, number: int, site: Site, taken: Reduction) -> Any:
         return taken.finish(self._hub.switch(self.share(site, taken)))
 
 
@@ -106,30 +112,34 @@ class _Stopping(_Collecting):
         super().__init__(sites, tile)
         self._known = known
 
-    def _reduce(self, number: int, site: Site, taken: ops.Reduction) -> Any:
+    def _reduce(self, number: int, site: Site, taken: Reduction) -> Any:
         if number < len(self._known):
             return taken.finish(self._known[number])
         raise _Reached(self.share(site, taken))
 
 
-def core_of(values: Tensor, axes: tuple[int, ...], tile: Tile) -> Tensor:
+def core_of(values: Tensor, site: Site, tile: Tile) -> Tensor:
     """The core's part of a feature map that covers a tile's window.
 
     Parameters
     ----------
     values
         Feature map of any shape.
-    axes
-        The image's axes of it, counted from the end: two, or one where y and x are flattened.
+    site
+        Says which of its axes are the image's, or hold it flattened.
     tile
         The tile whose window `values` covers.
     """
-    if len(axes) == 1:
-        height, width = tile.window_shape
-        stride = math.isqrt(height * width // values.shape[axes[0]])
-        map_ = values.unflatten(axes[0], (height // stride, width // stride))
-        axis = axes[0] - 1
-        return core_of(map_, (axis, axis + 1), tile).flatten(axis, axis + 1)
+    axes = site.axes
+    if len(axes) == 2:
+        return _core_of_map(values, axes, tile)
+    height, width = tile.window_shape
+    stride = math.isqrt(site.merged * height * width // values.shape[axes[0]])
+    map_ = values.unflatten(axes[0], (site.merged, height // stride, width // stride))
+    return _core_of_map(map_, (axes[0] - 1, axes[0]), tile).flatten(axes[0] - 2, axes[0])
+
+
+def _core_of_map(values: Tensor, axes: tuple[int, ...], tile: Tile) -> Tensor:
     for axis, span in zip(axes, (tile.y, tile.x), strict=True):
         inner = span.inner_at(values.shape[axis])
         if inner is None:

@@ -1,28 +1,38 @@
 """What the operators of a network mean for tiling, as the dispatcher names them.
 
-Three questions are answered here and nowhere else: is an operator a reduction whose value over
-the whole image can be put together from tiles (`reduction`), does it compute each pixel from that
-pixel alone (`POINTWISE`), and is it one that no tiling can make exact (`inexact`).
+`kind_of` says how a call takes its result from its operands' positions, `mixed_axes` along which
+axes it mixes them, and `inexact` whether no tiling can make it exact. What is not known here is
+not taken for harmless.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-aten = torch.ops.aten
-
 Operator = Any  # torch._ops.OpOverload; torch does not export its type
+Kind = Literal["pointwise", "move", "convolution", "product", "across", "constant"]
+"""How a result follows from its operands.
+
+"pointwise": each position from that position; "move": positions taken elsewhere, or joined with
+positive weights; "convolution", "product": matrix products; "across": each position from all
+along some axes; "constant": from nothing but a shape.
+"""
 
 
 def name_of(operator: Operator) -> str:
-    """The operator's name without overload: ``"native_batch_norm"``."""
-    return str(operator.overloadpacket.__name__)
+    """The operator's name without overload or mark of place: ``"relu"`` for ``relu_.default``."""
+    name = str(operator.overloadpacket.__name__)
+    return name[:-1] if in_place(operator) else name
+
+
+def in_place(operator: Operator) -> bool:
+    """Whether the call writes its result into its first operand."""
+    name = str(operator.overloadpacket.__name__)
+    return name.endswith("_") and not name.endswith("__")
 
 
 def bind(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -38,336 +48,132 @@ def bind(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> dic
     return bound
 
 
-@dataclass(frozen=True, slots=True)
-class Moments:
-    """Count, mean and summed squared deviation; tensors in float64 of equal shape."""
-
-    count: float
-    mean: Tensor
-    deviation: Tensor
-
-    @classmethod
-    def of(cls, values: Tensor, dims: Sequence[int]) -> Moments:
-        """Moments of `values` over `dims`, which are kept with length 1."""
-        if values.dtype in (torch.float16, torch.bfloat16):
-            values = values.float()
-        # torch.var_mean takes longer than a convolution on channels_last maps. Here the fastest
-        # varying reduced axis is summed in single precision, all others in double; the deviation
-        # is taken from the mean, so that nothing cancels.
-        order = sorted(range(values.ndim), key=values.stride, reverse=True)
-        memory = values.permute(order)
-        reduced = sorted(order.index(d) for d in dims)
-        count = math.prod(memory.shape[d] for d in reduced)
-        total = memory.sum(reduced[-1], keepdim=True).double().sum(reduced, keepdim=True)
-        mean = total / count
-        gap = memory - mean.to(memory.dtype)
-        rows = torch.linalg.vector_norm(gap, dim=reduced[-1], keepdim=True)
-        deviation = rows.double().square().sum(reduced, keepdim=True)
-        back = [order.index(d) for d in range(values.ndim)]
-        return cls(count, mean.permute(back), deviation.permute(back))
-
-    def merge(self, other: Moments) -> Moments:
-        """Moments of both samples together (Chan, Golub and LeVeque 1979, eq. 2.1)."""
-        count = self.count + other.count
-        gap = other.mean - self.mean
-        mean = self.mean + gap * (other.count / count)
-        deviation = self.deviation + other.deviation
-        return Moments(count, mean, deviation + gap**2 * (self.count * other.count / count))
-
-    @property
-    def variance(self) -> Tensor:
-        """Mean squared deviation (biased)."""
-        return self.deviation / self.count
+def tensors_of(call: dict[str, Any]) -> list[Tensor]:
+    """The tensors among a call's arguments, those in lists too."""
+    flat = [w for v in call.values() for w in (v if isinstance(v, list | tuple) else [v])]
+    return [v for v in flat if isinstance(v, Tensor)]
 
 
-@dataclass(frozen=True, slots=True)
-class Extremum:
-    """The largest (or smallest) value, of a tile or of the image."""
-
-    value: Tensor
-    largest: bool
-
-    def merge(self, other: Extremum) -> Extremum:
-        """The extremum of both samples together."""
-        choose = torch.maximum if self.largest else torch.minimum
-        return Extremum(choose(self.value, other.value), self.largest)
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
-Share = Moments | Extremum
+# Pointwise operators carry torch's tag; these do not.
+_POINTWISE = _names(
+    """prelu hardswish log_sigmoid special_expit batch_norm native_batch_norm cudnn_batch_norm
+    instance_norm dropout native_dropout feature_dropout alpha_dropout feature_alpha_dropout
+    fill copy zero polar complex view_as_real view_as_complex ones_like zeros_like full_like
+    empty_like"""
+)
+_MOVES = _names(
+    """view _unsafe_view reshape permute transpose t mT cat stack slice select split
+    split_with_sizes chunk unbind narrow pad constant_pad_nd reflection_pad2d replication_pad2d
+    flatten unflatten ravel pixel_shuffle pixel_unshuffle channel_shuffle upsample_nearest2d
+    upsample_bilinear2d upsample_bicubic2d _upsample_nearest_exact2d _upsample_bilinear2d_aa
+    _upsample_bicubic2d_aa max_pool2d max_pool2d_with_indices avg_pool2d avg_pool3d
+    adaptive_avg_pool2d _adaptive_avg_pool2d adaptive_max_pool2d repeat repeat_interleave expand
+    expand_as broadcast_to unsqueeze squeeze clone contiguous to _to_copy type_as view_as roll flip
+    index index_select im2col col2im unfold alias detach tile movedim moveaxis swapaxes swapdims
+    hsplit vsplit tensor_split lift_fresh"""
+)
+_CONVOLUTIONS = _names(
+    """conv1d conv2d conv3d convolution _convolution conv_transpose1d conv_transpose2d
+    conv_transpose3d"""
+)
+_PRODUCTS = _names("linear matmul mm bmm addmm baddbmm einsum")
+_ACROSS = _names(
+    """mean sum var std var_mean std_mean amax amin max min argmax argmin aminmax norm
+    linalg_vector_norm logsumexp prod any all nansum layer_norm native_layer_norm rms_norm
+    group_norm native_group_norm softmax _softmax log_softmax _log_softmax glu gather sort topk
+    median cumsum cumprod scaled_dot_product_attention _native_multi_head_attention"""
+)
+_CONSTANTS = _names("zeros ones full empty new_zeros new_ones new_full new_empty scalar_tensor")
+_RANDOM = _names(
+    """rand randn randint rand_like randn_like randint_like bernoulli normal uniform exponential
+    dropout native_dropout feature_dropout alpha_dropout feature_alpha_dropout"""
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Reduction:
-    """One call that reduces over the image, taken apart.
-
-    Attributes
-    ----------
-    values
-        The tensor that is reduced.
-    dims
-        Axes of `values` that are reduced, non-negative.
-    share
-        What is collected: moments, or the largest or smallest value.
-    finish
-        From the whole image's `Share` to what the call returns.
-    """
-
-    values: Tensor
-    dims: tuple[int, ...]
-    share: Literal["moments", "largest", "smallest"]
-    finish: Callable[[Any], Any]
-
-    def collect(self, part: Tensor) -> Share:
-        """This reduction's share over `part`, a part of `values`."""
-        if self.share == "moments":
-            return Moments.of(part, self.dims)
-        largest = self.share == "largest"
-        extreme = torch.amax if largest else torch.amin
-        return Extremum(extreme(part, list(self.dims), keepdim=True), largest)
+def kind_of(operator: Operator) -> Kind | None:
+    """How the operator's result follows from its operands; None if that is not known."""
+    name = name_of(operator)
+    table: dict[Kind, frozenset[str]] = {
+        "move": _MOVES,
+        "convolution": _CONVOLUTIONS,
+        "product": _PRODUCTS,
+        "across": _ACROSS,
+        "constant": _CONSTANTS,
+        "pointwise": _POINTWISE,
+    }
+    for kind, names in table.items():
+        # max(a, b) of two tensors is pointwise, max(a) and max(a, dim) are not.
+        if name in names and not (name in ("max", "min") and _has(operator, "other")):
+            return kind
+    return "pointwise" if torch.Tag.pointwise in operator.tags or name in ("max", "min") else None
 
 
-def _dims(values: Tensor, dim: Any) -> tuple[int, ...]:
+def _has(operator: Operator, argument: str) -> bool:
+    return any(a.name == argument for a in operator._schema.arguments)
+
+
+def axes_across(name: str, call: dict[str, Any], ndim: int) -> tuple[int, ...]:
+    """Axes, from the end, along which an "across" call takes all positions together."""
+    if call.get("normalized_shape") is not None:
+        return tuple(range(-len(call["normalized_shape"]), 0))
+    if name in ("group_norm", "native_group_norm"):
+        return tuple(range(1 - ndim, 0))
+    if name.endswith("attention"):
+        return (-2, -1)
+    dim = call.get("dim")
     if dim is None or (isinstance(dim, list | tuple) and not dim):
-        return tuple(range(values.ndim))
+        return tuple(range(-ndim, 0))
     dims = [dim] if isinstance(dim, int) else dim
-    return tuple(sorted(d % values.ndim for d in dims))
+    return tuple(d % ndim - ndim for d in dims)
 
 
-def _shaped(whole: Tensor, call: dict[str, Any], values: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """Give a result collected with kept axes the shape, batch and dtype that the call returns."""
-    dtype = call.get("dtype") or values.dtype
-    if 0 not in dims and whole.shape[0] != values.shape[0]:
-        whole = whole.expand(values.shape[0], *whole.shape[1:])
-    if not call.get("keepdim"):
-        whole = whole.reshape([n for d, n in enumerate(whole.shape) if d not in dims])
-    return whole.to(values.device, dtype)
+def mixed_axes(operator: Operator, call: dict[str, Any]) -> list[tuple[int, int]]:
+    """Where a call takes all positions along an axis together: (number of tensor, axis from end).
 
-
-def _moments(formula: Callable[[Moments, dict[str, Any]], Any]) -> Callable[..., Reduction]:
-    def build(call: dict[str, Any]) -> Reduction:
-        values = call.get("self", call.get("input"))
-        assert isinstance(values, Tensor)
-        dims = _dims(values, call.get("dim"))
-
-        def finish(whole: Moments) -> Any:
-            result = formula(whole, call)
-            if isinstance(result, tuple):
-                return tuple(_shaped(r, call, values, dims) for r in result)
-            return _shaped(result, call, values, dims)
-
-        return Reduction(values, dims, "moments", finish)
-
-    return build
-
-
-def _corrected(whole: Moments, call: dict[str, Any]) -> Tensor:
-    correction = call.get("correction")
-    if correction is None:
-        correction = 1 if call.get("unbiased", True) else 0
-    return whole.deviation / max(whole.count - float(correction), 1e-300)
-
-
-def _vector_norm(call: dict[str, Any]) -> Reduction | None:
-    order = call.get("ord", call.get("p"))
-    values = call["self"]
-    dims = _dims(values, call.get("dim"))
-    if order not in (2, 2.0, None):
-        return None
-
-    def finish(whole: Moments) -> Tensor:
-        total = whole.deviation + whole.count * whole.mean**2
-        return _shaped(total.sqrt(), call, values, dims)
-
-    return Reduction(values, dims, "moments", finish)
-
-
-def _extremum(share: Literal["largest", "smallest"]) -> Callable[..., Reduction]:
-    def build(call: dict[str, Any]) -> Reduction:
-        values = call["self"]
-        dims = _dims(values, call.get("dim"))
-
-        def finish(whole: Extremum) -> Any:
-            result = _shaped(whole.value, call, values, dims)
-            # max(dim) also returns where: that place may lie in another tile, so it is not given.
-            indexed = isinstance(call.get("dim"), int) and "keepdim" in call
-            return (result, torch.full_like(result, -1, dtype=torch.long)) if indexed else result
-
-        return Reduction(values, dims, share, finish)
-
-    return build
-
-
-def _pool_average(call: dict[str, Any]) -> Reduction | None:
-    values = call["self"]
-    if not _pools_everything(call, values):
-        return None
-    return _moments(lambda whole, _: whole.mean)({"self": values, "dim": [-2, -1], "keepdim": True})
-
-
-def _pool_largest(returns_indices: bool) -> Callable[..., Reduction | None]:
-    def build(call: dict[str, Any]) -> Reduction | None:
-        values = call["self"]
-        if not _pools_everything(call, values):
-            return None
-        taken = _extremum("largest")({"self": values, "dim": [-2, -1], "keepdim": True})
-        if not returns_indices:
-            return taken
-
-        def finish(whole: Extremum) -> Any:
-            result = taken.finish(whole)
-            return result, torch.full_like(result, -1, dtype=torch.long)
-
-        return Reduction(values, taken.dims, "largest", finish)
-
-    return build
-
-
-def _pools_everything(call: dict[str, Any], values: Tensor) -> bool:
-    if "output_size" in call:
-        return all(n == 1 for n in call["output_size"])
-    kernel = call["kernel_size"]
-    kernel = list(kernel) * 2 if len(kernel) == 1 else list(kernel)
-    return kernel == list(values.shape[-2:]) and not any(call.get("padding") or [0])
-
-
-def _normalised(values: Tensor, whole: Moments, call: dict[str, Any], channels: int) -> Tensor:
-    """Normalise (b, c, …) with one mean and variance per channel, in one fused kernel."""
-    repeat = channels // whole.mean.numel()
-    mean = whole.mean.flatten().repeat_interleave(repeat)
-    variance = whole.variance.flatten().repeat_interleave(repeat)
-    dtype = torch.float32 if values.dtype in (torch.float16, torch.bfloat16) else values.dtype
-    mean, variance = (v.to(values.device, dtype) for v in (mean, variance))
-    weight, bias = call.get("weight"), call.get("bias")
-    cudnn = call.get("cudnn_enabled", True)
-    return torch.batch_norm(values, weight, bias, mean, variance, False, 0.0, call["eps"], cudnn)
-
-
-def _batch_norm(native: bool) -> Callable[..., Reduction | None]:
-    def build(call: dict[str, Any]) -> Reduction | None:
-        values = call["input"]
-        if not (call["training"] or call.get("running_mean") is None):
-            return None
-        dims = (0, *range(2, values.ndim))
-
-        def finish(whole: Moments) -> Any:
-            channels = values.shape[1]
-            if channels % whole.mean.numel():
-                raise ValueError(f"{channels} channels, statistics of {whole.mean.numel()}")
-            # instance norm reaches this operator as one image of batch x channels
-            copies = channels // whole.mean.numel()
-            tiled = Moments(
-                whole.count,
-                whole.mean.flatten().repeat(copies),
-                whole.deviation.flatten().repeat(copies),
-            )
-            result = _normalised(values, tiled, call, channels)
-            empty = values.new_empty(0)
-            return (result, empty, empty) if native else result
-
-        return Reduction(values, dims, "moments", finish)
-
-    return build
-
-
-def _instance_norm(call: dict[str, Any]) -> Reduction | None:
-    if not call["use_input_stats"]:
-        return None
-    values = call["input"]
-    dims = tuple(range(2, values.ndim))
-
-    def finish(whole: Moments) -> Tensor:
-        return _normalised(values, whole, call, values.shape[1])
-
-    return Reduction(values, dims, "moments", finish)
-
-
-def _group_norm(native: bool) -> Callable[..., Reduction]:
-    def build(call: dict[str, Any]) -> Reduction:
-        values = call["input"]
-        groups = call["group"] if native else call["num_groups"]
-        channels = values.shape[1]
-        grouped = values.reshape(values.shape[0], groups, channels // groups, *values.shape[2:])
-
-        def finish(whole: Moments) -> Any:
-            result = _normalised(values, whole, call, channels)
-            empty = values.new_empty(0)
-            return (result, empty, empty) if native else result
-
-        return Reduction(grouped, tuple(range(2, grouped.ndim)), "moments", finish)
-
-    return build
-
-
-def _layer_norm(native: bool) -> Callable[..., Reduction]:
-    def build(call: dict[str, Any]) -> Reduction:
-        values = call["input"]
-        dims = tuple(range(values.ndim - len(call["normalized_shape"]), values.ndim))
-
-        def finish(whole: Moments) -> Any:
-            scale = (whole.variance + call["eps"]).rsqrt().to(values)
-            result = (values - whole.mean.to(values)) * scale
-            if call.get("weight") is not None:
-                result = result * call["weight"]
-            if call.get("bias") is not None:
-                result = result + call["bias"]
-            empty = values.new_empty(0)
-            return (result, empty, empty) if native else result
-
-        return Reduction(values, dims, "moments", finish)
-
-    return build
-
-
-_REDUCTIONS: dict[str, Callable[[dict[str, Any]], Reduction | None]] = {
-    "mean": _moments(lambda whole, _: whole.mean),
-    "sum": _moments(lambda whole, _: whole.mean * whole.count),
-    "var": _moments(_corrected),
-    "std": _moments(lambda whole, call: _corrected(whole, call).sqrt()),
-    "var_mean": _moments(lambda whole, call: (_corrected(whole, call), whole.mean)),
-    "std_mean": _moments(lambda whole, call: (_corrected(whole, call).sqrt(), whole.mean)),
-    "linalg_vector_norm": _vector_norm,
-    "norm": _vector_norm,
-    "amax": _extremum("largest"),
-    "amin": _extremum("smallest"),
-    "max": _extremum("largest"),
-    "min": _extremum("smallest"),
-    "adaptive_avg_pool2d": _pool_average,
-    "_adaptive_avg_pool2d": _pool_average,
-    "avg_pool2d": _pool_average,
-    "adaptive_max_pool2d": _pool_largest(returns_indices=True),
-    "max_pool2d": _pool_largest(returns_indices=False),
-    "max_pool2d_with_indices": _pool_largest(returns_indices=True),
-    "batch_norm": _batch_norm(native=False),
-    "native_batch_norm": _batch_norm(native=True),
-    "instance_norm": _instance_norm,
-    "group_norm": _group_norm(native=False),
-    "native_group_norm": _group_norm(native=True),
-    "layer_norm": _layer_norm(native=False),
-    "native_layer_norm": _layer_norm(native=True),
-}
-
-
-def reduction(operator: Operator, call: dict[str, Any]) -> Reduction | None:
-    """Take a call apart if its operator can reduce over an image; None if it does not.
-
-    Whether the reduced axes really are those of the image is for the caller to judge: this
-    function sees one call at one size.
+    For products these are the axes that are summed over.
     """
-    build = _REDUCTIONS.get(name_of(operator))
-    if build is None or (name_of(operator) in ("max", "min") and call.get("other") is not None):
-        return None
-    return build(call)
+    name, kind = name_of(operator), kind_of(operator)
+    tensors = tensors_of(call)
+    if not tensors:
+        return []
+    if name == "einsum":
+        return _summed_by_einsum(call["equation"])
+    if kind == "across":
+        return [(0, axis) for axis in axes_across(name, call, tensors[0].ndim)]
+    if name in ("flip", "roll"):
+        dims = call["dims"] or range(tensors[0].ndim)
+        return [(0, d % tensors[0].ndim - tensors[0].ndim) for d in dims]
+    if kind == "product":
+        return [(1 if name in ("addmm", "baddbmm") else 0, -1)]
+    return []
 
 
-RANDOM = frozenset(
-    """rand randn randint rand_like randn_like randint_like bernoulli normal uniform
-    dropout native_dropout feature_dropout alpha_dropout""".split()  # noqa: SIM905
-)
-COORDINATES = frozenset({"arange", "linspace", "meshgrid", "cumsum", "cumprod"})
-MIXERS = frozenset(
-    """softmax _softmax log_softmax _log_softmax scaled_dot_product_attention bmm matmul mm baddbmm
-    einsum linear addmm fft_fft2 fft_rfft2 _fft_r2c _fft_c2c sort topk median""".split()  # noqa: SIM905
-)
+def _summed_by_einsum(equation: str) -> list[tuple[int, int]]:
+    operands, _, result = equation.replace(" ", "").partition("->")
+    terms = operands.split(",")
+    # Without "->" the result has the letters that occur once.
+    letters = result if "->" in equation else "".join(c for c in operands if operands.count(c) == 1)
+    return [
+        (number, position - len(term))
+        for number, term in enumerate(terms)
+        for position, letter in enumerate(term)
+        if letter.isalpha() and letter not in letters and "." not in term[position:]
+    ]
+
+
+def longest_jump(call: dict[str, Any]) -> int:
+    """Distance in samples between the outermost taps of a call's kernel; 0 if it has none."""
+    weight, size = call.get("weight"), call.get("kernel_size")
+    if call.get("dilation") is None:
+        return 0
+    sides = list(weight.shape[2:]) if isinstance(weight, Tensor) else list(size or [1])
+    dilation = call["dilation"]
+    spread = [dilation] if isinstance(dilation, int) else list(dilation)
+    return (max(sides) - 1) * max(spread)
 
 
 def inexact(operator: Operator, call: dict[str, Any]) -> str | None:
@@ -377,7 +183,7 @@ def inexact(operator: Operator, call: dict[str, Any]) -> str | None:
         return f"{name} with align_corners=True depends on the size of the image"
     if name == "pad" and call.get("mode") == "circular":
         return "circular padding joins opposite borders of the image"
-    if name in RANDOM and _draws(name, call):
+    if name in _RANDOM and _draws(name, call):
         return f"{name} draws random numbers, which differ from tile to tile"
     return None
 

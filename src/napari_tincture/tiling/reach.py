@@ -1,11 +1,8 @@
 """Receptive field, stride and exactness of a network: measured, never asked of the user.
 
-The receptive field is measured structurally: every feature map is replaced by a map of *influence*
-(1 where a pixel can depend on the lit part of the input, else 0). Convolutions become the union
-over their kernel, whatever their weights; activations and frozen normalisations the identity;
-arithmetic the union of its operands. A zero-initialised layer or a dead ReLU therefore hides
-nothing. The input is lit on one side of an edge on a multiple of the stride, so that one pass per
-side and axis covers all output phases.
+The receptive field is measured structurally, on maps of `influence`. The input is lit on one side
+of an edge on a multiple of the stride, so that one pass per side and axis covers all output
+phases.
 """
 
 from __future__ import annotations
@@ -13,18 +10,15 @@ from __future__ import annotations
 import math
 import weakref
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
-from torch.utils.weak import WeakIdKeyDictionary
+from torch import nn
 
 from napari_tincture.grid import Geometry
 from napari_tincture.models import Model
-from napari_tincture.tiling import ops
-from napari_tincture.tiling.trace import Growth, Site, grow
+from napari_tincture.tiling.growth import Growth, grow
+from napari_tincture.tiling.influence import influence
+from napari_tincture.tiling.trace import Site
 
 LARGEST_HALO = 8192
 
@@ -69,20 +63,16 @@ def measure(network: nn.Module, channels: int) -> Reach:
         The network fits no image of `channels` channels, or changes the image's size.
     """
     growth = grow(network, channels)
-    halo = 0
-    reasons = growth.reasons
-    if not reasons:
-        halo = max(_reach(network, channels, growth, axis) for axis in (-2, -1))
-    if halo > LARGEST_HALO:
-        reasons = (f"the receptive field is larger than {LARGEST_HALO} pixels",)
     if growth.margin:
-        sites_reason = ("an unpadded network with reductions over the image",)
-        reasons = reasons + (sites_reason if growth.sites else ())
-        remainder = growth.remainder
-        geometry = Geometry(growth.stride, halo, "mirror", growth.margin, remainder)
-    else:
-        geometry = Geometry(growth.stride, halo or _fallback_halo(growth.stride, reasons))
-    return Reach(geometry, growth.sites, reasons)
+        return _unpadded(network, channels, growth)
+    if growth.reasons:
+        # What cannot be exact is blended over this overlap instead.
+        halo = math.ceil(64 / growth.stride) * growth.stride
+        return Reach(Geometry(growth.stride, halo), growth.sites, growth.reasons)
+    halo = max(_halo(network, channels, growth, axis) for axis in (-2, -1))
+    reasons = (f"the receptive field is larger than {LARGEST_HALO} pixels",)
+    too_large = halo > LARGEST_HALO
+    return Reach(Geometry(growth.stride, halo), growth.sites, reasons if too_large else ())
 
 
 _MEASURED: weakref.WeakKeyDictionary[nn.Module, Reach] = weakref.WeakKeyDictionary()
@@ -97,203 +87,54 @@ def reach_of(model: Model) -> Reach:
     return found
 
 
-def _fallback_halo(stride: int, reasons: tuple[str, ...]) -> int:
-    """Overlap for the smooth blending of networks that cannot be exact."""
-    return math.ceil(64 / stride) * stride if reasons else 0
+def _unpadded(network: nn.Module, channels: int, growth: Growth) -> Reach:
+    """Windows of an unpadded network hold all that their cores need, or it pads after all."""
+    reasons, halo = growth.reasons, 0
+    if not reasons:
+        halo = max(_halo(network, channels, growth, axis) for axis in (-2, -1))
+        if any(_pads(network, channels, growth, axis) for axis in (-2, -1)):
+            reasons = ("the network loses a margin and yet pads, at the border of every tile",)
+    geometry = Geometry(growth.stride, halo, "mirror", growth.margin, growth.remainder)
+    return Reach(geometry, (), reasons)
 
 
-def _reach(network: nn.Module, channels: int, growth: Growth, axis: int) -> int:
+def _pads(network: nn.Module, channels: int, growth: Growth, axis: int) -> bool:
+    """Whether a window's outermost outputs depend on what lies beyond the window."""
+    start = 2 * growth.stride
+    stop = start + growth.base
+    length = stop + 2 * growth.stride
+    last = _touched(network, channels, growth, (axis, length, 0, start))[1]
+    first = _touched(network, channels, growth, (axis, length, stop, length))[0]
+    return last >= start + growth.margin or first < stop - growth.margin
+
+
+def _halo(network: nn.Module, channels: int, growth: Growth, axis: int) -> int:
     """Halo in pixels along `axis`, a multiple of the stride; above the limit if not bounded."""
-    length = growth.base + (growth.stride * 4 if growth.margin else growth.base)
+    stride, margin = growth.stride, growth.margin
+    # The light must be wide enough for no kernel's taps to step over it, or out of the image.
+    length = growth.base + math.ceil(2 * growth.jump / stride) * stride
     while length <= 4 * LARGEST_HALO:
-        edge = length // 2 // growth.stride * growth.stride
-        found = _one_reach(network, channels, growth, axis, length, edge)
-        if found is not None:
-            return found
-        length += length if not growth.margin else math.ceil(length / growth.stride) * growth.stride
-    return LARGEST_HALO + growth.stride
+        length += math.ceil(length / stride) * stride
+        edge = length // 2 // stride * stride
+        last = _touched(network, channels, growth, (axis, length, 0, edge))[1]
+        first = _touched(network, channels, growth, (axis, length, edge, length))[0]
+        if last < length - margin - 1 and first > margin:
+            return math.ceil(max(last + 1 - edge, edge - first) / stride) * stride
+    return LARGEST_HALO + stride
 
 
-def _one_reach(
-    network: nn.Module, channels: int, growth: Growth, axis: int, length: int, edge: int
-) -> int | None:
-    """Halo seen in an image of `length` pixels lit up to and from `edge`; None if cut off."""
+def _touched(
+    network: nn.Module, channels: int, growth: Growth, light: tuple[int, int, int, int]
+) -> tuple[int, int]:
+    """First and last position that depends on light: (axis, length, lit start, lit stop).
+
+    Where nothing does, the first is the stop and the last lies before the start.
+    """
+    axis, length, start, stop = light
     shape = [1, channels, growth.base, growth.base]
     shape[axis] = length
-    reach = 0
-    for lit_first in (True, False):
-        image = torch.zeros(shape)
-        part = image.narrow(axis, 0, edge) if lit_first else image.narrow(axis, edge, length - edge)
-        part.fill_(1)
-        dims = [d for d in range(4) if d != axis % 4]
-        touched = influence(network, image, growth).amax(dims).nonzero().flatten() + growth.margin
-        if not len(touched):
-            continue
-        last, first = int(touched[-1]), int(touched[0])
-        if lit_first:
-            if last >= length - growth.margin - 1:
-                return None
-            reach = max(reach, math.ceil((last + 1 - edge) / growth.stride))
-        else:
-            if first <= growth.margin:
-                return None
-            reach = max(reach, math.ceil((edge - first) / growth.stride))
-    return reach * growth.stride
-
-
-def influence(network: nn.Module, lit: Tensor, growth: Growth) -> Tensor:
-    """Map of what can depend on the lit pixels of a (1, c, y, x) image; 0 or 1, (1, c', y, x)."""
-    with torch.inference_mode(), _Influence({s.call for s in growth.sites}) as mode:
-        mode.mark(lit)
-        result: Any = network(lit)
-    while not isinstance(result, Tensor):
-        result = result[0]
-    return result.float()
-
-
-_MOVES = frozenset(
-    """view _unsafe_view reshape permute transpose t cat stack slice select split split_with_sizes
-    chunk unbind narrow pad constant_pad_nd reflection_pad2d replication_pad2d flatten unflatten
-    pixel_shuffle pixel_unshuffle upsample_nearest2d upsample_bilinear2d upsample_bicubic2d
-    _upsample_nearest_exact2d max_pool2d max_pool2d_with_indices avg_pool2d repeat repeat_interleave
-    expand expand_as unsqueeze squeeze clone contiguous _to_copy to roll flip index_select im2col
-    col2im alias detach adaptive_avg_pool2d _adaptive_avg_pool2d adaptive_max_pool2d channel_shuffle
-    tile movedim swapaxes type_as view_as""".split()  # noqa: SIM905
-)
-_CONVOLUTIONS = frozenset({"conv2d", "convolution", "_convolution", "conv_transpose2d"})
-_PRODUCTS = frozenset({"linear", "matmul", "mm", "bmm", "addmm", "baddbmm", "einsum"})
-
-
-class _Influence(TorchDispatchMode):
-    """Runs a network on maps of influence; what does not stem from the input has none."""
-
-    def __init__(self, sites: set[int]) -> None:
-        super().__init__()
-        self._sites = sites
-        self._calls = -1
-        self._stem = WeakIdKeyDictionary()
-
-    def mark(self, value: Any) -> Any:
-        """Note that a tensor stems from the input."""
-        if isinstance(value, Tensor):
-            self._stem[value] = True
-        return value
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self._calls += 1
-        kwargs = kwargs or {}
-        call = ops.bind(func, args, kwargs)
-        stems = [v for v in _tensors(call) if v in self._stem]
-        if not stems:
-            return func(*args, **kwargs)
-        name = ops.name_of(func)
-        if self._calls in self._sites:
-            result = self._frozen(func, args, kwargs, stems[0])
-        elif name in _CONVOLUTIONS:
-            result = _convolved(func, call)
-        elif name in _MOVES:
-            result = func(*tree_map(self._seen, args), **tree_map(self._seen, kwargs))
-        elif name in _PRODUCTS:
-            result = self._product(func, call)
-        else:
-            result = self._joined(func, args, kwargs, call, stems)
-        return tree_map(lambda v: self.mark(_binary(v)), result)
-
-    def _seen(self, value: Any) -> Any:
-        if isinstance(value, Tensor) and value not in self._stem and value.is_floating_point():
-            return torch.zeros(value.shape)
-        return value
-
-    def _product(self, func: Any, call: dict[str, Any]) -> Any:
-        """A matrix product whose weights are all positive and whose bias is nothing."""
-
-        def weigh(name: str, value: Any) -> Any:
-            if not isinstance(value, Tensor) or value in self._stem:
-                return value
-            added = name == "bias" or (name == "self" and "add" in ops.name_of(func))
-            return torch.zeros(value.shape) if added else torch.ones(value.shape)
-
-        weighed = {
-            name: [weigh(name, v) for v in value] if isinstance(value, list) else weigh(name, value)
-            for name, value in call.items()
-        }
-        return func(**weighed)
-
-    def _frozen(self, func: Any, args: Any, kwargs: Any, source: Tensor) -> Any:
-        """A reduction whose value is held: a norm passes its input on, a mean is a constant."""
-        return tree_map(
-            lambda v: source.clone() if v.shape == source.shape else torch.zeros(v.shape),
-            _on_meta(func, args, kwargs),
-        )
-
-    def _joined(
-        self, func: Any, args: Any, kwargs: Any, call: dict[str, Any], stems: list[Tensor]
-    ) -> Any:
-        """Arithmetic: the union of its operands, and along an axis that the call reduces."""
-        shapes = _on_meta(func, args, kwargs)
-        dims = call.get("dim")
-        if call.get("normalized_shape"):
-            dims = list(range(-len(call["normalized_shape"]), 0))
-        if ops.name_of(func) in ("group_norm", "native_group_norm", "glu"):
-            dims = [1]
-        if dims is not None and len(stems) == 1:
-            kept = stems[0].amax(dims, keepdim=True)
-            if not _same_count(shapes, stems[0]):
-                return tree_map(
-                    lambda v: (
-                        kept.expand_as(stems[0]).amax(dims).reshape(v.shape)
-                        if v.numel() == kept.numel()
-                        else kept.expand(v.shape)
-                    ),
-                    shapes,
-                )
-            stems = [kept]
-        result = tree_map(lambda v: _union(stems, v.shape), shapes)
-        if func._schema.name.endswith("_") and isinstance(args[0], Tensor):
-            return args[0].copy_(result)
-        return result
-
-
-def _tensors(call: dict[str, Any]) -> list[Tensor]:
-    flat = [w for v in call.values() for w in (v if isinstance(v, list | tuple) else [v])]
-    return [v for v in flat if isinstance(v, Tensor)]
-
-
-def _same_count(shapes: Any, source: Tensor) -> bool:
-    return isinstance(shapes, Tensor) and shapes.shape == source.shape
-
-
-def _on_meta(func: Any, args: Any, kwargs: Any) -> Any:
-    def away(value: Any) -> Any:
-        return value.to("meta") if isinstance(value, Tensor) else value
-
-    return func(*tree_map(away, args), **tree_map(away, kwargs))
-
-
-def _union(stems: list[Tensor], shape: torch.Size) -> Tensor:
-    total = torch.zeros(shape)
-    for stem in stems:
-        total = torch.maximum(total, stem.float())
-    return total
-
-
-def _binary(value: Any) -> Any:
-    if isinstance(value, Tensor) and value.is_floating_point():
-        return value.copy_(value.abs() > 1e-12) if _owns(value) else value
-    return value
-
-
-def _owns(value: Tensor) -> bool:
-    return value._base is None and not any(s == 0 for s in value.stride())
-
-
-def _convolved(func: Any, call: dict[str, Any]) -> Tensor:
-    """Union over the kernel; channels are joined first, which can only widen the result."""
-    weight = call["weight"]
-    transposed = call.get("transposed") or ops.name_of(func) == "conv_transpose2d"
-    outputs = weight.shape[1] * call["groups"] if transposed else weight.shape[0]
-    image = call["input"].float().amax(1, keepdim=True)
-    slim = dict(call, input=image, weight=torch.ones(1, 1, *weight.shape[2:]), bias=None, groups=1)
-    result = func(**slim)
-    hit: Tensor = (result > 1e-12).float()
-    return hit.expand(-1, outputs, -1, -1)
+    image = torch.zeros(shape)
+    image.narrow(axis, start, stop - start).fill_(1)
+    hit = influence(network, image, {site.call for site in growth.sites})
+    places = hit.amax([d for d in range(4) if d != axis % 4]).nonzero().flatten() + growth.margin
+    return (int(places[0]), int(places[-1])) if len(places) else (stop, start - 1)

@@ -21,7 +21,7 @@ from napari_tincture.progress import CancelToken
 from napari_tincture.tiling.context import Found, Values, collect_by_passes, lock_step
 from napari_tincture.tiling.engine import OutOfMemory, out_of_memory
 from napari_tincture.tiling.inputs import Inputs, Plane
-from napari_tincture.tiling.ops import Extremum, Moments, Share
+from napari_tincture.tiling.reductions import Extremum, Moments, Share
 from napari_tincture.tiling.trace import memory_of_forward
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class _Search:
             try:
                 return self._lock_step(tiles, whole=True), _facts("lock-step", tiles, tiles)
             except OutOfMemory:
-                self.job.events.append("out of memory in lock-step: one pass per reduction instead")
+                self.job.note("out of memory in lock-step: one pass per reduction instead")
                 room = max(room // 4, 2)
         if mode == "exact":
             return self._by_passes(tiles), _facts("passes", tiles, tiles)

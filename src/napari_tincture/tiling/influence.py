@@ -1,0 +1,216 @@
+"""Maps of influence: which outputs of a network can depend on which pixels.
+
+Every feature map is replaced by a map of *influence* (1 where a pixel can depend on the lit part
+of the input, else 0). Convolutions become the union over their kernel, whatever their weights;
+activations and frozen normalisations the identity; arithmetic the union of its operands. A
+zero-initialised layer or a dead ReLU therefore hides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
+from torch.utils.weak import WeakIdKeyDictionary
+
+from napari_tincture.tiling import ops
+
+_ROUNDING = 1e-12
+
+
+def influence(network: nn.Module, lit: Tensor, sites: Collection[int] = ()) -> Tensor:
+    """Map of what can depend on the lit pixels of an image.
+
+    Parameters
+    ----------
+    network
+        Module from (1, c, y, x) to (1, c', y, x); it is run on the CPU, and not changed.
+    lit
+        (1, c, y, x) float32, 1 where the image is lit, else 0.
+    sites
+        Calls that reduce over the image: their values are held.
+
+    Returns
+    -------
+    Tensor
+        (1, c', y, x) float32 of 0 and 1.
+    """
+    # Whatever the network counts or learns as it runs, it does to copies.
+    state = {k: _plain(v) for k, v in network.named_parameters(remove_duplicate=False)}
+    state |= {k: _plain(v).clone() for k, v in network.named_buffers(remove_duplicate=False)}
+    with torch.inference_mode(), _Influence(sites) as mode:
+        mode.mark(lit)
+        result: Tensor = torch.func.functional_call(network, state, (lit,))
+    return result.float()
+
+
+def _plain(value: Tensor) -> Tensor:
+    return value.detach().to("cpu", torch.float32 if value.is_floating_point() else value.dtype)
+
+
+class _Influence(TorchDispatchMode):
+    """Runs a network on maps of influence; what does not stem from the input has none."""
+
+    def __init__(self, sites: Collection[int]) -> None:
+        super().__init__()
+        self._sites = sites
+        self._calls = -1
+        self._stems = WeakIdKeyDictionary()
+        self._bases = WeakIdKeyDictionary()
+
+    def mark(self, value: Any) -> Any:
+        """Note that a tensor stems from the input, and so does what it is a view of."""
+        if isinstance(value, Tensor):
+            self._stems[self._base(value)] = True
+        return value
+
+    def _base(self, value: Tensor) -> Tensor:
+        # Inference tensors do not know what they are views of.
+        return self._bases.get(value, value)  # type: ignore[no-any-return]
+
+    def _stems_from_input(self, value: Any) -> bool:
+        return isinstance(value, Tensor) and self._base(value) in self._stems
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self._calls += 1
+        kwargs = kwargs or {}
+        call = ops.bind(func, args, kwargs)
+        stems = [v for v in ops.tensors_of(call) if self._stems_from_input(v)]
+        if not stems:
+            return self._note_views(args, func(*args, **kwargs))
+        kind = ops.kind_of(func)
+        if self._calls in self._sites:
+            result = _held(func, args, kwargs, stems[0])
+        elif kind == "convolution":
+            result = _convolved(func, call)
+        elif kind == "move":
+            result = self._moved(func, call, args)
+        elif kind == "product":
+            result = self._product(func, call)
+        elif kind == "across":
+            axes = ops.axes_across(ops.name_of(func), call, stems[0].ndim)
+            result = _across(stems, axes, _on_meta(func, args, kwargs))
+        else:
+            result = tree_map(lambda v: _union(stems, v), _on_meta(func, args, kwargs))
+        if ops.in_place(func) and kind != "move":
+            result = self._written(args[0], result)
+        return tree_map(self.mark, result)
+
+    def _note_views(self, args: Any, result: Any) -> Any:
+        source = args[0] if args and isinstance(args[0], Tensor) else None
+
+        def note(value: Any) -> None:
+            if isinstance(value, Tensor) and source is not None and value is not source:
+                same = value.untyped_storage()._cdata == source.untyped_storage()._cdata
+                if same:
+                    self._bases[value] = self._base(source)
+
+        tree_map(note, result)
+        return result
+
+    def _written(self, place: Tensor, values: Tensor) -> Tensor:
+        if not self._stems_from_input(place):
+            self._base(place).zero_()
+        return place.copy_(values)
+
+    def _moved(self, func: Any, call: dict[str, Any], args: Any) -> Any:
+        def seen(value: Any) -> Any:
+            known = not isinstance(value, Tensor) or self._stems_from_input(value)
+            return value if known or not value.is_floating_point() else torch.zeros(value.shape)
+
+        plain = tree_map(seen, call)
+        if "pad" in ops.name_of(func) and call.get("value"):
+            plain["value"] = 0
+        return self._note_views(args, tree_map(_binary, _called(func, plain)))
+
+    def _product(self, func: Any, call: dict[str, Any]) -> Tensor:
+        """Union over what is summed, of one operand after the other; the rest weighs 1."""
+        adds = "add" in ops.name_of(func)
+        total = torch.zeros(())
+        for stem in (v for v in ops.tensors_of(call) if self._stems_from_input(v)):
+
+            def weigh(name: str, value: Any, lit: Tensor = stem) -> Any:
+                if not isinstance(value, Tensor) or value is lit:
+                    return value.float() if value is lit else value
+                added = name == "bias" or (name == "self" and adds)
+                return torch.zeros(value.shape) if added else torch.ones(value.shape)
+
+            weighed = {
+                name: [weigh(name, v) for v in value]
+                if isinstance(value, list)
+                else weigh(name, value)
+                for name, value in call.items()
+            }
+            total = torch.maximum(total, _called(func, weighed))
+        return (total > _ROUNDING).float()
+
+
+def _called(func: Any, call: dict[str, Any]) -> Any:
+    positional = [a.name for a in func._schema.arguments if not a.kwarg_only]
+    named = [a.name for a in func._schema.arguments if a.kwarg_only]
+    return func(*(call[n] for n in positional), **{n: call[n] for n in named})
+
+
+def _on_meta(func: Any, args: Any, kwargs: Any) -> Any:
+    def away(value: Any) -> Any:
+        return value.to("meta") if isinstance(value, Tensor) else value
+
+    return func(*tree_map(away, args), **tree_map(away, kwargs))
+
+
+def _held(func: Any, args: Any, kwargs: Any, source: Tensor) -> Any:
+    """A reduction whose value is held: a norm passes its input on, a mean is a constant."""
+
+    def hold(shape: Any) -> Tensor:
+        return source.clone() if shape.shape == source.shape else torch.zeros(shape.shape)
+
+    return tree_map(hold, _on_meta(func, args, kwargs))
+
+
+def _across(stems: list[Tensor], axes: tuple[int, ...], shapes: Any) -> Any:
+    """What takes all positions along `axes` together, of one length, none or another there."""
+    joined = _union(stems, stems[0]).amax(axes, keepdim=True)
+
+    def spread(like: Any) -> Any:
+        if like.ndim == joined.ndim:
+            return _like(joined.expand(like.shape), like)
+        return _like(joined.reshape(like.shape), like)
+
+    return tree_map(spread, shapes)
+
+
+def _union(stems: list[Tensor], like: Tensor) -> Tensor:
+    """Union of maps, broadcast to a shape; of the dtype that the network has there."""
+    total = torch.zeros(like.shape)
+    for stem in stems:
+        total = torch.maximum(total, stem.float())
+    return _like(total, like)
+
+
+def _like(values: Tensor, like: Tensor) -> Tensor:
+    # The network may go on in place: no memory is shared.
+    dtype = torch.float32 if like.is_floating_point() else like.dtype
+    return values.to(dtype, copy=True, memory_format=torch.contiguous_format)
+
+
+def _binary(value: Any) -> Any:
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        return value
+    lit = (value.abs() > _ROUNDING).to(value.dtype)
+    return value if torch.equal(lit, value) else lit
+
+
+def _convolved(func: Any, call: dict[str, Any]) -> Tensor:
+    """Union over the kernel; channels are joined first, which can only widen the result."""
+    weight = call["weight"]
+    transposed = call.get("transposed") or "transpose" in ops.name_of(func)
+    outputs = weight.shape[1] * call["groups"] if transposed else weight.shape[0]
+    image = call["input"].float().amax(1, keepdim=True)
+    slim = dict(call, input=image, weight=torch.ones(1, 1, *weight.shape[2:]), bias=None, groups=1)
+    hit = (_called(func, slim) > _ROUNDING).float()
+    result: Tensor = hit.repeat(1, outputs, *[1] * (hit.ndim - 2))
+    return result
