@@ -10,6 +10,7 @@ When the window closes, its jobs are cancelled. The worker ends with the last pa
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -60,6 +61,8 @@ class JobHub(QObject):
         self._heard.connect(self._on_news, Qt.ConnectionType.QueuedConnection)
         self._woken.connect(self.ready, Qt.ConnectionType.QueuedConnection)
         self.client = WorkerClient(command, on_ready=self._woken.emit)
+        self._lock = threading.Lock()
+        self._waiting: set[int] = set()
         self._orders: dict[int, _Order] = {}
         self._panels: set[int] = set()
         self._windows: set[int] = set()
@@ -69,7 +72,7 @@ class JobHub(QObject):
 
     def start(self, viewer: Any, settings: JobSettings, sources: Sequence[Raster]) -> Job:
         """Queue a job whose result becomes a layer of the viewer."""
-        job = self.client.submit(settings, sources, self._heard.emit)
+        job = self.client.submit(settings, sources, self._hear)
         self._orders[job.number] = _Order(viewer)
         return job
 
@@ -88,16 +91,26 @@ class JobHub(QObject):
             self._windows.add(id(window))
             window.destroyed.connect(partial(self._on_window_gone, id(window), viewer))
 
+    def _hear(self, job: Job) -> None:
+        """Pass on news from the worker's thread; what is waiting already will tell it, too."""
+        with self._lock:
+            waiting = job.number in self._waiting
+            self._waiting.add(job.number)
+        if not waiting:
+            self._heard.emit(job)
+
     def _on_news(self, job: Job) -> None:
+        with self._lock:
+            self._waiting.discard(job.number)
         order = self._orders.get(job.number)
-        # News is queued: several pieces may be read after the job has ended, one of them acts.
-        if order is not None:
-            for text in job.warnings[order.told :]:
-                show_warning(text)
-            order.told = len(job.warnings)
-            if job.state.final:
-                del self._orders[job.number]
-                self._conclude(job, order.viewer)
+        if order is None:
+            return  # the job's end has been told
+        for text in job.warnings[order.told :]:
+            show_warning(text)
+        order.told = len(job.warnings)
+        if job.state.final:
+            del self._orders[job.number]
+            self._conclude(job, order.viewer)
         self.changed.emit(job)
 
     def _conclude(self, job: Job, viewer: Any) -> None:

@@ -67,7 +67,9 @@ class TaskPanel(QWidget):
 
     def __init__(self, napari_viewer: Any, hub: JobHub | None = None) -> None:
         super().__init__()
-        self.viewer, self._hub = napari_viewer, hub or job_hub()
+        # napari gives plugins a proxy, whose layers are proxies too.
+        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self._hub = hub or job_hub()
         self._axes: dict[str, str] = {}
         self._job: Job | None = None
         self._layer: Any = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +19,7 @@ from napari_tincture.device import available_devices, describe_device, release_m
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
 from napari_tincture.io.provenance import plain
-from napari_tincture.progress import CancelToken, Progress
+from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Index, Raster
 from napari_tincture.worker.remote import Windows
 from napari_tincture.worker.settings import JobSettings
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 MODELS_KEPT = 2
 _PACKAGE = Path(napari_tincture.__file__).parent
-REPORT_EVERY = 0.05
-"""Seconds between two reports of progress: more often nobody sees."""
 WARM_SIDE = 128
 """Side in pixels of the empty image that warms up a model."""
 
@@ -80,7 +77,10 @@ class Workbench:
         self, job: int, result: Raster, settings: JobSettings, cancel: CancelToken
     ) -> Mapping[str, Any]:
         """Compute the result into napari's memory or to disk; give what only the run could tell."""
-        progress = self._reporter(job)
+
+        def progress(done: int, total: int) -> None:
+            self._link.send(Message("progress", {"job": job, "done": done, "total": total}))
+
         if settings.save_to is not None:
             path = result.save(
                 settings.save_to, progress=progress, cancel=cancel, overwrite=settings.overwrite
@@ -96,18 +96,6 @@ class Workbench:
         self._link.send(Message("started", begin))
         facts = result.stream(write, progress=progress, cancel=cancel)
         return {"provenance": plain({**result.provenance, **facts})}
-
-    def _reporter(self, job: int) -> Progress:
-        last = -REPORT_EVERY
-
-        def report(done: int, total: int) -> None:
-            nonlocal last
-            now = time.monotonic()
-            if done == total or now - last >= REPORT_EVERY:
-                last = now
-                self._link.send(Message("progress", {"job": job, "done": done, "total": total}))
-
-        return report
 
     @contextmanager
     def _telling_warnings(self, job: int) -> Iterator[None]:
