@@ -111,7 +111,7 @@ class Span:
     def inner_at(self, size: int) -> slice | None:
         """The core within a feature map that covers the window with `size` samples.
 
-        None unless the map has a whole stride, or is finer by a whole factor, and ends with the core.
+        None if the map has no whole stride (or is finer by no whole factor), or cuts the core.
         """
         if self.margin or (self.window_size % size and size % self.window_size):
             return None
