@@ -31,6 +31,8 @@ from napari_tincture.worker.wire import Link, Message
 if TYPE_CHECKING:
     from napari_tincture.worker.work import Workbench
 
+REST = 2.0
+"""Seconds without a job after which memory is given back."""
 GRACE = 10.0
 """Seconds that the running tile may take to end once nobody wants its result."""
 
@@ -64,13 +66,21 @@ class Server:
         try:
             bench = Workbench(self._link, self._windows)
             self._link.send(Message("ready", bench.abilities()))
-            for command in iter(self._commands.get, None):
+            while (command := self._next(bench)) is not None:
                 self._run_command(bench, command)
         except OSError:
             pass  # napari's process is gone, nobody is left to tell
         finally:
             self._ended.set()
             reader.join()
+
+    def _next(self, bench: Workbench) -> Message | None:
+        """Wait for a command; after a while without one, give memory back and go on waiting."""
+        try:
+            return self._commands.get(timeout=REST)
+        except queue.Empty:
+            bench.tidy()  # takes longer than a small job, so never between two
+            return self._commands.get()
 
     def _run_command(self, bench: Workbench, command: Message) -> None:
         if command.kind == "warm":
@@ -88,7 +98,6 @@ class Server:
             self._link.send(Message("failed", {"job": job, **describe_error(error)}))
         finally:
             del self._cancels[job]
-            bench.tidy()
 
     def _warm(self, bench: Workbench, command: Message) -> None:
         problem = ""

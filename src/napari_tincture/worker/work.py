@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dask.array as da
 import numpy as np
 
 import napari_tincture
@@ -51,7 +52,8 @@ class Workbench:
         settings = replace(JobSettings.from_json(fields["settings"]), region=None)
         model = self._model(settings.model)
         size = (len(model.card.inputs), WARM_SIDE, WARM_SIDE)
-        image = open_image(np.zeros(size, np.float32), axes="cyx")
+        # Lazy, as images from napari's process are: dask's first computation imports much.
+        image = open_image(da.zeros(size, np.float32, chunks=size), axes="cyx")
         task = find_task(settings.task)
         task(image, model, **settings.arguments()).compute()
 
@@ -124,7 +126,7 @@ class Workbench:
         return model
 
     def tidy(self) -> None:
-        """Give back memory after a job."""
+        """Give back the memory that jobs have used."""
         release_memory()
 
 
