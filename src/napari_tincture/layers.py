@@ -77,6 +77,8 @@ def from_layer(layer: Any, axes: str | None = None) -> Raster:
     InputError
         If it is another kind of layer, or its axes cannot be known.
     """
+    # A plugin's viewer hands out its layers in a proxy.
+    layer = getattr(layer, "__wrapped__", layer)
     kind = {"Image": "image", "Labels": "labels"}.get(_base_name(layer))
     if kind is None:
         raise InputError(
