@@ -30,5 +30,5 @@ def test_other_packages_add_architectures(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_an_unknown_name_lists_the_known() -> None:
-    with pytest.raises(ModelError, match="known are .*resnet_generator"):
+    with pytest.raises(ModelError, match=r"known are .*resnet_generator"):
         find_build("transformer")

@@ -130,14 +130,14 @@ def test_safetensors_of_others_need_a_card(tmp_path: Path) -> None:
 
 def test_an_unknown_architecture_lists_the_known(model: Model, tmp_path: Path) -> None:
     path = model.with_card(model.card.replace(architecture="gan9")).save(tmp_path / "m.safetensors")
-    with pytest.raises(ModelError, match="'gan9'; known are .*unet"):
+    with pytest.raises(ModelError, match=r"'gan9'; known are .*unet"):
         load_model(path)
 
 
 def test_other_shapes_and_options_are_named(model: Model, tmp_path: Path) -> None:
     wider = model.card.replace(options=SMALL | {"width": 5})
     path = model.with_card(wider).save(tmp_path / "m.safetensors")
-    with pytest.raises(ModelError, match="do not fit.*file"):
+    with pytest.raises(ModelError, match=r"do not fit.*file"):
         _ = load_model(path).network
     strange = model.card.replace(options={"flavour": 1})
     path = model.with_card(strange).save(tmp_path / "m.safetensors")

@@ -52,7 +52,9 @@ def test_nothing_allowed_gives_a_plain_crop() -> None:
 def test_flips_and_quarter_turns_move_pixels_without_mixing_them(augment: Augment) -> None:
     image = picture()
     turned = [torch.rot90(image, k, (1, 2)) for k in range(4)]
-    forms = turned if augment.rot90 else [image, image.flip(1) if augment.flips[0] else image.flip(2)]
+    forms = (
+        turned if augment.rot90 else [image, image.flip(1) if augment.flips[0] else image.flip(2)]
+    )
     seen = set()
     for seed in range(30):
         crop = random_crop(image, 16, augment, np.random.default_rng(seed))
@@ -103,7 +105,9 @@ def test_gain_and_offset_are_one_affine_map() -> None:
     varied = vary_values(image, augment, np.random.default_rng(0))
     gain = (varied[0, 0, 0] - varied[0, 0, 1]) / (image[0, 0, 0] - image[0, 0, 1])
     assert 0.5 <= float(gain) <= 2.0
-    torch.testing.assert_close(varied - gain * image, (varied - gain * image).mean().expand(3, 50, 60), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        varied - gain * image, (varied - gain * image).mean().expand(3, 50, 60), atol=1e-4, rtol=0
+    )
 
 
 def test_refocused_stacks_hold_planes_of_the_stack() -> None:

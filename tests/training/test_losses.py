@@ -30,9 +30,10 @@ def test_pearson_is_numpys_per_channel() -> None:
 
 
 def test_ssim_is_scikit_images() -> None:
-    expected = [structural_similarity(a, b, data_range=1.0) for a, b in zip(
-        A.reshape(-1, 20, 24), B.reshape(-1, 20, 24), strict=True
-    )]
+    expected = [
+        structural_similarity(a, b, data_range=1.0)
+        for a, b in zip(A.reshape(-1, 20, 24), B.reshape(-1, 20, 24), strict=True)
+    ]
     assert value("ssim") == pytest.approx(1 - np.mean(expected), abs=1e-9)
 
 

@@ -117,7 +117,7 @@ class Model:
         values = self.normalise(tensor, self._stats(tensor, stats))
         values = _extend(values, self.geometry)
         with torch.inference_mode():
-            result = self.network(values)
+            result: Tensor = self.network(values)
         return result[:, :, :height, :width].float().clone()
 
     def normalise(self, tensor: Tensor, stats: NDArray[np.float64]) -> Tensor:
@@ -126,7 +126,7 @@ class Model:
         shape = (len(stats), -1, 1, 1)
         gain = torch.as_tensor(np.stack(gains), dtype=torch.float32, device=tensor.device)
         offset = torch.as_tensor(np.stack(offsets), dtype=torch.float32, device=tensor.device)
-        values = tensor.to(torch.float32) * gain.reshape(shape) + offset.reshape(shape)
+        values: Tensor = tensor.to(torch.float32) * gain.reshape(shape) + offset.reshape(shape)
         clip = self.card.normalisation.clip
         return values if clip is None else values.clamp(*clip)
 

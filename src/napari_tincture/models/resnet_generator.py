@@ -6,6 +6,7 @@ they are (without the running statistics that old files carry for instance norm)
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 from torch import Tensor, nn
@@ -76,11 +77,11 @@ class ResnetGenerator(nn.Module):
             nn.ReLU(),
         ]
         widths = [ngf * 2**level for level in range(DOWNSAMPLINGS + 1)]
-        for a, b in zip(widths[:-1], widths[1:], strict=True):
+        for a, b in pairwise(widths):
             convolution = nn.Conv2d(a, b, 3, stride=2, padding=1, bias=bias)
             layers += [convolution, make_norm(norm, b), nn.ReLU()]
         layers += [ResnetBlock(widths[-1], norm, dropout, padding) for _ in range(n_blocks)]
-        for a, b in zip(widths[:0:-1], widths[-2::-1], strict=True):
+        for a, b in pairwise(reversed(widths)):
             up = nn.ConvTranspose2d(a, b, 3, stride=2, padding=1, output_padding=1, bias=bias)
             layers += [up, make_norm(norm, b), nn.ReLU()]
         layers += [nn.ReflectionPad2d(3), nn.Conv2d(ngf, out_channels, 7), nn.Tanh()]

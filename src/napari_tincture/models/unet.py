@@ -52,9 +52,7 @@ def build(
     ----------
     Ronneberger, Fischer, Brox: U-Net, MICCAI 2015, figure 1 (31,030,658 parameters for 1 → 2).
     """
-    return UNet(
-        in_channels, out_channels, depth, width, max_width, padded, norm, dropout, head
-    )
+    return UNet(in_channels, out_channels, depth, width, max_width, padded, norm, dropout, head)
 
 
 class UNet(nn.Module):
@@ -111,12 +109,13 @@ class UNet(nn.Module):
         """Pixels lost on each side of an unpadded network; 0 with padding."""
         if self.padded:
             return 0
-        return sum(2 * 2 * 2**level for level in range(self.depth)) + 2 * 2**self.depth
+        lost: int = sum(4 * 2**level for level in range(self.depth)) + 2 * 2**self.depth
+        return lost
 
     @property
     def residue(self) -> int:
         """Legal input sides are congruent to this modulo the stride ``2**depth``."""
-        stride = 2**self.depth
+        stride: int = 2**self.depth
         shrink = sum(4 * 2**level for level in range(self.depth))  # lost on the way down
         return 0 if self.padded else shrink % stride
 
@@ -150,9 +149,7 @@ def _place_without_norm(index: int) -> int:
 def _double_conv(a: int, b: int, padded: bool, norm: Norm, dropout: float) -> nn.Sequential:
     layers: list[nn.Module] = []
     for channels in (a, b):
-        layers.append(
-            nn.Conv2d(channels, b, 3, padding=1 if padded else 0, bias=norm != "batch")
-        )
+        layers.append(nn.Conv2d(channels, b, 3, padding=1 if padded else 0, bias=norm != "batch"))
         if norm == "batch":
             layers.append(nn.BatchNorm2d(b))
         elif norm == "instance":

@@ -50,9 +50,7 @@ def build(
     ----------
     Isola et al., pix2pix, CVPR 2017 (54,413,955 parameters for ``unet_256``).
     """
-    return UnetGenerator(
-        in_channels, out_channels, num_downs, ngf, norm, dropout, batch_statistics
-    )
+    return UnetGenerator(in_channels, out_channels, num_downs, ngf, norm, dropout, batch_statistics)
 
 
 class UnetGenerator(nn.Module):
@@ -147,10 +145,10 @@ class OuterBlock(nn.Module):
 class ImageStatisticsNorm(nn.BatchNorm2d):
     """Batch norm that always takes its statistics from the tensor it is given."""
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Normalise over batch, y and x; the running averages are neither used nor changed."""
         return functional.batch_norm(
-            input, None, None, self.weight, self.bias, training=True, eps=self.eps
+            x, None, None, self.weight, self.bias, training=True, eps=self.eps
         )
 
 

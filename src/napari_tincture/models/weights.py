@@ -91,6 +91,7 @@ def save_weights(
     half: bool = False,
 ) -> Path:
     """Write weights and card to one file; an existing one is replaced only when complete."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     target = Path(path)
@@ -101,8 +102,8 @@ def save_weights(
     try:
         save_file(tensors, part, metadata={METADATA_KEY: card.to_json()})
         _give_usual_mode(part)
-        os.replace(part, target)
-    except OSError as error:
+        part.replace(target)
+    except (OSError, SafetensorError) as error:
         raise OutputError(f"Cannot write the model to {target}: {error}.") from error
     finally:
         part.unlink(missing_ok=True)

@@ -19,13 +19,15 @@ from torch.nn import functional
 class Augment:
     """How far crops and values may vary; the defaults change nothing.
 
-    Geometry: `flips` upside down, left to right; `relief` upside down with the input's sign changed
-    (shading by a light from above or below, as in differential interference contrast); `rot90` quarter turns; `rotate` degrees either way; `scale`
-    limits of the zoom; `elastic` pixels of smooth displacement (standard deviation, on a grid of
-    `elastic_grid` pixels). Values, after normalisation: `gain` limits of a factor; `offset` and
-    `noise` standard deviations; `gamma` limits of an exponent (for inputs in 0 … 1); `blur`
-    largest Gaussian sigma in pixels; `focus` planes the stack may shift; `drop` probability of
-    replacing an inner plane by its neighbour.
+    Geometry: `flips` upside down, left to right; `relief` upside down with the input's sign
+    changed (shading by a light from above or below, as in differential interference contrast);
+    `rot90` quarter turns; `rotate` degrees either way; `scale` limits of the zoom; `elastic`
+    pixels of smooth displacement (standard deviation, on a grid of `elastic_grid` pixels).
+
+    Values, after normalisation: `gain` limits of a factor; `offset` and `noise` standard
+    deviations; `gamma` limits of an exponent (for inputs in 0 … 1); `blur` largest Gaussian sigma
+    in pixels, for a share `blur_share` of the crops; `focus` planes the stack may shift; `drop`
+    probability of replacing a plane by its neighbour.
     """
 
     flips: tuple[bool, bool] = (False, False)
@@ -45,9 +47,7 @@ class Augment:
     drop: float = 0.0
 
 
-def random_crop(
-    image: Tensor, size: int, augment: Augment, rng: np.random.Generator
-) -> Tensor:
+def random_crop(image: Tensor, size: int, augment: Augment, rng: np.random.Generator) -> Tensor:
     """Cut a square of `size` pixels, moved, turned, zoomed and bent as `augment` allows.
 
     Parameters

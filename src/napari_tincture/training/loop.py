@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +55,8 @@ class Trainer:
         schedule: Schedule,
         device: str = "cpu",
     ) -> None:
-        self.network = network.to(device, memory_format=torch.channels_last)
-        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.network = channels_last(network).to(device)
+        self.average: nn.Module = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.losses, self.schedule, self.device = losses, schedule, torch.device(device)
         self.optimiser = torch.optim.AdamW(
             _parameter_groups(self.network, schedule.weight_decay), lr=schedule.lr
@@ -111,9 +110,7 @@ class Trainer:
         schedule = self.schedule
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(schedule, self.step)
-        image, target = (
-            item.to(self.device, memory_format=torch.channels_last) for item in batch
-        )
+        image, target = (item.to(self.device, memory_format=torch.channels_last) for item in batch)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(schedule.seed * 1_000_003 + self.step)
             self.network.train()
@@ -159,7 +156,7 @@ class Trainer:
         }
         part = path.with_suffix(path.suffix + ".part")
         torch.save(state, part)
-        os.replace(part, path)
+        part.replace(path)
 
     def load(self, path: Path) -> None:
         """Continue from a checkpoint of the same recipe; no code in it is run."""
@@ -169,6 +166,12 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.best = state["step"], state["best"]
         self.best_score, self.history = state["best_score"], state["history"]
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """The network with its weights in the memory order that convolutions are fastest in."""
+    # torch's type stubs lack this overload.
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def learning_rate(schedule: Schedule, step: int) -> float:

@@ -21,7 +21,7 @@ from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.training.augment import Augment, flip_relief, random_crop, vary_values
 from napari_tincture.training.data import Example, load_examples
 from napari_tincture.training.evaluate import evaluate
-from napari_tincture.training.loop import Batch, Schedule, Trainer
+from napari_tincture.training.loop import Batch, Schedule, Trainer, channels_last
 from napari_tincture.training.losses import LossTerm
 
 
@@ -46,7 +46,7 @@ class Recipe:
     data: Mapping[str, Any]
     losses: tuple[LossTerm, ...]
     schedule: Schedule
-    augment: Augment = Augment()
+    augment: Augment = field(default_factory=Augment)
     training_options: Mapping[str, Any] = field(default_factory=dict)
     crop: int = 256
     batch: int = 4
@@ -129,10 +129,13 @@ def finished_model(recipe: Recipe, trained: nn.Module) -> Model:
     card = recipe.card
     network = build_network(card.architecture, card.options)
     state = {key: value.detach().cpu() for key, value in trained.state_dict().items()}
-    if recipe.training_options.get("norm") == "batch" and card.options.get("norm", "none") == "none":
+    if (
+        recipe.training_options.get("norm") == "batch"
+        and card.options.get("norm", "none") == "none"
+    ):
         state = fold_batch_norm(state)
     network.load_state_dict(state)
-    return Model(network.to(memory_format=torch.channels_last), card)
+    return Model(channels_last(network), card)
 
 
 class Batches:
@@ -149,6 +152,7 @@ class Batches:
         self.odds = np.sqrt(areas) / np.sqrt(areas).sum()
 
     def __call__(self, step: int) -> Batch:
+        """Input (b, c, y, x) and target (b, k, y, x) of a step."""
         rng = np.random.default_rng([self.recipe.schedule.seed, step])
         crops = [self._crop(rng) for _ in range(self.recipe.batch)]
         images, targets = zip(*crops, strict=True)
@@ -180,5 +184,3 @@ def _column(values: np.ndarray) -> Tensor:
 
 def _tuples(kind: Any, values: Mapping[str, Any]) -> Any:
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-
-

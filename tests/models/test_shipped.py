@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from napari_tincture.models import find_card, list_models, load_model
+from napari_tincture.models.shipped import shipped_folder
+from napari_tincture.training.starters import STARTERS, read_recipe
+
+
+def test_the_starters_are_listed_by_name() -> None:
+    names = [card.name for card in list_models()]
+    assert names == sorted(names)
+    assert set(STARTERS) <= set(names)
+
+
+def test_the_budget_is_kept() -> None:
+    assert sum(path.stat().st_size for path in shipped_folder().iterdir()) < 30e6
+
+
+@pytest.mark.parametrize("name", STARTERS)
+def test_cards_tell_where_the_weights_come_from(name: str) -> None:
+    card = find_card(name)
+    for text in (card.description, card.licence, card.data, card.split, card.citation):
+        assert text
+    recipe = json.loads(read_recipe(name).to_json())
+    assert dict(card.recipe) == {key: recipe[key] for key in recipe if key != "card"}
+    assert card.exact
+    assert (card.stride, card.halo) == (16, 96)
+
+
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [("phase-to-dapi", {"pearson", "ssim", "psnr"}), ("nuclei", {"f1_50", "f1", "ap_50", "ap"})],
+)
+def test_cards_give_the_figures_of_the_test_split(name: str, figures: set[str]) -> None:
+    assert figures <= set(find_card(name).figures)
+
+
+@pytest.mark.parametrize("name", STARTERS)
+def test_shipped_weights_run(name: str) -> None:
+    model = load_model(name)
+    image = torch.randint(0, 255, (1, len(model.card.inputs), 37, 50), dtype=torch.uint8)
+    result = model.predict(image)
+    assert result.shape == (1, 3, 37, 50)
+    assert bool(result.isfinite().all())
