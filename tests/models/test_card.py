@@ -110,3 +110,18 @@ def test_only_planes_with_pixels_are_measured() -> None:
         Normalisation("standard").measure(np.zeros((3, 4)))
     with pytest.raises(InputError, match="pixels"):
         Normalisation("standard").measure(np.zeros((1, 0, 4)))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "uint16", "int16", "float32"])
+@pytest.mark.parametrize(
+    "normalisation", [Normalisation("percentile", 1, 99.8), Normalisation("standard")]
+)
+def test_statistics_are_numpys_whatever_the_type(dtype: str, normalisation: Normalisation) -> None:
+    values = np.random.default_rng(0).normal(60, 20, (2, 300, 501)).clip(0, 120).astype(dtype)
+    found = normalisation.measure(values)
+    exact = values.astype(np.float64).reshape(2, -1)
+    if normalisation.kind == "percentile":
+        expected = np.percentile(exact, [1, 99.8], axis=1).T
+    else:
+        expected = np.stack([exact.mean(axis=1), exact.std(axis=1)], axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)

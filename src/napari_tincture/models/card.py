@@ -79,13 +79,23 @@ class Normalisation:
         return np.asarray(rows, dtype=np.float64).reshape(len(planes), 2)
 
     def _measure_channel(self, plane: NDArray[Any]) -> tuple[float, float]:
+        if not self.needs_image:
+            return self.limits(plane.dtype)
+        if plane.dtype.kind not in "biu" or plane.dtype.itemsize > 2:
+            return self._measure_values(plane.astype(np.float64))
+        values, counts = _tally(plane)
         if self.kind == "percentile":
-            low, high = np.percentile(plane.astype(np.float64), [self.low, self.high])
+            low, high = _percentiles(values, counts, (self.low, self.high))
+            return low, high
+        count = counts.sum()
+        mean = float(values @ counts / count)
+        return mean, float(np.sqrt((values - mean) ** 2 @ counts / count))
+
+    def _measure_values(self, plane: NDArray[np.float64]) -> tuple[float, float]:
+        if self.kind == "percentile":
+            low, high = np.percentile(plane, [self.low, self.high])
             return float(low), float(high)
-        if self.kind == "standard":
-            exact = plane.astype(np.float64)
-            return float(exact.mean()), float(exact.std())
-        return self.limits(plane.dtype)
+        return float(plane.mean()), float(plane.std())
 
     def limits(self, dtype: np.dtype[Any] | str) -> tuple[float, float]:
         """The two numbers of `measure` where they do not depend on the image."""
@@ -114,6 +124,39 @@ class Normalisation:
         low, high = self.target
         gain = (high - low) / np.maximum(second - first, SMALLEST_SPREAD)
         return gain, low - first * gain
+
+
+def _tally(plane: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Values of a plane of integers of up to 16 bits, ascending, and how often each occurs.
+
+    Counting takes one pass, many times faster than sorting or summing in double precision; the
+    statistics that follow are exact all the same.
+    """
+    unsigned = plane.dtype.kind in "bu"
+    lowest = 0 if unsigned else int(np.iinfo(plane.dtype).min)
+    bins = 2 ** (8 * plane.dtype.itemsize)
+    counts = np.zeros(bins, np.int64)
+    for rows in np.array_split(plane, max(plane.size // 2**18, 1)):
+        places = rows.ravel() if unsigned else rows.ravel().astype(np.int32) - lowest
+        counts += np.bincount(places, minlength=bins)
+    found = counts > 0
+    return (np.flatnonzero(found) + lowest).astype(np.float64), counts[found]
+
+
+def _percentiles(
+    values: NDArray[np.float64], counts: NDArray[np.int64], wanted: tuple[float, ...]
+) -> list[float]:
+    """Percentiles with linear interpolation, as `numpy.percentile` has them."""
+    last = np.cumsum(counts) - 1
+    result = []
+    for percentile in wanted:
+        place = percentile / 100 * last[-1]
+        below = int(np.floor(place))
+        first, second = (
+            values[np.searchsorted(last, min(index, last[-1]))] for index in (below, below + 1)
+        )
+        result.append(float(first + (second - first) * (place - below)))
+    return result
 
 
 @dataclass(frozen=True, slots=True)
