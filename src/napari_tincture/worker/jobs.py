@@ -6,16 +6,22 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from napari_tincture import errors
 from napari_tincture.errors import Cancelled, TinctureError, WorkerError
+from napari_tincture.io.pyramid import downsample, level_shapes
 from napari_tincture.raster import Raster
 from napari_tincture.worker.settings import JobSettings
 from napari_tincture.worker.sources import build
 from napari_tincture.worker.wire import Message
+
+LARGEST_DRAWN = 8192
+"""Side in pixels up to which napari draws a result without a pyramid, in about 0.2 s."""
+SMALLEST_LEVEL = 1024
+STRIP = 512
 
 
 class State(Enum):
@@ -149,7 +155,8 @@ class Job:
         else:
             assert self._array is not None
             assert self._attributes is not None
-            self.result = build([self._array], {**self._attributes, **facts})
+            values = {**self._attributes, **facts}
+            self.result = build(pyramid(self._array, values["kind"]), values)
         for note in notes(self.result.provenance):
             self._note(note)
         self.end(State.FINISHED)
@@ -165,6 +172,33 @@ class Job:
         error = kind(text)
         error.add_note(message["details"])
         self.fail(error)
+
+
+def pyramid(array: np.ndarray, kind: Literal["image", "labels"]) -> list[np.ndarray]:
+    """Give the levels under which a result in memory is shown.
+
+    Parameters
+    ----------
+    array
+        (..., y, x), level 0.
+    kind
+        How pixels are joined.
+
+    Returns
+    -------
+    list of ndarray
+        The array alone, unless it is so large that drawing all of it would hold up the window.
+    """
+    levels = [array]
+    if max(array.shape[-2:]) <= LARGEST_DRAWN:
+        return levels
+    for shape in level_shapes(array.shape, SMALLEST_LEVEL)[1:]:
+        level = np.empty(shape, array.dtype)
+        for start in range(0, shape[-2], STRIP):  # a strip's temporary arrays are small
+            source = levels[-1][..., 2 * start : 2 * (start + STRIP), :]
+            level[..., start : start + STRIP, :] = downsample(source, kind)
+        levels.append(level)
+    return levels
 
 
 def notes(provenance: Mapping[str, Any]) -> list[str]:
