@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
     from napari_tincture.tasks.stain import stain
+    from napari_tincture.tasks.train import train
 
 __all__ = [  # noqa: RUF022 - in the order of use
     "open_image",
     "stain",
     "segment",
     "compare",
+    "train",
     "Comparison",
     "Raster",
     "Placement",
@@ -65,6 +67,7 @@ _HOMES = {
     "tasks.stain": ("stain",),
     "tasks.segment": ("segment",),
     "tasks.compare": ("compare", "Comparison"),
+    "tasks.train": ("train",),
     "tasks.seams": ("seam_error",),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

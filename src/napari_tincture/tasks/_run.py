@@ -17,6 +17,7 @@ from napari_tincture.raster import Raster
 from napari_tincture.tasks.channels import map_channels
 from napari_tincture.tiling.inputs import Plane
 from napari_tincture.tiling.job import Plan, TileJob
+from napari_tincture.tiling.reach import with_reach
 from napari_tincture.tiling.whole import PlaneValues, check_mode
 
 PIXEL_SIZE_TOLERANCE = 0.10
@@ -24,7 +25,7 @@ PIXEL_SIZE_TOLERANCE = 0.10
 
 def as_model(model: Any, task: str) -> Model:
     """A model from a name, a path or a `Model`; it must be made for `task`."""
-    found = model if isinstance(model, Model) else _load(model)
+    found = measured(model if isinstance(model, Model) else _load(model))
     if found.card.task != task:
         raise InputError(
             f"Model {found.card.name!r} is made to {found.card.task}, not to {task}. "
@@ -32,6 +33,11 @@ def as_model(model: Any, task: str) -> Model:
             "list_models()."
         )
     return found
+
+
+def measured(model: Model) -> Model:
+    """The model with its reach on its card, measured now if the card does not say."""
+    return model if model.card.stride is not None else with_reach(model)
 
 
 def _load(model: Any) -> Model:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from napari_tincture.models import Model, load_model
-from napari_tincture.tasks._run import opened
+from napari_tincture.tasks._run import measured, opened
 from napari_tincture.tasks.channels import map_channels
 from napari_tincture.tiling.reach import reach_of
 from napari_tincture.tiling.seam import SeamError, measure_seams
@@ -41,7 +41,7 @@ def seam_error(
     SeamError
         Largest and mean difference, absolute and in standard deviations of the output.
     """
-    found = model if isinstance(model, Model) else load_model(model)
+    found = measured(model if isinstance(model, Model) else load_model(model))
     inputs = map_channels(opened(image_crop), found.card, channels)
     stride = reach_of(found).geometry.stride
     core = tile or max(min(inputs.shape) // 4 // stride, 1) * stride

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture.errors import InputError, ModelError
+from napari_tincture.instances import label_instances
 from napari_tincture.models import Model
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._run import as_model, make_job, narrowed, opened, provenance_of
-from napari_tincture.tasks.instances import label_instances
 from napari_tincture.tiling.inputs import NonFinite
 from napari_tincture.tiling.job import TileJob
 from napari_tincture.tiling.lazy import lazy, result_axes

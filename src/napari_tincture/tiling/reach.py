@@ -138,3 +138,19 @@ def _touched(
     hit = influence(network, image, {site.call for site in growth.sites})
     places = hit.amax([d for d in range(4) if d != axis % 4]).nonzero().flatten() + growth.margin
     return (int(places[0]), int(places[-1])) if len(places) else (stop, start - 1)
+def with_reach(model: Model) -> Model:
+    """The same model with stride, halo and exactness measured and on its card."""
+    reach = reach_of(model)
+    geometry = reach.geometry
+    return model.with_card(
+        model.card.replace(
+            stride=geometry.stride,
+            halo=geometry.halo,
+            border=geometry.border,
+            margin=geometry.margin,
+            residue=geometry.remainder,
+            exact=reach.exact,
+        )
+    )
+
+

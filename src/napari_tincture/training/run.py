@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_tincture.models.model import Model
 from napari_tincture.progress import CancelToken, Progress
-from napari_tincture.tiling.reach import reach_of
+from napari_tincture.tiling.reach import with_reach
 from napari_tincture.training.data import load_examples
 from napari_tincture.training.evaluate import evaluate
 from napari_tincture.training.paired import Recipe, train_paired
@@ -47,22 +47,6 @@ def run_recipe(
     model = with_figures(model, recipe, data, device)
     model.save(out, half=True)
     return model, history
-
-
-def with_reach(model: Model) -> Model:
-    """The same model with stride, halo and exactness measured and on its card."""
-    reach = reach_of(model)
-    geometry = reach.geometry
-    return model.with_card(
-        model.card.replace(
-            stride=geometry.stride,
-            halo=geometry.halo,
-            border=geometry.border,
-            margin=geometry.margin,
-            residue=geometry.remainder,
-            exact=reach.exact,
-        )
-    )
 
 
 def with_figures(model: Model, recipe: Recipe, data: Path, device: str = "cpu") -> Model:
