@@ -560,3 +560,75 @@ INEXACT: dict[str, tuple[Callable[[], nn.Module], str]] = {
         "pad",
     ),
 }
+
+
+def by_hand_group_norm(x: Tensor) -> Tensor:
+    groups = x.reshape(x.shape[0], 2, -1)
+    mean, spread = groups.mean(-1, keepdim=True), groups.std(-1, keepdim=True)
+    return ((groups - mean) / (spread + 1e-5)).reshape(x.shape)
+
+
+# Ways to take a value from the whole of a map (b, c, y, x); each result broadcasts with the map.
+REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "mean": lambda x: x - x.mean((2, 3), keepdim=True),
+    "mean without keeping": lambda x: x - x.mean((2, 3))[..., None, None],
+    "mean of everything": lambda x: x - x.mean(),
+    "mean of channels too": lambda x: x - x.mean((1, 2, 3), keepdim=True),
+    "mean of a flattened map": lambda x: x - x.flatten(2).mean(-1)[..., None, None],
+    "mean of tokens": lambda x: x - x.flatten(2).transpose(1, 2).mean(1)[..., None, None],
+    "mean with negative axes": lambda x: x - x.mean((-1, -2), keepdim=True),
+    "mean of channels last": lambda x: x - x.permute(0, 2, 3, 1).mean((1, 2))[..., None, None],
+    "mean of x before y": lambda x: x - x.transpose(2, 3).mean((2, 3), keepdim=True),
+    "mean in double": lambda x: x - x.mean((2, 3), keepdim=True, dtype=torch.float64).float(),
+    "sum": lambda x: x + 1e-4 * x.sum((2, 3), keepdim=True),
+    "var": lambda x: x * x.var((2, 3), keepdim=True),
+    "var biased": lambda x: x * x.var((2, 3), keepdim=True, unbiased=False),
+    "var with correction": lambda x: x * torch.var(x, (2, 3), correction=7, keepdim=True),
+    "std": lambda x: x * torch.std(x, (2, 3), keepdim=True),
+    "std of a flattened map": lambda x: x * x.flatten(2).std(-1)[..., None, None],
+    "std of everything": lambda x: x * x.std(),
+    "std of channels flattened too": lambda x: x * x.flatten(1).std(1)[:, None, None, None],
+    "var_mean": lambda x: (lambda v, m: (x - m) * v)(*torch.var_mean(x, (2, 3), keepdim=True)),
+    "std_mean": lambda x: (lambda s, m: (x - m) / s)(*torch.std_mean(x, (2, 3), keepdim=True)),
+    "mean square": lambda x: x * x.pow(2).mean((2, 3), keepdim=True).sqrt(),
+    "amax": lambda x: x + x.amax((2, 3), keepdim=True),
+    "amin": lambda x: x - x.amin((2, 3), keepdim=True),
+    "max of everything": lambda x: x / x.max().clamp_min(0.1),
+    "max of a flattened map": lambda x: x + x.flatten(2).max(2).values[..., None, None],
+    "min of a flattened map": lambda x: x - x.flatten(2).min(-1, keepdim=True)[0][..., None],
+    "adaptive average": lambda x: x - F.adaptive_avg_pool2d(x, 1),
+    "adaptive maximum": lambda x: x - F.adaptive_max_pool2d(x, 1),
+    "average pool of all": lambda x: x - F.avg_pool2d(x, x.shape[2:]),
+    "max pool of all": lambda x: x - F.max_pool2d(x, x.shape[2:]),
+    "vector norm": lambda x: 10 * x / torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True),
+    "old norm": lambda x: 10 * x / x.flatten(2).norm(dim=-1)[..., None, None],
+    "normalize": lambda x: 10 * F.normalize(x.flatten(2), dim=2).reshape(x.shape),
+    "norm of everything": lambda x: 30 * x / x.norm(),
+    "instance norm": F.instance_norm,
+    "instance norm with weights": lambda x: F.instance_norm(
+        x, weight=torch.arange(1.0, 1 + x.shape[1]).to(x), bias=x.new_ones(x.shape[1])
+    ),
+    "group norm": lambda x: F.group_norm(x, 2),
+    "group norm by hand": by_hand_group_norm,
+    "layer norm": lambda x: F.layer_norm(x, x.shape[1:]),
+    "layer norm of the plane": lambda x: F.layer_norm(x, x.shape[2:]),
+    "rms norm": lambda x: F.rms_norm(x, x.shape[1:]),
+    "batch norm in training": lambda x: F.batch_norm(x, None, None, training=True),
+    "batch norm that counts": lambda x: F.batch_norm(
+        x, x.new_zeros(x.shape[1]), x.new_ones(x.shape[1]), training=True
+    ),
+    "one after the other": lambda x: F.instance_norm(x * x.amax((2, 3), keepdim=True)) + x.mean(),
+}
+
+
+def reducing(name: str) -> nn.Module:
+    """A network that takes one value from the whole of a map at half the resolution."""
+    torch.manual_seed(0)
+
+    def forward(self: Fn, x: Tensor) -> Tensor:
+        y = REDUCTIONS[name](F.relu(self.first(x)))
+        return self.last(F.relu(self.up(y)))
+
+    return Fn(
+        forward, first=conv(2, 4, 3, stride=2), up=nn.ConvTranspose2d(4, 4, 2, 2), last=conv(4, 1)
+    ).eval()

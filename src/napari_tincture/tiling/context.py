@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -76,6 +76,16 @@ class frozen(_SiteMode):  # noqa: N801  (used as a context manager, like torch.n
     def __init__(self, sites: Sequence[Site], values: Values) -> None:
         super().__init__(sites)
         self._values = values
+        self._inference = torch.inference_mode()
+
+    def __enter__(self) -> Self:
+        self._inference.__enter__()
+        super().__enter__()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        super().__exit__(*raised)
+        self._inference.__exit__(*raised)
 
     def _reduce(self, number: int, site: Site, taken: Reduction) -> Any:
         return taken.finish(self._values[number])
@@ -205,29 +215,44 @@ def lock_step(
     """
     hub = getcurrent()
     tasks = [greenlet(_coroutine(sites, tile, hub, read, network), parent=hub) for tile in tiles]
+    # Calls were counted in inference mode. Suspended tiles also leave torch's state for the thread
+    # in disorder, which the end of inference mode sets right.
+    with torch.inference_mode():
+        try:
+            return _in_step(sites, tiles, tasks, deliver, check)
+        finally:
+            # An error in one tile unwinds all, so that none keeps its feature maps.
+            for task in tasks:
+                if task:
+                    task.throw(GreenletExit)
+
+
+def _in_step(
+    sites: Sequence[Site],
+    tiles: Sequence[T],
+    tasks: Sequence[greenlet],
+    deliver: Callable[[T, Tensor], None],
+    check: Check,
+) -> Found:
     values: list[Share] = []
     apart = 0.0
-    try:
-        resume: tuple[Share, ...] = ()
-        for _ in sites:
-            shares = []
-            for task in tasks:
-                check()
-                shares.append(_until_reduction(task, resume))
-            values.append(merge(shares))
-            resume = (values[-1],)
-            if len(shares) > 1:
-                halves = merge(shares[::2]), merge(shares[1::2])
-                apart = max(apart, difference(*halves))
-        for number, tile in enumerate(tiles):
-            check()
-            deliver(tile, tasks[number].switch(*resume))
-    finally:
-        # An error in one tile unwinds all, so that none keeps its feature maps.
+    resume: tuple[Share, ...] = ()
+    for _ in sites:
+        shares = []
         for task in tasks:
-            if task:
-                task.throw(GreenletExit)
+            check()
+            shares.append(_until_reduction(task, resume))
+        values.append(merge(shares))
+        resume = (values[-1],)
+        apart = max(apart, _halves_differ(shares))
+    for task, tile in zip(tasks, tiles, strict=True):
+        check()
+        deliver(tile, task.switch(*resume))
     return Found(tuple(values), apart)
+
+
+def _halves_differ(shares: Sequence[Share]) -> float:
+    return difference(merge(shares[::2]), merge(shares[1::2])) if len(shares) > 1 else 0.0
 
 
 def _coroutine(
@@ -248,11 +273,14 @@ def _coroutine(
 def _until_reduction(task: greenlet, resume: tuple[Share, ...]) -> Share:
     share = task.switch(*resume)
     if task.dead:
-        raise ModelError(
-            "The network made fewer reductions over the image than when it was measured. "
-            "Run it with context='tile'."
-        )
+        raise ModelError(_FEWER)
     return share  # type: ignore[no-any-return]
+
+
+_FEWER = (
+    "The network made fewer reductions over the image than when it was measured: its steps depend "
+    "on the data or on outside state. Run it with context='tile'."
+)
 
 
 def collect_by_passes(
@@ -272,13 +300,18 @@ def collect_by_passes(
         shares = []
         for tile in tiles:
             check()
-            window = read(tile)
-            try:
-                with _Stopping(sites, tile, values):
-                    network(window)
-            except _Reached as reached:
-                shares.append(reached.share)
+            shares.append(_up_to_reduction(sites, tile, values, read(tile), network))
         values = (*values, merge(shares))
-        if len(shares) > 1:
-            apart = max(apart, difference(merge(shares[::2]), merge(shares[1::2])))
+        apart = max(apart, _halves_differ(shares))
     return Found(values, apart)
+
+
+def _up_to_reduction(
+    sites: Sequence[Site], tile: Tile, known: Values, window: Tensor, network: Network
+) -> Share:
+    try:
+        with torch.inference_mode(), _Stopping(sites, tile, known):
+            network(window)
+    except _Reached as reached:
+        return reached.share
+    raise ModelError(_FEWER)

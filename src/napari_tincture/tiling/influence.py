@@ -89,6 +89,8 @@ class _Influence(TorchDispatchMode):
             result = _convolved(func, call)
         elif kind == "move":
             result = self._moved(func, call, args)
+        elif kind == "constant" and not _is_map(call, stems[0]):
+            return func(*args, **kwargs)
         elif kind == "product":
             result = self._product(func, call)
         elif kind == "across":
@@ -147,6 +149,11 @@ class _Influence(TorchDispatchMode):
             }
             total = torch.maximum(total, _called(func, weighed))
         return (total > _ROUNDING).float()
+
+
+def _is_map(call: dict[str, Any], stem: Tensor) -> bool:
+    """Whether a constant is made over the image: then it knows where a window ends."""
+    return list(call["size"])[-2:] == list(stem.shape[-2:])
 
 
 def _called(func: Any, call: dict[str, Any]) -> Any:
