@@ -94,7 +94,7 @@ def make_scenes(out: Path, size: int | None, device: str) -> Scenes:
     stained = saved(nt.stain(phase, STAIN, device=device), out / "stain.ome.zarr")
     print(f"Finding nuclei in the virtual stain with {NUCLEI!r}", flush=True)
     dapi = stained.plane(c=stained.channels.index(DAPI))
-    nuclei = saved(nt.segment(dapi, NUCLEI, device=device), out / "nuclei.ome.zarr")
+    nuclei = saved(nt.segment(stained, NUCLEI, device=device), out / "nuclei.ome.zarr")
     print("Finding nuclei in the real fluorescence", flush=True)
     expected = nt.segment(reference.crop(FIELD), NUCLEI, device=device)
     expected = saved(expected, out / "reference_nuclei.ome.zarr")
