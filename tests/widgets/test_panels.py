@@ -196,7 +196,7 @@ def test_one_channel_of_several_is_asked_for(
 ) -> None:
     source = viewer.add_image(cells(2), axis_labels=("c", "y", "x"), name="two")
     panel = open_panel(StainPanel, model_paths["stain"])
-    assert "Choose under Inputs where in_0 comes from" in panel.message.text()
+    assert "under Inputs where in_0 comes from" in panel.message.text()
     assert not panel.runner.run_button.isEnabled()
     panel.channels._rows[0].setCurrentIndex(2)
     (result,) = run(qtbot, viewer, panel)

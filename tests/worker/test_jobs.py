@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -23,7 +24,7 @@ def test_levels_halve_each_other_whatever_the_strips(
     levels = pyramid(array, kind)
     assert levels[0] is array
     assert [level.shape[-2:] for level in levels] == [(203, 131), (102, 66), (51, 33), (26, 17)]
-    for finer, coarser in zip(levels, levels[1:], strict=False):
+    for finer, coarser in pairwise(levels):
         np.testing.assert_array_equal(coarser, downsample(finer, kind))
 
 

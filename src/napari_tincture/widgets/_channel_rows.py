@@ -24,6 +24,7 @@ class ChannelRows(Folding):
         self._inputs: tuple[str, ...] = ()
         self._rows: list[Choice] = []
         self._chosen_layer = ""
+        self._by_itself = False
         self._origins: list[Origin] = []
 
     @property
@@ -66,9 +67,15 @@ class ChannelRows(Folding):
             if fresh or choice.value is None:
                 choice.value = origin
             choice.blockSignals(False)
-        if None in self.origins:
-            self.unfolded = True
+        self._unfold_where_needed()
         self._tell()
+
+    def _unfold_where_needed(self) -> None:
+        """Unfold where something is to be chosen; fold again what was unfolded for that."""
+        if None in self.origins and not self.unfolded:
+            self.unfolded = self._by_itself = True
+        elif None not in self.origins and self._by_itself:
+            self.unfolded = self._by_itself = False
 
     def _build(self, inputs: Sequence[tuple[str, str]]) -> None:
         while self._layout.rowCount():

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QEvent, QSize, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
+    QFrame,
     QHBoxLayout,
     QLabel,
+    QScrollArea,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -86,7 +89,13 @@ class Choice(QComboBox):
         event.ignore()
 
 
-LABEL_WIDTH = 58
+NARROWEST = 270
+"""Pixels: a panel's width, unless it is dragged wider."""
+PADDING = 2
+"""Pixels that napari's style puts around what scrolls."""
+LOWEST = 270
+"""Pixels: a form without unfolded parts is about as high."""
+LABEL_WIDTH = 64
 """Pixels: as wide as the longest label, Precision."""
 
 
@@ -98,14 +107,50 @@ class Level(Enum):
     PROBLEM = "200, 55, 43"
 
 
-class Message(QLabel):
-    """A short text on a bar of colour."""
+class Wrapped(QLabel):
+    """A text as high as it needs at its width: Qt's layouts squeeze or stretch wrapped labels."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Ask for the height of the text at the present width, and for no width."""
+        return QSize(0, max(0, self.heightForWidth(self.width())))
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Insist on it."""
+        return self.sizeHint()
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Ask again: at another width, the text needs another height."""
+        super().resizeEvent(event)
+        self.updateGeometry()
+
+
+class OneLine(QLabel):
+    """A text on one line, shortened in its middle where there is no room."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def paintEvent(self, _: Any) -> None:  # noqa: N802 - Qt's name
+        """Draw as much of the text as fits."""
+        cut = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, self.width())
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        painter.drawText(self.contentsRect(), Qt.AlignmentFlag.AlignVCenter, cut)
+
+
+class Message(Wrapped):
+    """A short text on a bar of colour."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         self.level = Level.READY
 
     def show_text(self, level: Level, text: str) -> None:
@@ -117,6 +162,36 @@ class Message(QLabel):
             f"border-left: 4px solid rgb({level.value}); padding: 3px 3px 3px 7px;"
             f"background: rgba({level.value}, 45);"
         )
+
+
+class Scrolling(QScrollArea):
+    """Shows all of a form where there is room, and scrolls it where there is not."""
+
+    def __init__(self, body: QWidget) -> None:
+        super().__init__()
+        self._body = body
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.setWidget(body)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Ask for as much height as the form needs."""
+        return QSize(self._narrowest(), self._body.sizeHint().height() + PADDING)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Be content with what is seldom exceeded."""
+        return QSize(self._narrowest(), min(self.sizeHint().height(), LOWEST))
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
+        """Ask again when rows come or go."""
+        if watched is self._body and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return bool(super().eventFilter(watched, event))
+
+    def _narrowest(self) -> int:
+        return max(NARROWEST, self._body.minimumSizeHint().width())
 
 
 class Folding(QWidget):

@@ -40,23 +40,25 @@ def origins(rasters: Mapping[str, Raster], chosen: str) -> list[Origin]:
     chosen
         The layer that the panel works on.
     """
-    own = _parts(chosen, rasters[chosen], planes=True)
+    own = _parts(chosen, rasters[chosen], own=True)
     others = [
         part
         for name, raster in rasters.items()
         if name != chosen
-        for part in _parts(name, raster, planes=False)
+        for part in _parts(name, raster, own=False)
     ]
     return own + others
 
 
-def _parts(layer: str, raster: Raster, *, planes: bool) -> list[Origin]:
+def _parts(layer: str, raster: Raster, *, own: bool) -> list[Origin]:
     if "c" in raster.axes:
-        names = raster.channels or [str(i) for i in range(raster.sizes["c"])]
-        return [Origin(layer, "c", i, f"{layer} · {name}") for i, name in enumerate(names)]
-    found = [Origin(layer, "", 0, layer)]
-    if planes and raster.sizes.get("z", 1) > 1:
-        found += [Origin(layer, "z", i, f"{layer} · z {i}") for i in range(raster.sizes["z"])]
+        names = raster.channels or [f"channel {i}" for i in range(raster.sizes["c"])]
+        before = "" if own else f"{layer} · "
+        return [Origin(layer, "c", i, f"{before}{name}") for i, name in enumerate(names)]
+    found = [Origin(layer, "", 0, "the layer" if own else layer)]
+    if own and raster.sizes.get("z", 1) > 1:
+        names = raster.display.get("planes") or [f"z {i}" for i in range(raster.sizes["z"])]
+        found += [Origin(layer, "z", i, name) for i, name in enumerate(names)]
     return found
 
 
@@ -81,9 +83,13 @@ def guess(inputs: Sequence[str], choices: Sequence[Origin], chosen: str) -> list
 
 
 def _by_name(inputs: Sequence[str], choices: Sequence[Origin]) -> list[Origin | None]:
-    known = {_plain(choice.name.split(" · ")[-1]): choice for choice in reversed(choices)}
+    known = {_plain(_part_name(choice)): choice for choice in reversed(choices)}
     found = [known.get(_plain(name)) for name in inputs]
     return found if all(found) else []
+
+
+def _part_name(choice: Origin) -> str:
+    return choice.name.split(" · ")[-1] if choice.axis else choice.layer
 
 
 def _plain(name: str) -> str:

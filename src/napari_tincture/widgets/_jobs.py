@@ -150,7 +150,14 @@ def add_layers(viewer: Any, result: Raster) -> list[Any]:
     parts = [result]
     if "c" in result.axes and not result.rgb:
         parts = [_channel(result, index) for index in range(result.sizes["c"])]
-    return [part.add_to(viewer) for part in parts]
+    return [_add(viewer, part, on_top=number > 0) for number, part in enumerate(parts)]
+
+
+def _add(viewer: Any, part: Raster, *, on_top: bool) -> Any:
+    data, options, kind = part.to_layer()
+    if on_top:  # of the channel before, which covers the source as a single result does
+        options["blending"] = "additive"
+    return getattr(viewer, f"add_{kind}")(data, **options)
 
 
 def _channel(result: Raster, index: int) -> Raster:

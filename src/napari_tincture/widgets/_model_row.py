@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QFileDialog, QLabel, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from napari_tincture.errors import ModelError
 from napari_tincture.models import find_card, list_models
 from napari_tincture.models.card import ModelCard
-from napari_tincture.widgets._form import Choice, Item, row
+from napari_tincture.widgets._form import Choice, Item, OneLine, row
 
-_LONGEST = 160
+_LONGEST = 60
+LINE = 14
+"""Pixels, of a font of 11."""
 
 
 class ModelRow(QWidget):
@@ -30,10 +32,16 @@ class ModelRow(QWidget):
         self._files: dict[str, ModelCard] = {}
         self._shipped = {card.name: card for card in list_models() if card.task == task}
         self.choice = Choice(tooltip="What turns the image into the result")
-        self.about = QLabel()
+        # Of fixed height: a text that wraps anew when a scroll bar comes would not settle.
+        self.about, self.expects = QLabel(), OneLine()
         self.about.setWordWrap(True)
-        self.about.setTextFormat(Qt.TextFormat.PlainText)
-        self.about.setStyleSheet("font-size: 11px;")
+        self.about.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.about.setFixedHeight(2 * LINE + 2)
+        self.about.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        for label in (self.about, self.expects):
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setStyleSheet("font-size: 11px; padding: 0px;")
+            label.setIndent(0)
         browse = QToolButton()
         browse.setText("…")
         browse.setToolTip("Open a model file (.safetensors)")
@@ -43,6 +51,7 @@ class ModelRow(QWidget):
         layout.setSpacing(2)
         layout.addWidget(row([self.choice, browse]))
         layout.addWidget(self.about)
+        layout.addWidget(self.expects)
         self._list()
         self.choice.chosen.connect(self._update)
         self._update()
@@ -104,23 +113,29 @@ class ModelRow(QWidget):
     def _update(self) -> None:
         known = {**self._shipped, **self._files}.get(self.name)
         self.about.setText("" if known is None else describe(known))
-        self.about.setToolTip("" if known is None else _details(known))
+        self.expects.setText("" if known is None else expected(known))
+        for label in (self.about, self.expects):
+            label.setToolTip("" if known is None else _details(known))
         self.changed.emit()
 
 
 def describe(card: ModelCard) -> str:
-    """Say in two sentences what a model does and what it expects."""
+    """Say on two short lines what a model does."""
+    about = card.description.strip()
+    return about if len(about) <= _LONGEST else about[:_LONGEST].rsplit(" ", 1)[0] + " …"
+
+
+def expected(card: ModelCard) -> str:
+    """Say on one line what a model takes."""
     names = [channel.name for channel in card.inputs]
     listed = ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]}"
-    count = "1 channel" if len(names) == 1 else f"{len(names)} channels"
-    size = "" if card.pixel_size is None else f", {card.pixel_size:.3g} µm per pixel"
-    about = card.description.strip()
-    if len(about) > _LONGEST:
-        about = about[:_LONGEST].rsplit(" ", 1)[0] + " …"
-    return f"{about}\nInput: {count} ({listed}){size}".strip()
+    count = f"{len(names)} inputs" if len(names) > 1 else "Input"
+    size = "" if card.pixel_size is None else f"; {card.pixel_size:.3g} µm per pixel"
+    return f"{count}: {listed}{size}"
 
 
 def _details(card: ModelCard) -> str:
-    parts = [card.description, card.data and f"Data: {card.data}", card.licence]
+    inputs = "\n".join(f"Input {c.name}: {c.description}" for c in card.inputs if c.description)
+    parts = [card.description, inputs, card.data and f"Data: {card.data}", card.licence]
     figures = ", ".join(f"{name} {value:.3g}" for name, value in card.figures.items())
     return "\n".join(part for part in (*parts, figures) if part)

@@ -140,7 +140,11 @@ def _channels(
         if origin is None
     ]
     if missing:
-        raise InputError(f"Choose under Inputs where {', '.join(missing)} comes from.")
+        listed = ", ".join(missing) if len(missing) <= 3 else f"{missing[0]} … {missing[-1]}"
+        raise InputError(
+            f"The model takes {len(card.inputs)} channel{'s' * (len(card.inputs) > 1)}. Choose "
+            f"under Inputs where {listed} comes from, or choose another layer."
+        )
     return tuple((names.index(o.layer), o.axis, o.index) for o in choices.origins if o)
 
 

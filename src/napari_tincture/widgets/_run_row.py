@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_tincture.widgets._form import Level, Message
+from napari_tincture.widgets._form import Level, Message, Wrapped
 from napari_tincture.worker.jobs import Job, State
 
 
@@ -27,7 +27,7 @@ class RunRow(QWidget):
         self.bar = QProgressBar()
         self.bar.setFixedHeight(10)
         self.bar.setTextVisible(False)
-        self.progress = QLabel()
+        self.progress = Wrapped()
         self.status = Message()
         buttons = QHBoxLayout()
         buttons.setSpacing(6)

@@ -21,6 +21,7 @@ from napari_tincture.widgets._form import (
     Item,
     Level,
     Message,
+    Scrolling,
     align_labels,
     form,
     show_row,
@@ -176,11 +177,15 @@ class TaskPanel(QWidget):
         self._form.addRow("Planes", self.planes)
         self._form.addRow("Output", self.output)
         align_labels(self._form)
+        settings = QWidget()
+        inner = QVBoxLayout(settings)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.addLayout(self._form)
+        inner.addWidget(self.more)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(6)
-        layout.addLayout(self._form)
-        for widget in (self.more, self.message, self.runner):
+        for widget in (Scrolling(settings), self.message, self.runner):
             layout.addWidget(widget)
         layout.addStretch(1)
 
