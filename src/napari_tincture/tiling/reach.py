@@ -87,6 +87,21 @@ def reach_of(model: Model) -> Reach:
     return found
 
 
+def with_reach(model: Model) -> Model:
+    """The model, with a card that says what was measured of its network."""
+    reach = reach_of(model)
+    geometry = reach.geometry
+    card = model.card.replace(
+        stride=geometry.stride,
+        halo=geometry.halo,
+        border=geometry.border,
+        margin=geometry.margin,
+        residue=geometry.remainder,
+        exact=reach.exact,
+    )
+    return model if card == model.card else model.with_card(card)
+
+
 def _unpadded(network: nn.Module, channels: int, growth: Growth) -> Reach:
     """Windows of an unpadded network hold all that their cores need, or it pads after all."""
     reasons, halo = growth.reasons, 0
@@ -138,19 +153,3 @@ def _touched(
     hit = influence(network, image, {site.call for site in growth.sites})
     places = hit.amax([d for d in range(4) if d != axis % 4]).nonzero().flatten() + growth.margin
     return (int(places[0]), int(places[-1])) if len(places) else (stop, start - 1)
-def with_reach(model: Model) -> Model:
-    """The same model with stride, halo and exactness measured and on its card."""
-    reach = reach_of(model)
-    geometry = reach.geometry
-    return model.with_card(
-        model.card.replace(
-            stride=geometry.stride,
-            halo=geometry.halo,
-            border=geometry.border,
-            margin=geometry.margin,
-            residue=geometry.remainder,
-            exact=reach.exact,
-        )
-    )
-
-

@@ -1,0 +1,92 @@
+"""What single pixels do to a network's output: slow, and independent of the package."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+NORMS = (nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm)
+
+
+def without_norms(network: nn.Module) -> nn.Module:
+    """A copy without norms, which remember the whole image."""
+    result = copy.deepcopy(network)
+    for module in list(result.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, NORMS):
+                setattr(module, name, nn.Identity())
+    return result
+
+
+def positive(network: nn.Module) -> nn.Module:
+    """A copy in which light adds up: positive weights, no biases, no norms, float64."""
+    result = without_norms(network).double()
+    with torch.no_grad():
+        for name, parameter in result.named_parameters():
+            # Channels differ a little, so that no normalisation over them hides them.
+            mean = 0.0 if name.endswith("bias") else 1 / math.prod(parameter.shape[1:])
+            parameter.uniform_(0.5 * mean, 1.5 * mean)
+    return result
+
+
+class Held(TorchDispatchMode):
+    """Gives the values that reductions had in an earlier run; independent of the package's own."""
+
+    names = ("mean", "var", "std", "adaptive_avg_pool2d", "adaptive_max_pool2d")
+
+    def __init__(self, known: list | None) -> None:
+        super().__init__()
+        self.known, self.values = known, []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        if name == "layer_norm":
+            return args[0].clone() if args[1][-1] > 16 else result
+        if name not in self.names:
+            return result
+        shape = (result[0] if isinstance(result, tuple) else result).shape
+        if shape[-1:] == args[0].shape[-1:]:
+            return result
+        self.values.append(result)
+        return result if self.known is None else self.known[len(self.values) - 1]
+
+
+def run(network: nn.Module, image: Tensor, known: list | None = None) -> tuple[Tensor, list]:
+    with torch.inference_mode(), Held(known) as held:
+        return network(image), held.values
+
+
+def dark(size: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return 0.01 + 0.001 * torch.rand(1, 2, size, size, dtype=torch.float64, generator=generator)
+
+
+def touched(network: nn.Module, size: int, place: tuple[int, int], axis: int) -> tuple[int, int]:
+    """First and last output position along an axis that one pixel changes."""
+    before, known = run(network, dark(size))
+    image = dark(size)
+    image[:, :, place[0], place[1]] += 1.0
+    after, _ = run(network, image, known)
+    changed = (after != before).amax((0, 1)).any(1 - axis).nonzero().flatten()
+    return int(changed[0]), int(changed[-1])
+
+
+def brute_halo(network: nn.Module, stride: int, margin: int, size: int) -> int:
+    """The farthest that any pixel of any phase acts beyond an edge on the stride's multiples."""
+    halo = 0
+    middle = size // 2 // stride * stride
+    for axis in (0, 1):
+        for phase in range(stride):
+            for q, edge in ((middle + phase, middle), (middle - 1 - phase, middle)):
+                place = (q, middle) if axis == 0 else (middle, q)
+                first, last = (v + margin for v in touched(network, size, place, axis))
+                assert margin < first
+                assert last < size - 1 - margin, "the image is too small for this check"
+                beyond = edge - first if q >= edge else last + 1 - edge
+                halo = max(halo, math.ceil(beyond / stride) * stride)
+    return halo
