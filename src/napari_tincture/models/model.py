@@ -116,6 +116,8 @@ class Model:
         height, width = tensor.shape[2:]
         values = self.normalise(tensor, self._stats(tensor, stats))
         values = _extend(values, self.geometry)
+        # The layout of tiled runs: another one takes other kernels, which round differently.
+        values = values.contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():
             result: Tensor = self.network(values)
         return result[:, :, :height, :width].float().clone()

@@ -98,7 +98,8 @@ class UNet(nn.Module):
         skips.pop()
         for up, merge in zip(self.up, self.merge, strict=True):
             x = up(x)
-            x = merge(torch.cat([x, _centre_crop(skips.pop(), x)], dim=1))
+            skip = skips.pop() if self.padded else _centre_crop(skips.pop(), x)
+            x = merge(torch.cat([x, skip], dim=1))
         x = self.last(x)
         if self.head == "sigmoid":
             return torch.sigmoid(x)

@@ -7,7 +7,7 @@ its mode and running statistics nor the memory layout and type of its weights.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -17,9 +17,11 @@ import torch
 from torch import Tensor
 
 from napari_tincture.device import float32_products, resolve_device, resolve_precision
+from napari_tincture.grid import Tile
 from napari_tincture.models import Model
 from napari_tincture.tiling.context import Values, frozen
 from napari_tincture.tiling.reach import Reach
+from napari_tincture.tiling.trim import TrimPoint, trim_points, trimmed
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -94,6 +96,33 @@ class Engine:
 
     def _plain(self, batch: Tensor) -> Tensor:
         return self.network(batch).float()
+
+    def run_cores(
+        self, windows: list[Tensor], values: Values, tiles: Sequence[Tile]
+    ) -> list[Tensor]:
+        """Run windows that lie alike around their cores; what each tile keeps, (c', y, x).
+
+        Raises
+        ------
+        OutOfMemory
+            If the device's memory does not suffice.
+        """
+        points = () if values else self._trim_points(tiles[0])
+        if not points:
+            outputs = self.run(windows, values)
+            return [o[(slice(None), *t.inner)] for o, t in zip(outputs, tiles, strict=True)]
+        batch = torch.cat(windows) if len(windows) > 1 else windows[0]
+        with out_of_memory():
+            with trimmed(points, tiles[0]) as cut:
+                result = self.network(batch)
+            seen = [cut.tile(tile) for tile in tiles]
+            return [o[(slice(None), *t.inner)].float() for o, t in zip(result, seen, strict=True)]
+
+    def _trim_points(self, tile: Tile) -> tuple[TrimPoint, ...]:
+        """Where to cut; nowhere for a window without a halo, whose maps are needed whole."""
+        if tile.y.window_size == tile.y.core_size and tile.x.window_size == tile.x.core_size:
+            return ()
+        return trim_points(self.model.network, len(self.model.card.inputs), self.reach)
 
     def to_host(self, output: Tensor) -> npt.NDArray[np.float32]:
         """Copy an output to a contiguous array (c', y, x)."""

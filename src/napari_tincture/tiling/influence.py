@@ -8,7 +8,7 @@ zero-initialised layer or a dead ReLU therefore hides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -45,6 +45,39 @@ def influence(network: nn.Module, lit: Tensor, sites: Collection[int] = ()) -> T
     with torch.inference_mode(), _Influence(sites) as mode:
         mode.mark(lit)
         result: Tensor = torch.func.functional_call(network, state, (lit,))
+    return result.float()
+
+
+def influence_from(
+    network: nn.Module, shape: Sequence[int], call: int, light: tuple[int, int, int]
+) -> Tensor:
+    """Map of what can depend on part of a feature map: that which one call returns.
+
+    Parameters
+    ----------
+    network
+        Module from (1, c, y, x) to (1, c', y, x); it is run on the CPU, and not changed.
+    shape
+        (1, c, y, x) of the image.
+    call
+        Number of the call; it returns one tensor.
+    light
+        Axis of the map, counted from the end, and start and stop of the lit part along it.
+
+    Returns
+    -------
+    Tensor
+        (1, c', y, x) float32 of 0 and 1.
+    """
+    # Up to that call nothing is lit, so nothing need be computed.
+    state = {
+        k: v.detach().to("meta")
+        for part in (network.named_parameters, network.named_buffers)
+        for k, v in part(remove_duplicate=False)
+    }
+    image = torch.zeros(*shape, device="meta")
+    with torch.inference_mode(), _Lighting(call, light):
+        result: Tensor = torch.func.functional_call(network, state, (image,))
     return result.float()
 
 
@@ -149,6 +182,23 @@ class _Influence(TorchDispatchMode):
             }
             total = torch.maximum(total, _called(func, weighed))
         return (total > _ROUNDING).float()
+
+
+class _Lighting(_Influence):
+    """Leaves the image dark, and lights part of what one call returns."""
+
+    def __init__(self, call: int, light: tuple[int, int, int]) -> None:
+        super().__init__(())
+        self._lit_call, self._light = call, light
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self._calls + 1 != self._lit_call:
+            return super().__torch_dispatch__(func, types, args, kwargs)
+        self._calls += 1
+        axis, start, stop = self._light
+        result = torch.zeros(_on_meta(func, args, kwargs or {}).shape)
+        result.narrow(axis, start, stop - start).fill_(1)
+        return self.mark(result)
 
 
 def _is_map(call: dict[str, Any], stem: Tensor) -> bool:

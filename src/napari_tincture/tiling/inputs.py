@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from typing import Any, Literal
@@ -40,12 +40,13 @@ class Inputs:
         Axes (of "tz") that the job runs over, plane by plane.
     nonfinite
         What to do with NaN and infinity: refuse, or take the channel's background (its least
-        finite value in the window).
+        finite value in the whole plane, so that it is the same for every tile).
     """
 
     lanes: tuple[Lane, ...]
     leading: str
     nonfinite: NonFinite = "error"
+    _darkest: dict[Plane, npt.NDArray[Any]] = field(default_factory=dict, compare=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -108,8 +109,19 @@ class Inputs:
                 "nonfinite='background' (in the panel: tick 'NaN is background') to treat them "
                 "as the darkest value, or repair the image."
             )
-        lowest = np.min(values, axis=(1, 2), initial=np.inf, where=good, keepdims=True)
-        return np.where(good, values, np.where(np.isfinite(lowest), lowest, 0))
+        return np.where(good, values, self._background(plane))
+
+    def _background(self, plane: Plane) -> npt.NDArray[Any]:
+        """Least finite value (c, 1, 1) of each channel of a plane; 0 where there is none."""
+        if plane not in self._darkest:
+            lowest = np.full((len(self.lanes), 1, 1), np.inf, self.dtype)
+            for y, x in product(*map(_blocks, self.shape)):
+                part = self.read(plane, y, x)
+                good = np.isfinite(part)
+                own = np.min(part, axis=(1, 2), initial=np.inf, where=good, keepdims=True)
+                lowest = np.minimum(lowest, own)
+            self._darkest[plane] = np.where(np.isfinite(lowest), lowest, 0).astype(self.dtype)
+        return self._darkest[plane]
 
     @cached_property
     def _together(self) -> tuple[Raster, str, list[int]] | None:
@@ -145,6 +157,10 @@ def _fetch(raster: Raster, at: Mapping[str, int | slice]) -> npt.NDArray[Any]:
     if memory is not None:
         return memory[index]
     return np.asarray(raster.data[index].compute(scheduler="synchronous"))
+
+
+def _blocks(length: int, side: int = 2048) -> list[slice]:
+    return [slice(start, min(start + side, length)) for start in range(0, length, side)]
 
 
 def _inside(window: tuple[int, int], length: int) -> tuple[slice, npt.NDArray[np.intp] | None]:

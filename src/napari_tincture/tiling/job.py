@@ -29,6 +29,7 @@ from napari_tincture.tiling.engine import Engine, OutOfMemory
 from napari_tincture.tiling.inputs import Inputs, Plane
 from napari_tincture.tiling.reach import Reach, reach_of
 from napari_tincture.tiling.trace import memory_of_forward
+from napari_tincture.tiling.trim import same_place
 from napari_tincture.tiling.whole import ContextMode, PlaneValues, find_values
 
 Block = npt.NDArray[Any]
@@ -243,12 +244,13 @@ class TileJob:
             return [(item, self._in_parts(item, values))]
         try:
             windows = [self.engine.load(window, values.stats) for _, window in members]
-            outputs = self.engine.run(windows, values.shares)
+            tiles = [tile for (_, tile), _ in members]
+            outputs = self.engine.run_cores(windows, values.shares, tiles)
         except OutOfMemory as error:
             self._shrink(str(error), members[0][0][1])
             return []
         return [
-            (item, self.finish(output, item[1]))
+            (item, self.convert(self.engine.to_host(output)))
             for (item, _), output in zip(members, outputs, strict=True)
         ]
 
@@ -285,8 +287,9 @@ class TileJob:
     def _joined(self, plane: Plane, tile: Tile, parts: list[Tile], values: PlaneValues) -> Block:
         result: Block | None = None
         for part in parts:
-            (output,) = self.engine.run([self.load((plane, part), values)], values.shares)
-            block = self.finish(output, part)
+            window = self.load((plane, part), values)
+            (output,) = self.engine.run_cores([window], values.shares, [part])
+            block = self.convert(self.engine.to_host(output))
             if result is None:
                 result = np.empty((len(block), tile.y.size, tile.x.size), block.dtype)
             y, x = (
@@ -342,6 +345,6 @@ class TileJob:
         return len(self.inputs.planes) * len(self.grid)
 
 
-def _kind(item: Item) -> tuple[Plane, tuple[int, int]]:
+def _kind(item: Item) -> tuple[Plane, tuple[int, ...]]:
     plane, tile = item
-    return plane, tile.window_shape
+    return plane, same_place(tile)

@@ -115,6 +115,11 @@ def trace(
     return [*recorder.calls, Call("result", shapes_of(result), shapes_of(result), "move")]
 
 
+def run_on_meta(network: nn.Module, channels: int, height: int, width: int) -> Any:
+    """What a network returns for a (1, channels, height, width) image, without computing."""
+    return _run_on("meta", network, channels, height, width)
+
+
 def _run_on(device: str, network: nn.Module, channels: int, height: int, width: int) -> Any:
     with torch.utils._python_dispatch._disable_current_modes():
         state, image = _state_on(device, network, channels, height, width)
