@@ -137,7 +137,9 @@ def _print_table(measured: dict[str, list[Result]], size: int) -> None:
     print("|---|---|---|---|---|---|---|")
     for name, results in measured.items():
         seconds, last = _seconds(results), results[-1]
-        error = f"{last['max']:.2g} | {last['max'] / last['std']:.2g}" if "max" in last else "– | –"
+        error = "– | –"
+        if "max" in last:
+            error = f"{last['max']:.2g} | {last['max'] / last['std']:.2g}"
         peak = max(r["peak"] for r in results) / GIB
         speed = size * size / seconds / 1e6
         print(

@@ -1,0 +1,68 @@
+"""Settings that are seldom needed: context, device, precision, and what to let pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QCheckBox, QWidget
+
+from napari_tincture.device import PRECISIONS
+from napari_tincture.widgets._form import Choice, Folding, Item, align_labels, form
+from napari_tincture.worker.settings import CONTEXTS
+
+_CONTEXT_HELP = {
+    "auto": "exact while memory allows, else from samples of the image",
+    "exact": "what depends on the whole image is taken from all of it",
+    "sampled": "it is taken from samples of the image",
+    "tile": "each tile takes its own: fast, and tiles may show",
+}
+
+
+class Options(Folding):
+    """A folded form; its fields are public."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        self.context = Choice(
+            [Item(name, name, _CONTEXT_HELP[name]) for name in CONTEXTS],
+            tooltip="Where values come from that the network takes from the whole image",
+        )
+        self.device = Choice(tooltip="What computes")
+        self.precision = Choice(
+            [Item(name, name) for name in ("auto", *PRECISIONS)],
+            tooltip="auto is float32; the others are faster and less exact",
+        )
+        self.nan_is_background = QCheckBox("NaN is background")
+        self.nan_is_background.setToolTip("Treat NaN and infinity as the darkest value")
+        self.any_pixel_size = QCheckBox("any pixel size")
+        self.any_pixel_size.setToolTip("Run although the model was made for other pixels")
+        layout, body = form(), QWidget()
+        body.setLayout(layout)
+        layout.addRow("Context", self.context)
+        layout.addRow("Device", self.device)
+        layout.addRow("Precision", self.precision)
+        layout.addRow(self.nan_is_background)
+        layout.addRow(self.any_pixel_size)
+        align_labels(layout)
+        super().__init__("Options", body, tooltip="Seldom needed")
+        self.offer_devices({})
+        for choice in (self.context, self.device, self.precision):
+            choice.chosen.connect(self._tell)
+        for box in (self.nan_is_background, self.any_pixel_size):
+            box.toggled.connect(lambda _: self._tell())
+
+    def offer_devices(self, known: Mapping[str, str]) -> None:
+        """Offer devices by name, with a description each; the processor is always there."""
+        items = [Item(name, name, text) for name, text in (known or {"cpu": ""}).items()]
+        self.device.set_items(
+            [Item("auto", "auto", "A GPU if there is one, else the processor"), *items]
+        )
+
+    def _tell(self) -> None:
+        choices = {"context": self.context, "device": self.device, "precision": self.precision}
+        changed = [str(choice.value) for choice in choices.values() if choice.value != "auto"]
+        boxes = [box for box in (self.nan_is_background, self.any_pixel_size) if box.isChecked()]
+        self.summarise(", ".join(changed + [box.text() for box in boxes]))
+        self.changed.emit()
