@@ -143,7 +143,8 @@ def _print_table(measured: dict[str, list[Result]], size: int) -> None:
         peak = max(r["peak"] for r in results) / GIB
         speed = size * size / seconds / 1e6
         print(
-            f"| {name} | {seconds:.2f} | {speed:.2f} | {seconds / ours:.2f} | {peak:.2f} | {error} |"
+            f"| {name} | {seconds:.2f} | {speed:.2f} | {seconds / ours:.2f} "
+            f"| {peak:.2f} | {error} |"
         )
     print(flush=True)
 
