@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+from napari_tincture.device import resolve_precision
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
 from napari_tincture.io.provenance import extended
 from napari_tincture.models import Model, load_model
 from napari_tincture.raster import Raster
 from napari_tincture.tasks.channels import map_channels
-from napari_tincture.tiling.inputs import Plane
+from napari_tincture.tiling.inputs import Inputs, NonFinite, Plane
 from napari_tincture.tiling.job import Plan, TileJob
 from napari_tincture.tiling.reach import with_reach
 from napari_tincture.tiling.whole import PlaneValues, check_mode
@@ -84,24 +86,34 @@ def as_region(region: Any, image: Raster) -> dict[str, tuple[int, int]]:
 
 
 def _edges(given: Any, size: int) -> tuple[int, int]:
-    if isinstance(given, slice):
-        start, stop, _ = slice(given.start, given.stop).indices(size)
+    if isinstance(given, slice) and given.step in (None, 1):
+        start, stop, _ = given.indices(size)
         return start, stop
-    first, last = given
-    return max(math.floor(first), 0), min(math.ceil(last), size)
+    try:
+        first, last = given
+        return max(math.floor(first), 0), min(math.ceil(last), size)
+    except (TypeError, ValueError) as error:
+        raise _no_region(given) from error
 
 
 def _corners(region: Any) -> dict[str, tuple[float, float]]:
-    corners = np.asarray(region, dtype=float)
+    try:
+        corners = np.asarray(region, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise _no_region(region) from error
     if corners.shape == (2, 2):
         return {"y": tuple(corners[0]), "x": tuple(corners[1])}
     if corners.ndim != 2 or corners.shape[1] < 2 or len(corners) < 3:
-        raise InputError(
-            f"Expected a region as {{'y': (start, stop), 'x': (start, stop)}} or the corners of a "
-            f"rectangle, got shape {corners.shape}."
-        )
+        raise _no_region(region)
     low, high = corners.min(axis=0), corners.max(axis=0)
     return {"y": (low[-2], high[-2]), "x": (low[-1], high[-1])}
+
+
+def _no_region(given: Any) -> InputError:
+    return InputError(
+        f"Expected a region as {{'y': (start, stop), 'x': (start, stop)}} in pixels, or the "
+        f"corners of a rectangle; got {given!r}."
+    )
 
 
 def check_pixel_size(image: Raster, model: Model, policy: str) -> None:
@@ -122,6 +134,8 @@ def check_pixel_size(image: Raster, model: Model, policy: str) -> None:
 def make_job(image: Raster, model: Model, settings: Mapping[str, Any], dtype: Any) -> TileJob:
     """Build the tile job of a task from its validated arguments."""
     check_pixel_size(image, model, settings["pixel_size"])
+    resolve_precision(settings["precision"], settings["device"])
+    _check_nonfinite(settings["nonfinite"])
     bounds = as_region(settings["region"], image)
     region = None
     if {"y", "x"} & set(bounds):
@@ -138,29 +152,57 @@ def make_job(image: Raster, model: Model, settings: Mapping[str, Any], dtype: An
         dtype=np.dtype(dtype),
     )
     inputs = map_channels(image, model.card, settings["channels"], settings["nonfinite"])
-    known = None if isinstance(context, str) else _known(context, inputs.planes)
+    first = settings.get("first", {})
+    inputs = replace(inputs, origin=tuple(first.get(axis, 0) for axis in inputs.leading))
+    known = None if isinstance(context, str) else _known(context, inputs, model)
     return TileJob(inputs, model, plan, known)
 
 
-def _known(context: Any, planes: tuple[Plane, ...]) -> dict[Plane, PlaneValues]:
-    """Values found before: a result's provenance, or the part of it that holds them."""
+def _known(context: Any, inputs: Inputs, model: Model) -> dict[Plane, PlaneValues]:
+    """Values found before, from a result or its provenance, for the planes of `inputs`."""
     data = context.provenance if isinstance(context, Raster) else context
     if not isinstance(data, Mapping):
         raise InputError(
             f"Expected context as 'auto', 'exact', 'sampled', 'tile', a result or its provenance, "
             f"got {type(context).__name__}."
         )
-    values = data.get("run", data).get("values", {})
-    known = {
-        tuple(int(i) for i in key.split(",") if i): PlaneValues.from_json(value)
-        for key, value in values.items()
-    }
-    missing = [plane for plane in planes if plane not in known]
-    if missing:
+    steps = data.get("steps") or [{}]
+    if steps[-1].get("weights", model.fingerprint) != model.fingerprint:
         raise InputError(
-            f"The given context holds values of {len(known)} planes, but not of plane {missing[0]}."
+            f"The given context was made by model {steps[-1].get('model')!r}; its values mean "
+            f"nothing to model {model.card.name!r}. Use context='auto'."
         )
-    return known
+    known = _values_within(data)
+    maps = getattr(context.runner, "maps", None) if isinstance(context, Raster) else None
+    found = {}
+    for plane in inputs.planes:
+        place = inputs.place_of(plane)
+        values = known.get(place) or (maps and _values_found_by(maps, place))
+        if not values:
+            raise InputError(
+                f"The given context holds values of {len(known)} planes, but not of plane "
+                f"{place}. Use context='auto', or a result that was computed for this image."
+            )
+        found[plane] = values
+    return found
+
+
+def _values_within(data: Mapping[str, Any]) -> dict[Plane, PlaneValues]:
+    return {
+        tuple(int(i) for i in key.split(",") if i): PlaneValues.from_json(value)
+        for key, value in data.get("values", {}).items()
+    }
+
+
+def _values_found_by(job: TileJob, place: Plane) -> PlaneValues | None:
+    """What a lazy result uses for a plane; found now if it was not yet needed."""
+    own = {job.inputs.place_of(plane): plane for plane in job.inputs.planes}
+    return job.values_of(own[place]) if place in own else None
+
+
+def _check_nonfinite(policy: Any) -> None:
+    if policy not in get_args(NonFinite):
+        raise InputError(f"nonfinite={policy!r}: expected 'error' or 'background'.")
 
 
 def _tile(tile: Any) -> Any:
@@ -169,12 +211,19 @@ def _tile(tile: Any) -> Any:
     raise InputError(f"tile={tile!r}: expected 'auto' or a positive number of pixels.")
 
 
-def narrowed(image: Raster, region: Any) -> tuple[Raster, dict[str, tuple[int, int]] | None]:
-    """Apply a region's t and z to the image itself; what is left is y and x."""
+def narrowed(image: Raster, region: Any) -> tuple[Raster, dict[str, Any]]:
+    """Apply a region's t and z to the image itself.
+
+    Returns
+    -------
+    image, settings
+        The cropped image; and for `make_job` what is left of the region, and the first plane.
+    """
     bounds = as_region(region, image)
     outer = {axis: slice(*edges) for axis, edges in bounds.items() if axis in "tz"}
     inner = {axis: edges for axis, edges in bounds.items() if axis in "yx"}
-    return (image.crop(outer) if outer else image), inner or None
+    first = {axis: edges.start for axis, edges in outer.items()}
+    return (image.crop(outer) if outer else image), {"region": inner or None, "first": first}
 
 
 def opened(image: Any) -> Raster:

@@ -56,7 +56,10 @@ def map_channels(
     lanes = tuple(_lane(image, name, choice) for name, choice in chosen.items())
     used = {axis for lane in lanes if lane.raster is image for axis in lane.at}
     leading = "".join(a for a in image.axes if a in "tz" and a not in used)
-    _check_grids(image, names, lanes, leading)
+    for name, lane in zip(names, lanes, strict=True):
+        _check_axes(name, lane, leading)
+        if lane.raster is not image:
+            _check_grid(image, name, lane.raster, leading)
     return Inputs(lanes, leading, nonfinite)
 
 
@@ -160,30 +163,35 @@ def _along(image: Raster, name: str, axis: str, index: int) -> Lane:
             f"Input {name!r} is to come from {axis}={index}; image {image.name!r} has "
             f"{_describe(image)}."
         )
-    return Lane(image, {axis: index % size} if axis in image.axes else {})
+    at = {axis: index % size} if axis in image.axes else {}
+    return Lane(image, {"c": 0} | at if image.sizes.get("c") == 1 else at)
 
 
-def _check_grids(image: Raster, names: list[str], lanes: tuple[Lane, ...], leading: str) -> None:
-    for name, lane in zip(names, lanes, strict=True):
-        other = lane.raster
-        if other is image:
-            continue
-        for axis in leading + "yx":
-            if axis in "tz" and axis not in other.axes:
-                continue
-            if other.sizes[axis] != image.sizes[axis]:
-                raise InputError(
-                    f"Input {name!r} comes from image {other.name!r} of {_describe(other)}, which "
-                    f"does not fit {image.name!r} of {_describe(image)}. Crop or resample it first."
-                )
-        gap = _grid_gap(image, other)
-        if gap > GRID_TOLERANCE:
+def _check_axes(name: str, lane: Lane, leading: str) -> None:
+    """Every axis of a lane's image is either run over or fixed by the lane."""
+    for axis in lane.raster.axes:
+        if axis not in leading + "yx" and axis not in lane.at:
+            fixed = ", ".join(f"{a}={i}" for a, i in lane.at.items()) or "the whole"
             raise InputError(
-                f"Input {name!r} comes from image {other.name!r}, which lies {gap:.3g} pixels away "
-                f"from {image.name!r} in world coordinates. Align the layers, or resample one."
+                f"Input {name!r} is to come from {fixed} of image {lane.raster.name!r}, which has "
+                f"{_describe(lane.raster)}: it is not said which {axis}. Take one first, for "
+                f"example with image.plane({axis}=0)."
             )
-    unknown = set("".join(lane.raster.axes for lane in lanes)) - set("tczyx")
-    assert not unknown
+
+
+def _check_grid(image: Raster, name: str, other: Raster, leading: str) -> None:
+    shared = [axis for axis in leading + "yx" if axis in "yx" or axis in other.axes]
+    if any(other.sizes[axis] != image.sizes[axis] for axis in shared):
+        raise InputError(
+            f"Input {name!r} comes from image {other.name!r} of {_describe(other)}, which does not "
+            f"fit {image.name!r} of {_describe(image)}. Crop or resample it first."
+        )
+    gap = _grid_gap(image, other)
+    if gap > GRID_TOLERANCE:
+        raise InputError(
+            f"Input {name!r} comes from image {other.name!r}, which lies {gap:.3g} pixels away "
+            f"from {image.name!r} in world coordinates. Align the layers, or resample one."
+        )
 
 
 def _grid_gap(first: Raster, second: Raster) -> float:

@@ -74,10 +74,10 @@ def segment(
     found = as_model(model, "segment")
     if output not in ("labels", "classes", "probabilities"):
         raise InputError(f"output={output!r}: expected 'labels', 'classes' or 'probabilities'.")
-    source, inner = narrowed(opened(image), region)
+    source, part = narrowed(opened(image), region)
     settings = {
+        **part,
         "channels": channels,
-        "region": inner,
         "context": context,
         "device": device,
         "precision": precision,
@@ -87,7 +87,7 @@ def segment(
     }
     job = make_job(source, found, settings, "float32")
     name = f"{source.name} {found.card.name}".strip()
-    kept = {**settings, "region": str(inner), "output": output}
+    kept = {**settings, "region": str(region), "output": output}
     provenance = provenance_of("segment", source, found, kept)
     if output == "probabilities":
         return as_raster(job, source, name, provenance)

@@ -87,10 +87,10 @@ def stain(
     """
     found = as_model(model, "stain")
     _check_outputs(found, outputs, direction)
-    source, inner = narrowed(opened(image), region)
+    source, part = narrowed(opened(image), region)
     settings = {
+        **part,
         "channels": channels,
-        "region": inner,
         "context": context,
         "device": device,
         "precision": precision,
@@ -100,21 +100,25 @@ def stain(
     }
     job = make_job(source, found, settings, _dtype(dtype, found))
     name = f"{source.name} {found.card.name}".strip()
-    provenance = provenance_of("stain", source, found, {**settings, "region": str(inner)})
+    provenance = provenance_of("stain", source, found, {**settings, "region": str(region)})
     return as_raster(job, source, name, provenance)
 
 
 def _dtype(dtype: str, model: Model) -> np.dtype[Any]:
     if dtype == "auto":
         return np.dtype("uint8" if model.card.rgb_output else "float32")
-    chosen = np.dtype(dtype)
-    if chosen not in map(np.dtype, ("uint8", "uint16", "float16", "float32")):
-        raise InputError(f"dtype={dtype!r}: expected auto, uint8, uint16, float16 or float32.")
+    known = {np.dtype(name): name for name in ("uint8", "uint16", "float16", "float32")}
+    try:
+        chosen = np.dtype(dtype)
+    except TypeError:
+        chosen = None
+    if chosen not in known:
+        raise InputError(f"dtype={dtype!r}: expected auto, {', '.join(known.values())}.")
     return chosen
 
 
 def _check_outputs(model: Model, outputs: Sequence[str], direction: str) -> None:
-    if tuple(outputs) != ("image",):
+    if outputs != "image" and tuple(outputs) != ("image",):
         raise InputError(
             f"Model {model.card.name!r} offers the output 'image'; {list(outputs)} was asked for."
         )

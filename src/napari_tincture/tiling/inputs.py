@@ -41,11 +41,15 @@ class Inputs:
     nonfinite
         What to do with NaN and infinity: refuse, or take the channel's background (its least
         finite value in the whole plane, so that it is the same for every tile).
+    origin
+        Where the first plane lies along the leading axes of the image that was cropped to this
+        one; empty for the start.
     """
 
     lanes: tuple[Lane, ...]
     leading: str
     nonfinite: NonFinite = "error"
+    origin: Plane = ()
     _darkest: dict[Plane, npt.NDArray[Any]] = field(default_factory=dict, compare=False)
 
     @property
@@ -68,6 +72,11 @@ class Inputs:
     def planes(self) -> tuple[Plane, ...]:
         """All planes, the last leading axis fastest."""
         return tuple(product(*map(range, self.counts)))
+
+    def place_of(self, plane: Plane) -> Plane:
+        """Where a plane lies in the image that was cropped to this one."""
+        origin = self.origin or (0,) * len(plane)
+        return tuple(i + start for i, start in zip(plane, origin, strict=True))
 
     def read(self, plane: Plane, y: slice, x: slice) -> npt.NDArray[Any]:
         """Values (c, y, x) of a part of the image, as stored."""

@@ -204,6 +204,11 @@ class ObjectRunner:
     def __init__(self, job: ObjectJob) -> None:
         self.job = job
 
+    @property
+    def maps(self) -> TileJob:
+        """The job that runs the network."""
+        return self.job.maps
+
     def stream(
         self, write: Write, progress: Progress, cancel: CancelToken
     ) -> Mapping[str, Any] | None:

@@ -23,6 +23,11 @@ class JobRunner:
     job: TileJob
     with_channels: bool
 
+    @property
+    def maps(self) -> TileJob:
+        """The job that runs the network."""
+        return self.job
+
     def stream(
         self, write: Write, progress: Progress, cancel: CancelToken
     ) -> Mapping[str, Any] | None:
@@ -52,7 +57,8 @@ def placed(
 
 def facts_of(job: TileJob) -> dict[str, Any]:
     """What a run found out: context values per plane, and changes forced by memory."""
-    found = {",".join(map(str, p)): v.to_json() for p, v in job.known.items()}
+    place = job.inputs.place_of
+    found = {",".join(map(str, place(p))): v.to_json() for p, v in job.known.items()}
     return {
         "values": found,
         "events": list(job.events),
@@ -64,7 +70,8 @@ def facts_of(job: TileJob) -> dict[str, Any]:
 
 
 def _is_whole(how: Mapping[str, Any]) -> bool:
-    return how.get("context") != "sampled"
+    measured = how.get("statistics", "whole plane") == "whole plane"
+    return measured and how.get("context", "lock-step") in ("lock-step", "passes")
 
 
 def place_of(source: Raster, axes: str, job: BlockJob) -> Placement:

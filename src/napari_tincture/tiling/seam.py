@@ -65,7 +65,10 @@ def measure_seams(
 
     stream(job, write, cancel=CancelToken())
     values = inputs.finite(plane, slice(0, height), slice(0, width))
-    whole = model.predict(torch.from_numpy(np.ascontiguousarray(_signed(values)))[None])
+    stats = job.values_of(plane).stats
+    whole = model.predict(
+        torch.from_numpy(np.ascontiguousarray(_signed(values)))[None], stats=stats
+    )
     return compare_outputs(result, whole[0].float().cpu().numpy())
 
 

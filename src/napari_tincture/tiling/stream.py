@@ -141,6 +141,7 @@ class _Writer:
         self._write = write
         self._waiting: queue.Queue[Any] = queue.Queue(maxsize=4)
         self._error: BaseException | None = None
+        self._failed = False
         self._thread = threading.Thread(target=self._run, name="tincture-writer")
 
     def __enter__(self) -> Self:
@@ -166,11 +167,11 @@ class _Writer:
     def _run(self) -> None:
         while (found := self._waiting.get()) is not _END:
             # After an error the queue is still emptied, so that nobody waits for ever.
-            if self._error is None:
+            if not self._failed:
                 try:
                     self._write(*found)
                 except BaseException as error:  # noqa: BLE001 - raised again by put or at the end
-                    self._error = error
+                    self._error, self._failed = error, True
 
 
 def _drain(waiting: queue.Queue[Any]) -> None:

@@ -87,8 +87,10 @@ def find_values(
     """
     mode = job.plan.context
     stats, how = plane_stats(job.inputs, plane, job.model.card.normalisation, mode == "exact")
-    if not job.reach.sites or mode == "tile":
+    if not job.reach.sites:
         return PlaneValues(stats, (), how)
+    if mode == "tile":
+        return PlaneValues(stats, (), {**how, "context": "tile"})
     search = _Search(job, plane, PlaneValues(stats), cancel, deliver)
     with job.engine.session():
         found, facts = search.run(mode)
@@ -154,10 +156,10 @@ class _Search:
             # Doubling goes on in memory as long as it can, then pass by pass.
             search = partial(self._lock_step, whole=False) if count <= room else self._by_passes
             found = search(sample)
+            if count == len(tiles):
+                return found, _facts("lock-step" if count <= room else "passes", sample, tiles)
             if found.halves_differ <= HALVES_MAY_DIFFER or 2 * count > max(room, 64):
                 return found, _facts("sampled", sample, tiles)
-            if count == len(tiles):
-                return found, _facts("lock-step", sample, tiles)
             count = min(2 * count, len(tiles))
 
     def _load(self, tile: Tile) -> torch.Tensor:
