@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from napari_tincture.device import float32_products, resolve_device, resolve_precision
+from napari_tincture.errors import ModelError, TinctureError
 from napari_tincture.grid import Tile
 from napari_tincture.models import Model
 from napari_tincture.tiling.context import Values, frozen
@@ -60,7 +61,7 @@ class Engine:
         network = network.to(device=self.device, dtype=self._dtype)
         # channels_last nearly halves a convolution on the CPU.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network: Callable[[Tensor], Tensor] = network
+        self._network: Callable[[Tensor], Tensor] = network
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -71,12 +72,26 @@ class Engine:
             stack.enter_context(torch.inference_mode())
             yield
 
+    def network(self, batch: Tensor) -> Tensor:
+        """Run the network on (b, c, y, x) as it is measured, whatever surrounds it.
+
+        Raises
+        ------
+        OutOfMemory
+            If the device's memory does not suffice.
+        ModelError
+            If the network fails otherwise.
+        """
+        with _network_errors(self.model.card.name, batch):
+            return self._network(batch)
+
     def load(self, window: npt.NDArray[Any], stats: npt.NDArray[np.float64]) -> Tensor:
         """Normalise a window (c, y, x) of image values: (1, c, y, x) on the device."""
-        values = torch.from_numpy(np.ascontiguousarray(_torch_dtype(window)))[None]
-        values = values.to(self.device, non_blocking=True)
-        values = self.model.normalise(values, stats[None]).to(self._dtype)
-        return values.contiguous(memory_format=torch.channels_last)
+        with _out_of_memory():
+            values = torch.from_numpy(_for_torch(window))[None]
+            values = values.to(self.device, non_blocking=True)
+            values = self.model.normalise(values, stats[None]).to(self._dtype)
+            return values.contiguous(memory_format=torch.channels_last)
 
     def run(self, windows: list[Tensor], values: Values) -> list[Tensor]:
         """Run equal-sized windows as one batch; outputs (c', y, x) in float32 on the device.
@@ -87,15 +102,9 @@ class Engine:
             If the device's memory does not suffice.
         """
         batch = torch.cat(windows) if len(windows) > 1 else windows[0]
-        with out_of_memory():
-            if not values:
-                return list(self._plain(batch))
-            with frozen(self.reach.sites, values):
-                result = self.network(batch)
-            return list(result.float())
-
-    def _plain(self, batch: Tensor) -> Tensor:
-        return self.network(batch).float()
+        with frozen(self.reach.sites, values) if values else nullcontext():
+            result = self.network(batch)
+        return list(result.float())
 
     def run_cores(
         self, windows: list[Tensor], values: Values, tiles: Sequence[Tile]
@@ -112,11 +121,10 @@ class Engine:
             outputs = self.run(windows, values)
             return [o[(slice(None), *t.inner)] for o, t in zip(outputs, tiles, strict=True)]
         batch = torch.cat(windows) if len(windows) > 1 else windows[0]
-        with out_of_memory():
-            with trimmed(points, tiles[0]) as cut:
-                result = self.network(batch)
-            seen = [cut.tile(tile) for tile in tiles]
-            return [o[(slice(None), *t.inner)].float() for o, t in zip(result, seen, strict=True)]
+        with trimmed(points, tiles[0]) as cut:
+            result = self.network(batch)
+        seen = [cut.tile(tile) for tile in tiles]
+        return [o[(slice(None), *t.inner)].float() for o, t in zip(result, seen, strict=True)]
 
     def _trim_points(self, tile: Tile) -> tuple[TrimPoint, ...]:
         """Where to cut; nowhere for a window without a halo, whose maps are needed whole."""
@@ -131,22 +139,43 @@ class Engine:
 
 
 @contextmanager
-def out_of_memory() -> Iterator[None]:
+def _out_of_memory() -> Iterator[None]:
     """Turn what torch raises for want of memory, on any device, into `OutOfMemory`."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemory(str(error)) from error
     except (RuntimeError, MemoryError) as error:
-        # The CPU allocator and cuDNN have no exception of their own.
-        text = str(error)
-        if isinstance(error, MemoryError) or ("alloc" in text and "memory" in text):
-            raise OutOfMemory(text) from error
+        if _lacks_memory(error):
+            raise OutOfMemory(str(error)) from error
         raise
 
 
-def _torch_dtype(window: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Types that torch cannot hold, or cannot convert everywhere, as float32."""
+def _lacks_memory(error: Exception) -> bool:
+    # The CPU allocator, cuDNN and cuBLAS have no exception of their own.
+    text = str(error).lower()
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        "alloc" in text and ("memory" in text or "status_alloc_failed" in text)
+    )
+
+
+@contextmanager
+def _network_errors(name: str, batch: Tensor) -> Iterator[None]:
+    """`_out_of_memory`, and say which model failed on what."""
+    try:
+        with _out_of_memory():
+            yield
+    except TinctureError:
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        height, width = batch.shape[-2:]
+        raise ModelError(
+            f"The network of model {name!r} failed on a window of {height} × {width} pixels: "
+            f"{error}. If the image is smaller than the network allows, enlarge it; else the model "
+            "does not fit its card."
+        ) from error
+
+
+def _for_torch(window: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Contiguous and writable; types that torch cannot convert everywhere as float32."""
     if window.dtype.kind == "u" and window.dtype.itemsize > 1:
-        return window.astype(np.float32)
-    return window
+        return window.astype(np.float32, order="C")
+    return np.require(window, requirements=("C", "W"))

@@ -141,8 +141,8 @@ class TileJob:
 
     @property
     def blended(self) -> bool:
-        """Whether tiles cannot be exact and overlaps are blended."""
-        return not self.reach.exact
+        """Whether tiles cannot be exact and overlaps are blended; unpadded ones leave none."""
+        return not self.reach.exact and self.reach.geometry.border == "clip"
 
     @property
     def needs_context(self) -> bool:
@@ -247,25 +247,37 @@ class TileJob:
             tiles = [tile for (_, tile), _ in members]
             outputs = self.engine.run_cores(windows, values.shares, tiles)
         except OutOfMemory as error:
-            self._shrink(str(error), members[0][0][1])
+            self.shrink(str(error), members[0][0][1])
             return []
         return [
             (item, self.convert(self.engine.to_host(output)))
             for (item, _), output in zip(members, outputs, strict=True)
         ]
 
-    def _shrink(self, message: str, tile: Tile) -> None:
+    def shrink(self, message: str, tile: Tile) -> None:
+        """Take less memory from now on: halve the batch, and then the tiles.
+
+        Raises
+        ------
+        DeviceError
+            If there is nothing left to halve.
+        """
         if self.batch > 1:
             self.batch //= 2
             self.note(f"out of memory: batch halved to {self.batch}")
             return
-        if len(self._parts(tile, self._halvings + 1)) == len(self._parts(tile, self._halvings)):
+        if self.blended or self._parts(tile, self._halvings + 1) == self.parts(tile):
             raise DeviceError(
                 f"Memory does not suffice for the smallest tile that the network allows: {message} "
-                "Close other programs that use the device, or run with device='cpu'."
+                "Close other programs that use the device, pass a smaller tile=, or run with "
+                "device='cpu'."
             )
         self._halvings += 1
         self.note(f"out of memory: tiles divided into {2**self._halvings} parts")
+
+    def parts(self, tile: Tile) -> list[Tile]:
+        """The tiles, halved as often as memory has asked for, that make up a tile."""
+        return self._parts(tile, self._halvings)
 
     def _parts(self, tile: Tile, halvings: int) -> list[Tile]:
         parts = [tile]
@@ -276,13 +288,13 @@ class TileJob:
     def _in_parts(self, item: Item, values: PlaneValues) -> Block:
         """Compute a block from smaller tiles, or blended from overlapping ones."""
         plane, tile = item
-        if self.blended:
-            return self._blended(item, values)
         while True:
             try:
-                return self._joined(plane, tile, self._parts(tile, self._halvings), values)
+                if self.blended:
+                    return self._blended(item, values)
+                return self._joined(plane, tile, self.parts(tile), values)
             except OutOfMemory as error:
-                self._shrink(str(error), tile)
+                self.shrink(str(error), tile)
 
     def _joined(self, plane: Plane, tile: Tile, parts: list[Tile], values: PlaneValues) -> Block:
         result: Block | None = None

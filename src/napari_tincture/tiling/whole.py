@@ -15,11 +15,11 @@ import torch
 
 from napari_tincture.device import memory_budget
 from napari_tincture.errors import InputError
-from napari_tincture.grid import Grid, Tile
+from napari_tincture.grid import Tile
 from napari_tincture.models.card import Normalisation
 from napari_tincture.progress import CancelToken
 from napari_tincture.tiling.context import Found, Values, collect_by_passes, lock_step
-from napari_tincture.tiling.engine import OutOfMemory, out_of_memory
+from napari_tincture.tiling.engine import OutOfMemory
 from napari_tincture.tiling.inputs import Inputs, Plane
 from napari_tincture.tiling.reductions import Extremum, Moments, Share
 from napari_tincture.tiling.trace import memory_of_forward
@@ -106,10 +106,17 @@ class _Search:
     deliver: Deliver | None
 
     def run(self, mode: ContextMode) -> tuple[Found, dict[str, Any]]:
+        while True:
+            try:
+                return self._run(mode)
+            except OutOfMemory as error:
+                self.job.shrink(str(error), self.job.grid[0, 0])
+
+    def _run(self, mode: ContextMode) -> tuple[Found, dict[str, Any]]:
         grid = self.job.whole_grid()
-        tiles = list(grid)
-        room = self._tiles_that_fit(grid)
-        part = self.job.plan.region is not None and len(self.job.grid) < len(tiles) / 2
+        tiles = [part for tile in grid for part in self.job.parts(tile)]
+        room = self._tiles_that_fit(tiles)
+        part = self.job.plan.region is not None and len(self.job.grid) < len(grid) / 2
         if len(tiles) <= room and mode != "sampled" and not (part and mode == "auto"):
             try:
                 return self._lock_step(tiles, whole=True), _facts("lock-step", tiles, tiles)
@@ -120,9 +127,9 @@ class _Search:
             return self._by_passes(tiles), _facts("passes", tiles, tiles)
         return self._sampled(tiles, room)
 
-    def _tiles_that_fit(self, grid: Grid) -> int:
+    def _tiles_that_fit(self, tiles: Sequence[Tile]) -> int:
         job = self.job
-        largest = max(grid, key=lambda t: t.y.window_size * t.x.window_size)
+        largest = max(tiles, key=lambda t: t.y.window_size * t.x.window_size)
         need = memory_of_forward(
             job.model.network, len(job.inputs.lanes), largest.window_shape, job.reach.sites
         )
@@ -130,17 +137,17 @@ class _Search:
 
     def _lock_step(self, tiles: Sequence[Tile], *, whole: bool) -> Found:
         job = self.job
-        give = whole and self.deliver is not None and job.plan.region is None
+        known = {tile.index: tile for tile in job.grid}
+        give = whole and not job.blended and job.plan.region is None
 
         def finished(tile: Tile, output: torch.Tensor) -> None:
-            if give and self.deliver is not None:
+            if give and self.deliver is not None and known[tile.index] == tile:
                 block = job.finish(output[0], tile)
                 self.deliver((self.plane, tile), block)
 
-        with out_of_memory():
-            return lock_step(
-                job.reach.sites, tiles, self._load, job.engine.network, finished, self.cancel.check
-            )
+        return lock_step(
+            job.reach.sites, tiles, self._load, job.engine.network, finished, self.cancel.check
+        )
 
     def _by_passes(self, tiles: Sequence[Tile]) -> Found:
         job = self.job
