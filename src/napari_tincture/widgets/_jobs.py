@@ -65,6 +65,7 @@ class JobHub(QObject):
         self._waiting: set[int] = set()
         self._orders: dict[int, _Order] = {}
         self._panels: set[int] = set()
+        self._resting = False
         self._windows: set[int] = set()
         application = QApplication.instance()
         if application is not None:
@@ -79,10 +80,12 @@ class JobHub(QObject):
     def open_panel(self, panel: int) -> None:
         """Keep the worker until `close_panel` is called with the same number."""
         self._panels.add(panel)
+        self._resting = False
 
-    def close_panel(self, panel: int) -> None:
+    def close_panel(self, panel: int, *_: Any) -> None:
         """Let the worker go with the last panel and job."""
         self._panels.discard(panel)
+        self._resting = not self._panels
         self._rest()
 
     def follow(self, window: QWidget, viewer: Any) -> None:
@@ -120,7 +123,7 @@ class JobHub(QObject):
             add_layers(viewer, job.result)
         self._rest()
 
-    def _on_window_gone(self, window: int, viewer: Any) -> None:
+    def _on_window_gone(self, window: int, viewer: Any, *_: Any) -> None:
         self._windows.discard(window)
         for job in self.client.jobs:
             order = self._orders.get(job.number)
@@ -131,7 +134,7 @@ class JobHub(QObject):
 
     def _rest(self) -> None:
         """Give back the worker's memory when nobody needs it."""
-        if not self._panels and not self.client.jobs:
+        if self._resting and not self.client.jobs:
             self.client.stop()
 
 

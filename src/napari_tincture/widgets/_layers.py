@@ -50,21 +50,26 @@ def possible_axes(layer: Any) -> list[str]:
 
 
 class LayerWatch:
-    """Calls back when layers, the view or the active layer change, between `start` and `stop`.
+    """Calls back when layers, the active one or the view change, between `start` and `stop`.
 
     Parameters
     ----------
     viewer : napari.Viewer
         What is watched.
-    on_change, on_active
-        Called without arguments: for any change, and when another layer becomes active.
+    on_change, on_active, on_view
+        Called without arguments: when layers change, when another one becomes active, and when
+        another part of them is shown.
     """
 
     def __init__(
-        self, viewer: Any, on_change: Callable[[], Any], on_active: Callable[[], Any]
+        self,
+        viewer: Any,
+        on_change: Callable[[], Any],
+        on_active: Callable[[], Any],
+        on_view: Callable[[], Any],
     ) -> None:
         self._viewer = viewer
-        self._on_change, self._on_active = on_change, on_active
+        self._on_change, self._on_active, self._on_view = on_change, on_active, on_view
         self._emitters: list[tuple[Any, Callable[..., None]]] = []
 
     def start(self) -> None:
@@ -75,12 +80,13 @@ class LayerWatch:
         scene = self._viewer.scene if hasattr(self._viewer, "scene") else self._viewer
         self._hear(layers.selection.events.active, self._tell_active)
         self._hear(layers.events.inserted, self._tell_inserted)
-        for emitter in (
-            layers.events.removed, layers.events.reordered, dims.events.current_step,
-            dims.events.ndisplay, dims.events.order, scene.camera.events.zoom,
-            scene.camera.events.center,
-        ):  # fmt: skip
+        for emitter in (layers.events.removed, layers.events.reordered):
             self._hear(emitter, self._tell)
+        for emitter in (
+            dims.events.current_step, dims.events.ndisplay, dims.events.order,
+            scene.camera.events.zoom, scene.camera.events.center,
+        ):  # fmt: skip
+            self._hear(emitter, self._tell_view)
         for layer in layers:
             self._hear_layer(layer)
 
@@ -104,6 +110,9 @@ class LayerWatch:
 
     def _tell_active(self, *_: Any) -> None:
         self._on_active()
+
+    def _tell_view(self, *_: Any) -> None:
+        self._on_view()
 
     def _tell_inserted(self, event: Any) -> None:
         self._hear_layer(event.value)

@@ -202,7 +202,7 @@ class TaskPanel(QWidget):
         self.runner.cancel.connect(self.cancel)
         self._hub.changed.connect(self._show_jobs)
         self._hub.ready.connect(self._offer_devices)
-        self._watch = LayerWatch(self.viewer, self._later.start, self._on_active)
+        self._watch = LayerWatch(self.viewer, self._later.start, self._on_active, self._on_view)
         self.destroyed.connect(self._watch.stop)
         self.destroyed.connect(partial(self._hub.close_panel, id(self)))
         self._wake()
@@ -278,6 +278,10 @@ class TaskPanel(QWidget):
             self._layer = self.viewer.layers[name]
             self._offer_layers()
         self._later.start()
+
+    def _on_view(self) -> None:
+        if self.region.value == "viewport" or self.planes.value == "shown":
+            self._later.start()
 
     def _on_model(self) -> None:
         if self.model.name:

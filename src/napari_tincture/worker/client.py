@@ -56,6 +56,7 @@ class WorkerClient:
         self._queue: deque[Job] = deque()
         self._running: Job | None = None
         self._session: Session | None = None
+        self._ending: list[Session] = []
         self.devices: dict[str, str] = {}
         self.warmed: str | None = None
 
@@ -130,16 +131,17 @@ class WorkerClient:
             self._queue.clear()
             self._running = None
             if session is not None:
+                self._ending.append(session)
                 session.stop()
         for job in ended:
             job.end(State.CANCELLED, Cancelled("napari was closed."))
 
     def close(self) -> None:
-        """End the process and wait until it has ended."""
-        with self._lock:
-            session = self._session
+        """End the process and wait until it has ended: nothing is heard of it afterwards."""
         self.stop()
-        if session is not None:
+        with self._lock:
+            ending = list(self._ending)
+        for session in ending:
             session.join()
 
     def _start_session(self) -> Session:
@@ -163,6 +165,8 @@ class WorkerClient:
         job.listener(job)
 
     def _on_message(self, session: Session, message: Message) -> None:
+        if session is not self._session:
+            return  # it was stopped
         if message.kind == "ready":
             session.ready = True
             self.devices = message["devices"]
@@ -191,8 +195,9 @@ class WorkerClient:
 
     def _on_end(self, session: Session, reason: WorkerError | None) -> None:
         with self._lock:
-            if session is not self._session:
-                return  # stopped: its jobs have been told
+            if session in self._ending:
+                self._ending.remove(session)
+                return  # its jobs have been told
             self._session, lost, self._running = None, self._running, None
             ended = [lost] if lost else []
             if reason is None or not session.ready:  # it would not come up for the others either

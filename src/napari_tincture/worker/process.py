@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import signal
+import site
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,8 @@ import napari_tincture
 from napari_tincture.device import allocator_environment
 from napari_tincture.errors import WorkerError
 
-COMMAND = (sys.executable, "-m", "napari_tincture.worker")
+COMMAND = (sys.executable, "-P", "-m", "napari_tincture.worker")
+"""Without the working directory in its path, whose files might shadow modules."""
 LISTENING = b"napari-tincture listens"
 _LOG_BYTES = 4000
 
@@ -112,9 +114,12 @@ class WorkerProcess:
 
 def _environment() -> dict[str, str]:
     """Let the worker find this very package, with an allocator made for large arrays."""
+    environment = {**os.environ, **allocator_environment()}
     root = str(Path(napari_tincture.__file__).parents[1])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
-    return {**os.environ, **allocator_environment(), "PYTHONPATH": path}
+    if root not in (*site.getsitepackages(), site.getusersitepackages()):
+        path = [root, environment.get("PYTHONPATH", "")]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+    return environment
 
 
 def _address(folder: str) -> str:
