@@ -9,7 +9,12 @@ import torch
 from torch import nn
 
 from napari_tincture.models import Channel, Model, ModelCard, Normalisation
-from napari_tincture.tiling.reach import with_reach
+from napari_tincture.raster import Raster
+from napari_tincture.tasks.channels import map_channels
+from napari_tincture.tiling.engine import Engine
+from napari_tincture.tiling.job import Item, Plan, TileJob
+from napari_tincture.tiling.reach import reach_of, with_reach
+from napari_tincture.tiling.stream import stream
 
 
 def model_of(network: nn.Module, inputs: int = 2, outputs: int = 1, **card: Any) -> Model:
@@ -54,3 +59,45 @@ PLAIN = 1e-5
 """Without values of the whole image only the order of sums within a convolution differs."""
 CONTEXT = 1e-3
 """With them, those sums go through every norm that follows."""
+
+
+def job_of(model: Model, image: np.ndarray, axes: str = "cyx", **plan: Any) -> TileJob:
+    """A job on an array; its engine may be given as `engine`, known values as `known`."""
+    options = {key: plan.pop(key) for key in ("engine", "known") if key in plan}
+    nonfinite = plan.pop("nonfinite", "error")
+    inputs = map_channels(Raster.from_array(image, axes), model.card, nonfinite=nonfinite)
+    return TileJob(inputs, model, Plan(**plan), **options)
+
+
+def result_of(job: TileJob, plane: tuple[int, ...] = ()) -> np.ndarray:
+    """One plane of a job's result, (c, y, x), streamed."""
+    rows, columns = (sum(sizes) for sizes in job.grid.chunks)
+    result = np.full((len(job.model.card.outputs), rows, columns), np.nan)
+
+    def write(item: Item, block: np.ndarray) -> None:
+        if item[0] == plane:
+            y, x = job.grid.place(item[1])
+            assert np.isnan(result[:, y, x]).all(), "written twice"
+            result[:, y, x] = block
+
+    stream(job, write)
+    return result
+
+
+class SmallMemory(Engine):
+    """An engine whose device holds so many pixels at once, and no more."""
+
+    def __init__(self, model: Model, pixels: int) -> None:
+        super().__init__(model, reach_of(model), "cpu")
+        self.sizes: list[tuple[int, ...]] = []
+        plain = self._network
+
+        def network(batch: torch.Tensor) -> torch.Tensor:
+            # By shape alone: every call of torch would be counted as the network's.
+            count, _, height, width = batch.shape
+            self.sizes.append(tuple(batch.shape))
+            if count * height * width > pixels:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return plain(batch)
+
+        self._network = network
