@@ -362,6 +362,44 @@ def assembled():
     return Fn(forward, a=conv(2, 1, 3, **down), b=conv(2, 1, 5, **down), last=conv(1, 1))
 
 
+def nested_unet(width: int = 4):
+    """U-Net++: maps of one level are joined again and again, across one and two levels."""
+
+    def forward(self: Fn, x: Tensor) -> Tensor:
+        a0 = self.a0(x)
+        b0 = self.b0(F.max_pool2d(a0, 2))
+        c0 = self.c0(F.max_pool2d(b0, 2))
+        a1 = self.a1(torch.cat([a0, self.up_b(b0)], 1))
+        b1 = self.b1(torch.cat([b0, self.up_c(c0)], 1))
+        return self.last(torch.cat([a0, a1, self.up_b(b1), F.interpolate(c0, scale_factor=4)], 1))
+
+    w = width
+    return Fn(
+        forward,
+        a0=nn.Sequential(conv(2, w), nn.ReLU()),
+        b0=nn.Sequential(conv(w, w, 5), nn.ReLU()),
+        c0=nn.Sequential(nn.Conv2d(w, w, 3, padding=4, dilation=4), nn.ReLU()),
+        up_b=nn.ConvTranspose2d(w, w, 2, 2),
+        up_c=nn.ConvTranspose2d(w, w, 4, 2, 1),
+        a1=conv(2 * w, w),
+        b1=conv(2 * w, w),
+        last=conv(4 * w, 1),
+    )
+
+
+def dense_block(width: int = 4):
+    """Each layer sees all before it; the first map is also added at the end."""
+
+    def forward(self: Fn, x: Tensor) -> Tensor:
+        maps = [self.first(x)]
+        for layer in self.layers:
+            maps.append(F.relu(layer(torch.cat(maps, 1))))
+        return self.last(maps[-1] + maps[0])
+
+    layers = nn.ModuleList(conv(width * n, width, 5) for n in (1, 2, 3))
+    return Fn(forward, first=conv(2, width), layers=layers, last=conv(width, 1))
+
+
 @dataclass(frozen=True)
 class Specimen:
     """How to build a network of two input channels, and what must be found out about it."""
@@ -419,6 +457,8 @@ EXACT: dict[str, Specimen] = {
         lambda: nn.Sequential(conv(2, 4), nn.Conv2d(4, 1, 3, padding=150, dilation=150))
     ),
     "assembled": Specimen(assembled, 2),
+    "nested unet": Specimen(nested_unet, 4),
+    "dense block": Specimen(dense_block),
 }
 
 
