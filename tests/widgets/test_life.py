@@ -158,6 +158,26 @@ def test_a_job_goes_on_when_its_panel_is_closed(
     assert job.state is State.FINISHED
 
 
+def test_a_closed_window_cancels_its_jobs(
+    qtbot: Any, hub: JobHub, model_paths: Models, told: dict[str, list[str]]
+) -> None:
+    import napari
+
+    viewer = napari.Viewer(show=True)
+    viewer.add_image(np.zeros((4000, 8), np.uint8))
+    panel = StainPanel(viewer)
+    viewer.window.add_dock_widget(panel)
+    panel.model.choose(str(model_paths["stain"]))
+    panel.refresh()
+    panel.task = "endless"
+    job = panel.run()
+    qtbot.waitUntil(lambda: job.done > 0, timeout=PATIENCE)
+    viewer.close()
+    qtbot.waitUntil(lambda: job.state is State.CANCELLED, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: hub.client.pid is None, timeout=PATIENCE)
+    assert told == {"error": [], "warning": []}
+
+
 def test_settings_survive_closing_the_panel(
     qtbot: Any, viewer: Any, open_panel: Open, model_paths: Models
 ) -> None:

@@ -245,3 +245,21 @@ def test_a_plain_function_does_what_run_does(qtbot: Any, viewer: Any, model_path
     finish(qtbot, job)
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=PATIENCE)
     assert viewer.layers[-1].data.shape == (64, 64)
+
+
+def test_the_viewer_that_napari_gives_to_plugins_will_do(
+    qtbot: Any, viewer: Any, model_paths: Models
+) -> None:
+    from napari.utils._proxies import PublicOnlyProxy
+
+    source = viewer.add_image(cells(), name="cells", **SCALE)
+    viewer.add_shapes([[[10, 0], [10, 9], [40, 9], [40, 0]]])
+    panel = StainPanel(PublicOnlyProxy(viewer))
+    viewer.window.add_dock_widget(panel)
+    panel.model.choose(str(model_paths["stain"]))
+    panel.layer.value = "cells"
+    for region in ("shape", "viewport", "layer"):
+        panel.region.value = region
+        (result,) = run(qtbot, viewer, panel)
+    expected = np.asarray(nt.stain(source, model_paths["stain"]))
+    np.testing.assert_allclose(result.data, expected, atol=1e-6)

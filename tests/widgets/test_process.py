@@ -58,13 +58,12 @@ viewer.window.add_dock_widget(panel)
 panel.refresh()
 panel.run()
 
-def on_change(job):
-    if job.state.final:
-        print(job.state.value, "torch" in sys.modules, flush=True)
-        np.save({result!r}, viewer.layers[-1].data)
-        viewer.close()
+def on_end(job):
+    print(job.state.value, "torch" in sys.modules, flush=True)
+    np.save({result!r}, viewer.layers[-1].data)
+    viewer.close()
 
-_jobs.job_hub().changed.connect(on_change)
+_jobs.job_hub().ended.connect(on_end)
 napari.run()
 """
 

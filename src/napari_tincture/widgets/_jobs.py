@@ -20,7 +20,7 @@ from napari.utils.notifications import (
     show_error,
     show_warning,
 )
-from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QEvent, QObject, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_tincture.raster import Raster
@@ -51,6 +51,8 @@ class JobHub(QObject):
 
     changed = Signal(object)
     """A job has changed, on the GUI thread."""
+    ended = Signal(object)
+    """A job has ended, and its result, if any, has become a layer."""
     ready = Signal()
     """The worker is ready, and its devices are known."""
     _heard = Signal(object)
@@ -66,7 +68,8 @@ class JobHub(QObject):
         self._orders: dict[int, _Order] = {}
         self._panels: set[int] = set()
         self._resting = False
-        self._windows: set[int] = set()
+        self._windows: dict[int, Any] = {}
+        self._closing: set[int] = set()
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self.client.stop)
@@ -91,8 +94,19 @@ class JobHub(QObject):
     def follow(self, window: QWidget, viewer: Any) -> None:
         """Cancel the viewer's jobs when its window is gone."""
         if id(window) not in self._windows:
-            self._windows.add(id(window))
-            window.destroyed.connect(partial(self._on_window_gone, id(window), viewer))
+            self._windows[id(window)] = viewer
+            window.installEventFilter(self)
+            window.destroyed.connect(partial(self._on_window_gone, id(window)))
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
+        """Notice at once that a window was closed: it is destroyed only later."""
+        if event.type() == QEvent.Type.Close:
+            self._closing.add(id(watched))
+        elif event.type() == QEvent.Type.Show:
+            self._closing.discard(id(watched))  # the person had second thoughts
+        elif event.type() == QEvent.Type.Hide and id(watched) in self._closing:
+            self._on_window_gone(id(watched))
+        return False
 
     def _hear(self, job: Job) -> None:
         """Pass on news from the worker's thread; what is waiting already will tell it, too."""
@@ -114,6 +128,7 @@ class JobHub(QObject):
         if job.state.final:
             del self._orders[job.number]
             self._conclude(job, order.viewer)
+            self.ended.emit(job)
         self.changed.emit(job)
 
     def _conclude(self, job: Job, viewer: Any) -> None:
@@ -123,12 +138,17 @@ class JobHub(QObject):
             add_layers(viewer, job.result)
         self._rest()
 
-    def _on_window_gone(self, window: int, viewer: Any, *_: Any) -> None:
-        self._windows.discard(window)
-        for job in self.client.jobs:
-            order = self._orders.get(job.number)
-            if order is not None and order.viewer == viewer:
+    def _on_window_gone(self, window: int, *_: Any) -> None:
+        viewer = self._windows.pop(window, None)
+        self._closing.discard(window)
+        if viewer is None:
+            return
+        for order in self._orders.values():
+            if _bare(order.viewer) is _bare(viewer):
                 order.viewer = None
+        for job in self.client.jobs:
+            order_of_job = self._orders.get(job.number)
+            if order_of_job is not None and order_of_job.viewer is None:
                 self.client.cancel(job)
         self._rest()
 
@@ -136,6 +156,11 @@ class JobHub(QObject):
         """Give back the worker's memory when nobody needs it."""
         if self._resting and not self.client.jobs:
             self.client.stop()
+
+
+def _bare(viewer: Any) -> Any:
+    """Give the viewer itself, where napari gave a plugin a proxy of it."""
+    return getattr(viewer, "__wrapped__", viewer)
 
 
 _HUBS: list[JobHub] = []
