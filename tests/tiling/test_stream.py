@@ -32,7 +32,7 @@ def test_every_block_is_written_once_and_progress_counts_them(job):
     written, told = [], []
     stream(job, lambda item, block: written.append((item, block)), lambda *n: told.append(n))
     assert len(written) == len(job)
-    assert set(key for key, _ in written) == set(job.items())
+    assert {key for key, _ in written} == set(job.items())
     assert told == [(n, len(job)) for n in range(len(job) + 1)]
     for (_, tile), block in written:
         assert block.shape == (1, tile.y.size, tile.x.size)
