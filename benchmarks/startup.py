@@ -32,14 +32,48 @@ print(time.perf_counter() - start)
 import os; os._exit(0)
 """
 
+# The panel has told the worker which model is chosen; then the user presses Run for the first time.
+_FIRST_JOB = """
+import threading
+import time
+import napari_tincture as nt
+from napari_tincture import samples
+from napari_tincture.worker.client import WorkerClient
+from napari_tincture.worker.settings import JobSettings
+
+MODEL = "phase-to-dapi"
+image = samples.neuron_phase().crop({"y": slice(0, 256), "x": slice(0, 256)})
+image = nt.Raster.from_array(image.compute(), image.axes)
+settings = JobSettings(task="stain", model=MODEL)
+warm = threading.Event()
+client = WorkerClient(on_ready=lambda: warm.set() if client.warmed else None)
+client.warm(settings)
+warm.wait()
+start = time.perf_counter()
+client.submit(settings, [image]).wait()
+answered = time.perf_counter() - start
+client.close()
+
+import torch
+model = nt.load_model(MODEL)
+batch = torch.from_numpy(image.compute()[None].astype("float32"))
+for _ in range(2):  # the second is warm
+    start = time.perf_counter()
+    model.predict(batch)
+    forward = time.perf_counter() - start
+print(answered - forward)
+"""
+
 
 def print_startup() -> None:
     """Print the table of start-up times; each is the median of processes of their own."""
     print("## Start-up\n")
-    print("| | seconds | limit |")
-    print("|---|---|---|")
-    for name, code in (("import napari_tincture", _IMPORT), ("open a widget", _WIDGET)):
-        print(f"| {name} | {_median(code):.3f} | {LIMITS['startup'][name][1]} |", flush=True)
+    print("| | seconds | limit | |")
+    print("|---|---|---|---|")
+    for name, code in zip(LIMITS["startup"], (_IMPORT, _WIDGET, _FIRST_JOB), strict=True):
+        seconds, (side, bound) = _median(code), LIMITS["startup"][name]
+        kept = "kept" if seconds <= bound else "MISSED"
+        print(f"| {name} | {seconds:.3f} | {side} {bound} | {kept} |", flush=True)
     print()
 
 
