@@ -3,7 +3,8 @@
 A window of maps, the core and a halo of at least the largest object, is segmented on its own.
 An object gets the number of its first pixel in the plane, so that all tiles that see it whole
 agree about it without talking to each other. Where a large object is cut by a window, the two
-sides are matched by the label that each gives to the other's rim pixels, not by touching faces.
+sides are matched by the label that each gives to the other's rim pixels, not by touching faces;
+only objects that reach the edge between two cores are, as others may be cut by the window.
 """
 
 from __future__ import annotations
@@ -63,17 +64,22 @@ class ObjectJob:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Wide enough for the number of any pixel of a plane."""
+        """Wide enough for the number of any pixel of all planes."""
         height, width = self.grid.shape
-        return np.dtype(np.int32 if height * width < 2**31 else np.int64)
+        pixels = len(self.inputs.planes) * height * width
+        return np.dtype(np.int32 if pixels < 2**31 else np.int64)
 
     def block(self, plane: Plane, index: tuple[int, int]) -> Block:
         """Provisional labels (1, y, x) of one tile's core."""
         found = self.cache.get((plane, index))
         if found is None:
             tile = self.grid[index]
-            labels = self.window_labels(plane, tile)
-            found = np.ascontiguousarray(labels[None, *tile.inner].astype(self.dtype))
+            labels = self.window_labels(plane, tile)[tile.inner]
+            height, width = self.grid.shape
+            # Objects of two planes may begin at the same pixel.
+            before = self.inputs.planes.index(plane) * height * width
+            labels = np.where(labels > 0, labels + before, 0)
+            found = np.ascontiguousarray(labels[None].astype(self.dtype))
             self.cache.put((plane, index), found)
         return found
 
@@ -160,11 +166,14 @@ class Matcher:
         a, b = sorted((self.find(first), self.find(second)))
         self._parent[b] = a
 
-    def match(self, mine: Labels, theirs: Labels) -> None:
+    def match(
+        self, mine: Labels, theirs: Labels, my_edge: frozenset[int], their_edge: frozenset[int]
+    ) -> None:
         """Join the objects of two tiles in the area that both segmented.
 
         Two are one where each is the other's most frequent partner and they share at least half
-        of the smaller one's pixels there.
+        of the smaller one's pixels there. Only those that lie in their own tile's core at the
+        edge between the cores are joined: what a window cuts at its far end may be anything.
         """
         pairs, counts = np.unique(
             np.stack([mine.ravel(), theirs.ravel()]), axis=1, return_counts=True
@@ -173,7 +182,9 @@ class Matcher:
         sizes_a, sizes_b = _sizes(shared, 0), _sizes(shared, 1)
         best_a, best_b = _best(shared, 0), _best(shared, 1)
         for a, b, n in shared:
-            if not a or not b or a == b or best_a[a] != b or best_b[b] != a:
+            if a == b or a not in my_edge or b not in their_edge:
+                continue
+            if best_a[a] != b or best_b[b] != a:
                 continue
             if 2 * n >= min(sizes_a[a], sizes_b[b]):
                 self.join(a, b)
@@ -281,7 +292,8 @@ class _PlanePass:
             waiting = self._rims.get(other, {})
             theirs = waiting.pop(opposite, None)
             if theirs is not None:
-                self.matcher.match(*rims.pop(side).common(theirs))
+                mine = rims.pop(side)
+                self.matcher.match(*mine.common(theirs), mine.at_edge, theirs.at_edge)
                 if not waiting:
                     del self._rims[other]
         self._rims[index] = rims
@@ -303,12 +315,16 @@ class _PlanePass:
 
 @dataclass(frozen=True, slots=True)
 class _Rim:
-    """Labels on both sides of a core's edge: `before` and `after` pixels of it along `axis`."""
+    """Labels on both sides of a core's edge: `before` and `after` pixels of it along `axis`.
+
+    `at_edge` are the objects of the core that reach its edge.
+    """
 
     labels: Labels
     axis: int
     before: int
     after: int
+    at_edge: frozenset[int]
 
     def common(self, other: _Rim) -> tuple[Labels, Labels]:
         """The parts that two tiles' rims of one edge share; halos are clipped at the border."""
@@ -335,7 +351,10 @@ def _rims(tile: Tile, labels: Labels) -> dict[str, _Rim]:
             start, stop = max(edge - reach, 0), min(edge + reach, span.window_size)
             across = [*tile.inner]
             across[axis] = slice(start, stop)
-            rims[side] = _Rim(labels[tuple(across)].copy(), axis, edge - start, stop - edge)
+            strip = labels[tuple(across)].copy()
+            line = strip.take(edge - start if side == low else edge - start - 1, axis=axis)
+            at_edge = frozenset(np.unique(line[line > 0]).tolist())
+            rims[side] = _Rim(strip, axis, edge - start, stop - edge, at_edge)
     return rims
 
 
