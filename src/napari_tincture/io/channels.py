@@ -87,17 +87,17 @@ def _offset(first: Raster, other: Raster) -> tuple[int, ...]:
 
 
 def _to_world(raster: Raster, points: FloatArray) -> FloatArray:
-    matrix = _in_micrometres(raster)
+    matrix = in_micrometres(raster)
     return points @ matrix[:-1, :-1].T + matrix[:-1, -1]
 
 
 def _to_pixels(raster: Raster, points: FloatArray) -> FloatArray:
-    matrix = _in_micrometres(raster)
+    matrix = in_micrometres(raster)
     inverse = np.asarray(np.linalg.inv(matrix[:-1, :-1]), np.float64)
     return (points - matrix[:-1, -1]) @ inverse.T
 
 
-def _in_micrometres(raster: Raster) -> FloatArray:
+def in_micrometres(raster: Raster) -> FloatArray:
     """Give data to world with lengths in µm; napari takes units that are none as plain numbers."""
     factors = [micrometres(unit) or 1.0 for unit in raster.units]
     return np.diag([*factors, 1.0]) @ raster.placement.matrix()

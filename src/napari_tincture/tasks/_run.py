@@ -92,7 +92,7 @@ def _edges(given: Any, size: int) -> tuple[int, int]:
     try:
         first, last = given
         return max(math.floor(first), 0), min(math.ceil(last), size)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _no_region(given) from error
 
 

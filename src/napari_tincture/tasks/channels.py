@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_tincture.errors import InputError
+from napari_tincture.io.channels import in_micrometres
 from napari_tincture.io.open import open_image
 from napari_tincture.models.card import ModelCard
 from napari_tincture.raster import Raster
@@ -102,13 +104,17 @@ def _by_name(image: Raster, names: list[str], given: Mapping[str, Choice]) -> di
     for key, choice in given.items():
         members = [key] if key in names else [name for name in names if name.startswith(key)]
         if not members:
-            raise InputError(f"The model has no input {key!r}; its inputs are {', '.join(names)}.")
+            raise InputError(
+                f"The model has no input {key!r}; its inputs are {', '.join(names)}. Name one of "
+                "them, or how several begin."
+            )
         if isinstance(choice, str) and choice in ("c", "z"):
             size = image.sizes.get(choice, 0)
             if size < len(members):
                 raise InputError(
                     f"Inputs {', '.join(members)} are to come from {len(members)} places along "
-                    f"{choice}, but image {image.name!r} has {_describe(image)}."
+                    f"{choice}, but image {image.name!r} has {_describe(image)}. Name a source for "
+                    "each of them."
                 )
             chosen |= {member: (choice, i) for i, member in enumerate(members)}
         else:
@@ -117,7 +123,7 @@ def _by_name(image: Raster, names: list[str], given: Mapping[str, Choice]) -> di
     if missing:
         raise InputError(
             f"channels= does not say where {', '.join(missing)} come from. Image {image.name!r} "
-            f"has {_describe(image)}."
+            f"has {_describe(image)}. Name a channel, a plane or an image for each input."
         )
     return {name: chosen[name] for name in names}
 
@@ -126,7 +132,7 @@ def _in_order(names: list[str], given: list[Choice]) -> dict[str, Choice]:
     if len(given) != len(names):
         raise InputError(
             f"channels= names {len(given)} sources; the model takes {len(names)}: "
-            f"{', '.join(names)}."
+            f"{', '.join(names)}. Give one source for each, in this order."
         )
     return dict(zip(names, given, strict=True))
 
@@ -136,16 +142,21 @@ def _lane(image: Raster, name: str, choice: Choice) -> Lane:
         raise InputError(f"Input {name!r} cannot come from {choice!r}; give a channel or an image.")
     if isinstance(choice, int | np.integer):
         return _along(image, name, "c", int(choice))
-    if isinstance(choice, tuple | list) and len(choice) == 2 and choice[0] in ("c", "z", "t"):
-        return _along(image, name, str(choice[0]), int(choice[1]))
+    if _is_place(choice):
+        if isinstance(choice[1], bool) or not isinstance(choice[1], int | np.integer):
+            raise InputError(
+                f"Input {name!r} cannot come from {choice!r}: expected an axis and an index along "
+                f"it, such as ({choice[0]!r}, 0)."
+            )
+        return _along(image, name, choice[0], int(choice[1]))
     if isinstance(choice, str) and choice in image.channels:
         return _along(image, name, "c", image.channels.index(choice))
     if isinstance(choice, str) and choice in (image.display.get("planes") or ()):
         return _along(image, name, "z", list(image.display["planes"]).index(choice))
-    if isinstance(choice, str) and image.channels and "/" not in choice and "." not in choice:
+    if isinstance(choice, str) and not ("/" in choice or "." in choice or Path(choice).exists()):
         raise InputError(
             f"Input {name!r} is to come from channel {choice!r}; image {image.name!r} has "
-            f"{_describe(image)}."
+            f"{_describe(image)}. Give the name or the index of one of its channels, or an image."
         )
     other = open_image(choice)
     if other.sizes.get("c", 1) != 1:
@@ -156,12 +167,18 @@ def _lane(image: Raster, name: str, choice: Choice) -> Lane:
     return Lane(other, {"c": 0} if "c" in other.axes else {})
 
 
+def _is_place(choice: Any) -> bool:
+    pair = isinstance(choice, tuple | list) and len(choice) == 2
+    return pair and isinstance(choice[0], str) and choice[0] in ("c", "z", "t")
+
+
 def _along(image: Raster, name: str, axis: str, index: int) -> Lane:
     size = image.sizes.get(axis, 1 if axis == "c" else 0)
     if not -size <= index < size:
+        choice = f"an index from 0 to {size - 1}" if size else "a channel or an image"
         raise InputError(
             f"Input {name!r} is to come from {axis}={index}; image {image.name!r} has "
-            f"{_describe(image)}."
+            f"{_describe(image)}. Give {choice}."
         )
     at = {axis: index % size} if axis in image.axes else {}
     return Lane(image, {"c": 0} | at if image.sizes.get("c") == 1 else at)
@@ -204,6 +221,6 @@ def _grid_gap(first: Raster, second: Raster) -> float:
 
 
 def _plane_matrix(raster: Raster) -> np.ndarray[Any, Any]:
-    """World position (y, x) of a pixel (y, x, 1); other axes at their first plane."""
-    matrix = np.asarray(raster.placement.matrix())
+    """World position (y, x) of a pixel (y, x, 1), in µm; other axes at their first plane."""
+    matrix = in_micrometres(raster)
     return matrix[np.ix_([-3, -2], [-3, -2, -1])]
