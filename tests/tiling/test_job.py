@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from models import (
     whole,
 )
 from networks import EXACT, INEXACT, Fn, conv, half, resnet, unet
+from torch import nn
 
 from napari_tincture.errors import DeviceError, InputError, ModelError, TinctureWarning
 from napari_tincture.models import Normalisation
@@ -322,3 +324,19 @@ def test_the_users_network_is_left_alone(build):
         assert value.stride() == stride
         assert value.data_ptr() == pointer
         assert value.dtype == old.dtype
+
+
+@pytest.mark.parametrize(("limit", "tiles"), [(0.5, 8), (1e-9, 64)])
+def test_samples_that_disagree_are_told(limit, tiles, monkeypatch):
+    model = model_of(nn.Sequential(nn.Conv2d(2, 1, 3, padding=1), nn.InstanceNorm2d(1)))
+    monkeypatch.setattr("napari_tincture.tiling.whole.memory_budget", lambda _: 0)
+    monkeypatch.setattr("napari_tincture.tiling.whole.HALVES_MAY_DIFFER", limit)
+    job = job_of(model, image_of((2, 200, 200)), core=20, context="sampled")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        how = job.values_of(()).how
+    assert (how["context"], how["tiles"], how["of_tiles"]) == ("sampled", tiles, 100)
+    told = [str(w.message) for w in caught if w.category is TinctureWarning]
+    assert len(told) == (how["halves_differ"] > limit)
+    assert all("context='exact'" in text and "64 of 100" in text for text in told)
+    assert bool(told) == (tiles == 64)

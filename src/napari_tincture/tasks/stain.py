@@ -48,7 +48,8 @@ def stain(
         result is the same as that part of the whole result.
     context
         How values that the network takes from the whole image are found. "auto": exactly while
-        memory allows, else from samples of it, and the provenance says how well they agree.
+        memory allows and the region is at least half of the image, else from samples of the whole
+        image; the provenance says how well they agree, and a warning where they do not.
         "exact" insists, "sampled" and "tile" (each tile its own, as other tools do) are explicit.
         An earlier result, or its provenance, gives its values again.
     direction

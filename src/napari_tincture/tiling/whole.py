@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from napari_tincture.device import memory_budget
-from napari_tincture.errors import InputError
+from napari_tincture.errors import InputError, TinctureWarning
 from napari_tincture.grid import Tile
 from napari_tincture.models.card import Normalisation
 from napari_tincture.progress import CancelToken
@@ -94,6 +95,15 @@ def find_values(
     search = _Search(job, plane, PlaneValues(stats), cancel, deliver)
     with job.engine.session():
         found, facts = search.run(mode)
+    if facts["context"] == "sampled" and found.halves_differ > HALVES_MAY_DIFFER:
+        warnings.warn(
+            f"{job.model.card.name}: what the network takes from the whole image was found from "
+            f"{facts['tiles']} of {facts['of_tiles']} tiles, two halves of which differ by "
+            f"{found.halves_differ:.2g} standard deviations (at most {HALVES_MAY_DIFFER} is "
+            "wanted). Brightness or contrast may be off; context='exact' takes all tiles.",
+            TinctureWarning,
+            stacklevel=2,
+        )
     return PlaneValues(stats, found.values, {**how, **facts, "halves_differ": found.halves_differ})
 
 
