@@ -25,8 +25,8 @@ class Comparison:
     Attributes
     ----------
     table
-        One dict per image, plane and channel: ``image``, ``plane``, ``channel`` where there is
-        more than one, then one figure per metric.
+        One dict per image, plane and channel: ``image``; ``t``, ``z`` and ``channel`` where the
+        reference has these axes, t and z as they count in the whole; then one figure per metric.
     settings
         What the figures rest on: data range, region, number of pixels.
     """
@@ -84,10 +84,13 @@ def compare(
     Raises
     ------
     InputError
-        If sizes differ, values are not finite, a metric is unknown, or the data range is.
+        If sizes differ, values are not finite, a metric is unknown, or the data range is; or if
+        there is no image.
     """
     target = open_image(reference)
     several = images if isinstance(images, list | tuple) else [images]
+    if not several:
+        raise InputError("Got an empty list of images; give one or more to compare.")
     chosen = {name: _metric(name) for name in metrics}
     span = _data_range(target, data_range)
     bounds = as_region(region, target)
@@ -100,7 +103,7 @@ def compare(
         values = _values(other, bounds)
         for place in np.ndindex(truth.shape[:-2]):
             figures = {name: f(values[place], truth[place], span) for name, f in chosen.items()}
-            table.append({**row, **_named(target, place), **figures})
+            table.append({**row, **_named(target, place, bounds), **figures})
     settings = {"data_range": span, "region": bounds, "pixels": int(np.prod(truth.shape[-2:]))}
     return Comparison(table, settings)
 
@@ -122,7 +125,9 @@ def _ssim(a: Plane, b: Plane, data_range: float) -> float:
 def _psnr(a: Plane, b: Plane, data_range: float) -> float:
     from skimage.metrics import peak_signal_noise_ratio
 
-    return float(peak_signal_noise_ratio(b, a, data_range=data_range))
+    # Equal images have an infinite ratio, of which there is nothing to warn.
+    with np.errstate(divide="ignore"):
+        return float(peak_signal_noise_ratio(b, a, data_range=data_range))
 
 
 def _mse(a: Plane, b: Plane, _: float) -> float:
@@ -174,13 +179,15 @@ def _values(image: Raster, bounds: Mapping[str, tuple[int, int]]) -> npt.NDArray
     return values
 
 
-def _named(reference: Raster, place: tuple[int, ...]) -> dict[str, Any]:
+def _named(
+    reference: Raster, place: tuple[int, ...], bounds: Mapping[str, tuple[int, int]]
+) -> dict[str, Any]:
     names: dict[str, Any] = {}
     for axis, index in zip(reference.axes, place, strict=False):
         if axis == "c":
             names["channel"] = reference.channels[index] if reference.channels else index
         else:
-            names[axis] = index
+            names[axis] = index + bounds.get(axis, (0, 0))[0]
     return names
 
 

@@ -1,0 +1,240 @@
+"""Figures are those of scikit-image and numpy on whole planes; nothing is rescaled or guessed."""
+
+from __future__ import annotations
+
+import dask.array as da
+import numpy as np
+import pytest
+from models import image_of
+from skimage import metrics as sk
+
+from napari_tincture import Raster, compare, open_image
+from napari_tincture.errors import InputError
+
+METRICS = ("ssim", "psnr", "mse", "pearson")
+SHAPE = (40, 33)
+
+
+def expected(a, b, span):
+    """What the four metrics mean, without this package."""
+    a, b = a.astype(float), b.astype(float)
+    return {
+        "ssim": sk.structural_similarity(b, a, data_range=span),
+        "psnr": 10 * np.log10(span**2 / np.mean((a - b) ** 2)),
+        "mse": np.mean((a - b) ** 2),
+        "pearson": np.cov(a.ravel(), b.ravel(), ddof=0)[0, 1] / a.std() / b.std(),
+    }
+
+
+def check(row, a, b, span):
+    for name, value in expected(a, b, span).items():
+        assert row[name] == pytest.approx(value, rel=1e-9), name
+
+
+@pytest.mark.parametrize(
+    ("dtype", "span"), [("u1", 255), ("u2", 65_535), ("i2", 65_535), ("u4", 2**32 - 1)]
+)
+def test_integers_tell_the_range_of_their_values(dtype, span):
+    a, b = (image_of(SHAPE, dtype, seed) for seed in (0, 1))
+    found = compare(a, b)
+    assert list(found.table[0]) == ["image", *METRICS]
+    check(found.table[0], a, b, span)
+    assert found.settings == {"data_range": span, "region": {}, "pixels": 40 * 33}
+
+
+def test_a_range_that_is_given_counts_and_nothing_is_rescaled():
+    a, b = (image_of(SHAPE, "u2", seed) for seed in (0, 1))
+    check(compare(a, b, data_range=4095).table[0], a, b, 4095)
+    # The reference's type, whatever that of the image.
+    check(compare(a.astype("f4"), b).table[0], a, b, 65_535)
+    check(compare(a.astype("u1"), b).table[0], a.astype("u1"), b, 65_535)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bool"])
+def test_types_without_a_range_ask_for_it(dtype):
+    a, b = (image_of(SHAPE, "f8", seed).astype(dtype) for seed in (0, 1))
+    with pytest.raises(InputError, match=rf"{dtype}.*does not tell.*data_range=.*1\.0"):
+        compare(a, b)
+    with pytest.raises(InputError, match="does not tell"):
+        compare(image_of(SHAPE), b)
+    if dtype != "bool":
+        check(compare(a, b, data_range=1.5).table[0], a, b, 1.5)
+    else:
+        assert compare(a, b, data_range=1, metrics=["mse"]).table[0]["mse"] == np.mean(a != b)
+
+
+@pytest.mark.parametrize("span", [0, -1, np.nan])
+def test_a_range_is_positive(span):
+    with pytest.raises(InputError, match=r"data_range=.*positive"):
+        compare(image_of(SHAPE), image_of(SHAPE), data_range=span)
+
+
+def test_equal_images():
+    image = image_of(SHAPE)
+    row = compare(image, image).table[0]
+    assert (row["ssim"], row["psnr"], row["mse"]) == (1, np.inf, 0)
+    assert row["pearson"] == pytest.approx(1, abs=1e-12)
+
+
+def test_what_is_flat_correlates_with_nothing():
+    flat = np.full(SHAPE, 7, "u1")
+    for pair in ((flat, image_of(SHAPE)), (image_of(SHAPE), flat)):
+        assert np.isnan(compare(*pair, metrics=["pearson"]).table[0]["pearson"])
+
+
+def test_differences_of_large_unsigned_values_do_not_wrap():
+    a, b = np.zeros(SHAPE, "u1"), np.full(SHAPE, 255, "u1")
+    assert compare(a, b, metrics=["mse", "psnr"]).table[0] == {
+        "image": "image 1",
+        "mse": 65_025,
+        "psnr": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("region", "part"),
+    [
+        ({"y": (5, 30), "x": (2, 20)}, np.s_[5:30, 2:20]),
+        ({"y": slice(10, None)}, np.s_[10:]),
+        ([(5, 30), (-4, 20)], np.s_[5:30, :20]),
+        ([(5, 2), (5, 19.5), (30, 19.5), (30, 2)], np.s_[5:30, 2:20]),
+    ],
+)
+def test_a_region_is_compared_alone(region, part):
+    a, b = (image_of(SHAPE, seed=seed) for seed in (0, 1))
+    found = compare(a, b, region=region)
+    check(found.table[0], a[part], b[part], 255)
+    assert found.settings["pixels"] == a[part].size
+    # What is wrong outside of it does not matter.
+    a = a.astype("f4")
+    a[0, -1] = np.nan
+    check(compare(a, b, region=region).table[0], a[part], b[part], 255)
+
+
+def test_rows_are_planes_and_channels():
+    a, b = (image_of((2, 3, 2, *SHAPE), seed=seed) for seed in (0, 1))
+    reference = Raster.from_array(b, "tczyx", channels=("DAPI", "MAP2", "NFH"))
+    found = compare(Raster.from_array(a, "tczyx", name="stain"), reference)
+    assert len(found.table) == 12
+    names = reference.channels
+    for row, (t, c, z) in zip(found.table, np.ndindex(2, 3, 2), strict=True):
+        assert list(row) == ["image", "t", "channel", "z", *METRICS]
+        assert (row["image"], row["t"], row["z"], row["channel"]) == ("stain", t, z, names[c])
+        check(row, a[t, c, z], b[t, c, z], 255)
+    assert found.settings["pixels"] == 40 * 33
+
+
+def test_planes_of_a_region_keep_their_numbers():
+    a, b = (image_of((4, 5, *SHAPE), seed=seed) for seed in (0, 1))
+    rasters = [Raster.from_array(v, "tzyx") for v in (a, b)]
+    found = compare(*rasters, region={"t": (1, 3), "z": slice(4, None)})
+    assert [(row["t"], row["z"]) for row in found.table] == [(1, 4), (2, 4)]
+    for row in found.table:
+        check(row, a[row["t"], row["z"]], b[row["t"], row["z"]], 255)
+
+
+def test_channels_without_names_are_counted():
+    a, b = (image_of((2, *SHAPE), seed=seed) for seed in (0, 1))
+    found = compare(Raster.from_array(a, "cyx"), Raster.from_array(b, "cyx"), metrics=["mse"])
+    assert [row["channel"] for row in found.table] == [0, 1]
+
+
+def test_axes_in_any_order_and_lazy_images():
+    a, b = (image_of((2, *SHAPE), seed=seed) for seed in (0, 1))
+    lazy = open_image(da.from_array(np.moveaxis(a, 0, -1), chunks=7), axes="yxc")
+    found = compare(lazy, Raster.from_array(b, "cyx"))
+    for c, row in enumerate(found.table):
+        check(row, a[c], b[c], 255)
+
+
+def test_several_images_against_one_reference(tmp_path):
+    first, second, reference = (image_of(SHAPE, seed=seed) for seed in range(3))
+    np.save(tmp_path / "second.npy", second)
+    named = Raster.from_array(first, "yx", name="first")
+    for several in ([named, tmp_path / "second.npy", first], (named, second, first)):
+        found = compare(several, reference)
+        assert len(found.table) == 3
+        for row, image in zip(found.table, (first, second, first), strict=True):
+            check(row, image, reference, 255)
+        assert found.table[0]["image"] == "first"
+        assert found.table[2]["image"] == "image 3"
+
+
+def test_nothing_to_compare():
+    with pytest.raises(InputError, match=r"empty list.*give one"):
+        compare([], image_of(SHAPE))
+
+
+def test_chosen_metrics_stand_in_their_order():
+    found = compare(image_of(SHAPE), image_of(SHAPE), metrics=("pearson", "mse"))
+    assert list(found.table[0]) == ["image", "pearson", "mse"]
+
+
+def test_an_unknown_metric_lists_those_there_are():
+    with pytest.raises(InputError, match=r"'lpips'.*ssim, psnr, mse, pearson"):
+        compare(image_of(SHAPE), image_of(SHAPE), metrics=("mse", "lpips"))
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape"),
+    [("yx", (40, 32)), ("yx", (33, 40)), ("zyx", (1, 40, 33)), ("cyx", (2, 40, 33))],
+)
+def test_other_sizes_are_named(axes, shape):
+    image = Raster.from_array(image_of(shape), axes, name="scan")
+    reference = Raster.from_array(image_of(SHAPE), "yx", name="truth")
+    with pytest.raises(InputError, match=r"'scan' has .*'truth' has .*'y': 40.*crop or resample"):
+        compare(image, reference)
+    with pytest.raises(InputError, match="'scan'"):
+        compare([reference, image], reference)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_values_that_are_no_numbers_are_counted_and_named(bad):
+    image = image_of(SHAPE, "f4")
+    image[3, :5] = bad
+    good = image_of(SHAPE, "f4", 1)
+    pair = [Raster.from_array(image, "yx", name="scan"), good]
+    for images in (pair, pair[::-1]):
+        with pytest.raises(InputError, match=r"5 of 1320 values of image 'scan'.*Repair.*region"):
+            compare(*images, data_range=1)
+    check(compare(*pair, data_range=1, region={"y": (4, 40)}).table[0], image[4:], good[4:], 1)
+
+
+def test_ssim_says_how_many_pixels_it_needs():
+    small = image_of((6, 50))
+    with pytest.raises(InputError, match=r"at least 7 × 7 pixels, got 6 × 50"):
+        compare(small, small)
+    check_only = compare(small, image_of((6, 50), seed=1), metrics=["mse", "pearson"])
+    assert check_only.table[0]["mse"] > 0
+
+
+@pytest.mark.parametrize("region", [{"y": (50, 60)}, {"z": (0, 1)}, "left"])
+def test_regions_that_cannot_be(region):
+    with pytest.raises(InputError, match="region"):
+        compare(image_of(SHAPE), image_of(SHAPE), region=region)
+
+
+def test_as_text_and_as_a_data_frame():
+    pytest.importorskip("pandas")
+    a, b = (image_of((2, *SHAPE), seed=seed) for seed in (0, 1))
+    found = compare(
+        Raster.from_array(a, "cyx", name="virtual stain"),
+        Raster.from_array(b, "cyx", channels=("DAPI", "MAP2")),
+    )
+    lines = str(found).splitlines()
+    assert lines[0].split() == ["image", "channel", *METRICS]
+    starts = [lines[0].index(name) for name in ("image", "channel", *METRICS)]
+    for line, row in zip(lines[1:], found.table, strict=True):
+        ends = [*starts[1:], None]
+        cells = [line[i:j].strip() for i, j in zip(starts, ends, strict=True)]
+        assert cells[:2] == ["virtual stain", row["channel"]]
+        assert cells[2:] == [f"{row[name]:.4f}" for name in METRICS]
+    frame = found.to_dataframe()
+    assert frame.to_dict("records") == found.table
+
+
+def test_inputs_are_left_as_they_are():
+    a, b = (image_of(SHAPE, "f4", seed) for seed in (0, 1))
+    before = a.copy(), b.copy()
+    compare(a, b, data_range=1)
+    np.testing.assert_array_equal((a, b), before)
