@@ -20,6 +20,7 @@ from napari_tincture.tasks.channels import map_channels
 from napari_tincture.tiling.inputs import Inputs, NonFinite, Plane
 from napari_tincture.tiling.job import Plan, TileJob
 from napari_tincture.tiling.reach import with_reach
+from napari_tincture.tiling.result import RUN_FACTS
 from napari_tincture.tiling.whole import PlaneValues, check_mode
 
 PIXEL_SIZE_TOLERANCE = 0.10
@@ -151,9 +152,10 @@ def make_job(image: Raster, model: Model, settings: Mapping[str, Any], dtype: An
         precision=settings["precision"],
         dtype=np.dtype(dtype),
     )
-    inputs = map_channels(image, model.card, settings["channels"], settings["nonfinite"])
-    first = settings.get("first", {})
-    inputs = replace(inputs, origin=tuple(first.get(axis, 0) for axis in inputs.leading))
+    outer = settings.get("outer", {})
+    inputs = map_channels(image, model.card, settings["channels"], settings["nonfinite"], outer)
+    origin = tuple(outer[axis].start if axis in outer else 0 for axis in inputs.leading)
+    inputs = replace(inputs, origin=origin)
     known = None if isinstance(context, str) else _known(context, inputs, model)
     return TileJob(inputs, model, plan, known)
 
@@ -206,7 +208,8 @@ def _check_nonfinite(policy: Any) -> None:
 
 
 def _tile(tile: Any) -> Any:
-    if tile == "auto" or (isinstance(tile, int | np.integer) and tile > 0):
+    whole = isinstance(tile, int | np.integer) and not isinstance(tile, bool)
+    if tile == "auto" or (whole and tile > 0):
         return tile
     raise InputError(f"tile={tile!r}: expected 'auto' or a positive number of pixels.")
 
@@ -217,13 +220,12 @@ def narrowed(image: Raster, region: Any) -> tuple[Raster, dict[str, Any]]:
     Returns
     -------
     image, settings
-        The cropped image; and for `make_job` what is left of the region, and the first plane.
+        The cropped image; and for `make_job` what is left of the region, and what was cut out.
     """
     bounds = as_region(region, image)
     outer = {axis: slice(*edges) for axis, edges in bounds.items() if axis in "tz"}
     inner = {axis: edges for axis, edges in bounds.items() if axis in "yx"}
-    first = {axis: edges.start for axis, edges in outer.items()}
-    return (image.crop(outer) if outer else image), {"region": inner or None, "first": first}
+    return (image.crop(outer) if outer else image), {"region": inner or None, "outer": outer}
 
 
 def opened(image: Any) -> Raster:
@@ -236,8 +238,10 @@ def provenance_of(
 ) -> dict[str, Any]:
     """How a result is made: JSON-serialisable."""
     kept = {k: v for k, v in settings.items() if isinstance(v, str | int | float | bool | None)}
+    # What the run before found out is no fact of this one, least of all its values.
+    before = {key: fact for key, fact in image.provenance.items() if key not in RUN_FACTS}
     return extended(
-        image.provenance,
+        before,
         task,
         model=model.card.name,
         architecture=model.card.architecture,

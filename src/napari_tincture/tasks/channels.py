@@ -27,6 +27,7 @@ def map_channels(
     card: ModelCard,
     channels: Mapping[str, Choice] | Sequence[Choice] | None = None,
     nonfinite: NonFinite = "error",
+    outer: Mapping[str, slice] | None = None,
 ) -> Inputs:
     """Find a source for every input of a model.
 
@@ -42,6 +43,10 @@ def map_channels(
         ``phase_z02`` …) takes them in order along that axis. A sequence gives the inputs in order.
         None: by name where all names are found, else in order along c, or along z where z has
         just as many planes and there is no c.
+    nonfinite
+        As in `Inputs`.
+    outer
+        The part along t and z that `image` was cropped to; other images are cropped alike.
 
     Raises
     ------
@@ -55,7 +60,7 @@ def map_channels(
         chosen = _by_name(image, names, channels)
     else:
         chosen = _in_order(names, list(channels))
-    lanes = tuple(_lane(image, name, choice) for name, choice in chosen.items())
+    lanes = tuple(_lane(image, name, choice, outer or {}) for name, choice in chosen.items())
     used = {axis for lane in lanes if lane.raster is image for axis in lane.at}
     leading = "".join(a for a in image.axes if a in "tz" and a not in used)
     for name, lane in zip(names, lanes, strict=True):
@@ -137,7 +142,7 @@ def _in_order(names: list[str], given: list[Choice]) -> dict[str, Choice]:
     return dict(zip(names, given, strict=True))
 
 
-def _lane(image: Raster, name: str, choice: Choice) -> Lane:
+def _lane(image: Raster, name: str, choice: Choice, outer: Mapping[str, slice]) -> Lane:
     if isinstance(choice, bool) or choice is None:
         raise InputError(f"Input {name!r} cannot come from {choice!r}; give a channel or an image.")
     if isinstance(choice, int | np.integer):
@@ -164,7 +169,8 @@ def _lane(image: Raster, name: str, choice: Choice) -> Lane:
             f"Input {name!r} is to come from image {other.name!r}, which has {_describe(other)}. "
             "Expected one channel: crop it to one first."
         )
-    return Lane(other, {"c": 0} if "c" in other.axes else {})
+    part = {axis: edges for axis, edges in outer.items() if axis in other.axes}
+    return Lane(other.crop(part) if part else other, {"c": 0} if "c" in other.axes else {})
 
 
 def _is_place(choice: Any) -> bool:

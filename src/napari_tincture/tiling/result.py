@@ -15,6 +15,11 @@ from napari_tincture.tiling.job import Block, Item, TileJob
 from napari_tincture.tiling.lazy import BlockJob, lazy, result_axes, to_axes
 from napari_tincture.tiling.stream import stream
 
+RUN_FACTS = (
+    "values", "events", "device", "precision", "tile", "exact", "objects", "warning",
+)  # fmt: skip
+"""What a run adds to a result's provenance."""
+
 
 @dataclass(frozen=True)
 class JobRunner:
