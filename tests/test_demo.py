@@ -59,9 +59,9 @@ def test_the_demonstration_stains_segments_compares_and_shows(tmp_path: Path) ->
     ssim = float(re.search(r"SSIM +(\S+)", said)[1])
     f1 = float(re.search(r"F1 (\S+)", said)[1])
     # A little less than the shipped weights reach; README quotes the figures.
-    assert pearson > 0.70
-    assert ssim > 0.86
-    assert f1 > 0.25
+    assert pearson > 0.76
+    assert ssim > 0.87
+    assert f1 > 0.4
     stained, nuclei = (nt.open_image(tmp_path / f"{name}.ome.zarr") for name in ("stain", "nuclei"))
     assert stained.sizes == {"c": 3, "y": 1024, "x": 1024}
     assert nuclei.sizes == {"y": 1024, "x": 1024}
