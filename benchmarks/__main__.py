@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks.limits import LIMITS
 from benchmarks.startup import print_startup
 from napari_tincture.device import allocator_environment
+from napari_tincture.display import virtual_display
 
 GIB = 2**30
 GENERATOR = str(Path(__file__).parent / "weights" / "phase-to-dapi-generator.safetensors")
@@ -33,7 +34,8 @@ def main() -> None:
     chosen = options.only.split(",")
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores\n")
     if "startup" in chosen:
-        print_startup()
+        with virtual_display():
+            print_startup()
     if "speed" in chosen:
         for model in MODELS:
             print_speed(model, options.size, options.rounds, "cpu")

@@ -50,10 +50,14 @@ def segment(
     model
         A name of `list_models`, a path, or a `Model` made to segment.
     output
-        "labels": objects, numbered from 1 by their first pixel; through the lazy array the
-        numbers are provisional (unique and consistent, not consecutive). "classes": the number of
-        the likeliest class per pixel, 0 for background. "probabilities": the network's maps.
-    channels, region, context, device, precision, tile, nonfinite, pixel_size
+        "labels": objects, numbered from 1 by their first pixel, plane after plane; through the
+        lazy array the numbers are provisional (unique and consistent, not consecutive).
+        "classes": the number of the likeliest class per pixel, 0 for background; 1 above the
+        threshold where the card names an instance step. "probabilities": the network's maps.
+    region
+        As in `stain`; but objects are found in what lies within it, so that those at its edge are
+        cut, and are numbered from 1.
+    channels, context, device, precision, tile, nonfinite, pixel_size
         As in `stain`.
 
     Returns
