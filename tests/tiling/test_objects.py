@@ -12,6 +12,7 @@ from networks import Fn
 from scipy import ndimage
 from skimage.measure import label
 
+from napari_tincture.errors import TinctureError
 from napari_tincture.grid import Grid
 from napari_tincture.models import Normalisation
 from napari_tincture.progress import CancelToken
@@ -365,3 +366,16 @@ def test_extents_are_those_of_bounding_boxes():
     expected = max(s.stop - s.start for box in boxes for s in box)
     assert _largest_extent(labels, job.grid[0, 0]) == expected
     assert _largest_extent(np.zeros_like(labels), job.grid[0, 0]) == 0
+
+
+def test_temporary_labels_that_were_deleted_are_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def progress(done, total):
+        if done == total:
+            for chunk in tmp_path.glob("*/labels.zarr/c/1/*"):
+                chunk.unlink()
+
+    job = job_of(np.zeros((40, 40)), 4, 10)
+    with pytest.raises(TinctureError, match="lost labels"):
+        ObjectRunner(job).stream(lambda *_: None, progress, CancelToken())

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from napari_tincture.errors import TinctureError
 from napari_tincture.grid import Grid, Span, Tile
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.raster import Write
@@ -29,6 +30,8 @@ from napari_tincture.tiling.job import CACHE_BYTES, Block, Item, TileJob
 from napari_tincture.tiling.result import facts_of, placed
 
 Labels = npt.NDArray[np.int64]
+_LOST = -1
+"""What a temporary file holds where nothing was written."""
 Segment = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 """From maps (c, y, x) to labels (y, x), 0 for background, numbered from 1."""
 
@@ -268,6 +271,7 @@ class _PlanePass:
             shape=job.grid.shape,
             chunks=(max(sizes[0]), max(sizes[1])),
             dtype=job.dtype,
+            fill_value=_LOST,
         )
 
     def segment(self, index: tuple[int, int]) -> None:
@@ -305,6 +309,11 @@ class _PlanePass:
         for tile in self.job.grid:
             cancel.check()
             block = np.asarray(self._store[tile.kept])
+            if (block == _LOST).any():
+                raise TinctureError(
+                    f"The temporary file {self._store.store_path} lost labels while the job ran. "
+                    "Is a program deleting temporary files? Set TMPDIR to another folder."
+                )
             numbers, where = np.unique(block, return_inverse=True)
             names = [final[self.matcher.find(n)] if n else 0 for n in numbers.tolist()]
             labels = np.asarray(names, self.job.dtype)[where].reshape(block.shape)
