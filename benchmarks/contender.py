@@ -23,11 +23,15 @@ from napari_tincture import device as dv
 from napari_tincture import samples
 from napari_tincture.grid import Grid
 from napari_tincture.tasks.channels import map_channels
+from napari_tincture.tiling.engine import Engine
 from napari_tincture.tiling.inputs import Inputs
 from napari_tincture.tiling.job import Plan, TileJob
+from napari_tincture.tiling.reach import reach_of
 from napari_tincture.tiling.stream import stream
 
 MONAI_WINDOW = 512
+WARM_SIDE = 3072
+"""Our small run has a window of every size, as the others' have with less."""
 
 
 def main() -> None:
@@ -113,10 +117,15 @@ def _whole(model: Any, inputs: Inputs, device: str = "cpu") -> Contender:
     return contender
 
 
+def _tuned(model: Any, device: str) -> Callable[[Tensor], Tensor]:
+    """The network alone, as our engine runs it."""
+    return Engine(model, reach_of(model), device).network
+
+
 def _raw(model: Any, inputs: Inputs, tile: int, device: str = "cpu") -> Contender:
     """The network over the same pixels without overlap, tuned as ours is; nothing else."""
     image = _image(model, inputs, device).contiguous(memory_format=torch.channels_last)
-    network = model.network.to(device).to(memory_format=torch.channels_last)
+    network = _tuned(model, device)
 
     def contender(warm: bool) -> None:
         source = _small(image) if warm else image
@@ -132,11 +141,11 @@ def _raw(model: Any, inputs: Inputs, tile: int, device: str = "cpu") -> Contende
 def _windows(model: Any, inputs: Inputs, device: str = "cpu") -> Contender:
     """The network over our windows; nothing else."""
     image = _image(model, inputs, device).contiguous(memory_format=torch.channels_last)
-    network = model.network.to(device).to(memory_format=torch.channels_last)
+    network = _tuned(model, device)
     grid = _grid(model, inputs)
 
     def contender(warm: bool) -> None:
-        tiles = list(grid)[:1] if warm else list(grid)
+        tiles = [grid[i, j] for i in (0, 1) for j in (0, 1)] if warm else list(grid)
         with torch.inference_mode(), dv.full_precision():
             for tile in tiles:
                 window = image[:, :, slice(*tile.y.window), slice(*tile.x.window)]
@@ -178,7 +187,7 @@ _CORNERS: dict[int, Any] = {}
 def _corner(raster: Any) -> Any:
     """The same crop for all lanes of one raster, so that they are read together."""
     if id(raster) not in _CORNERS:
-        _CORNERS[id(raster)] = raster.crop({"y": slice(0, 1024), "x": slice(0, 1024)})
+        _CORNERS[id(raster)] = raster.crop({"y": slice(0, WARM_SIDE), "x": slice(0, WARM_SIDE)})
     return _CORNERS[id(raster)]
 
 

@@ -21,6 +21,7 @@ from napari_tincture.errors import ModelError, TinctureError
 from napari_tincture.grid import Tile
 from napari_tincture.models import Model
 from napari_tincture.tiling.context import Values, frozen
+from napari_tincture.tiling.inplace import activate_in_place
 from napari_tincture.tiling.reach import Reach
 from napari_tincture.tiling.trim import TrimPoint, trim_points, trimmed
 
@@ -61,7 +62,16 @@ class Engine:
         network = network.to(device=self.device, dtype=self._dtype)
         # channels_last nearly halves a convolution on the CPU.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        activate_in_place(network, self._example())
         self._network: Callable[[Tensor], Tensor] = network
+
+    def _example(self) -> Tensor:
+        """A small window (1, c, y, x) of noise that the network accepts."""
+        geometry = self.reach.geometry
+        side = geometry.extended(64) + 2 * geometry.margin
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn(1, len(self.model.card.inputs), side, side, generator=generator)
+        return noise.to(self.device, self._dtype, memory_format=torch.channels_last)
 
     @contextmanager
     def session(self) -> Iterator[None]:
