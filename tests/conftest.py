@@ -49,6 +49,24 @@ def _no_windows_left(request: pytest.FixtureRequest):
         pytest.fail(f"The test left {len(left)} top-level widget(s): {', '.join(left)}")
 
 
+@pytest.fixture(scope="module")
+def plain():
+    """A small model of a U-Net, which takes nothing from the whole image."""
+    from models import model_of
+    from networks import EXACT
+
+    return model_of(EXACT["unet"]())
+
+
+@pytest.fixture(scope="module")
+def normed():
+    """A small model of a network with instance norm, which does."""
+    from models import model_of
+    from networks import EXACT
+
+    return model_of(EXACT["resnet"]())
+
+
 def _survivors(before: set[object]) -> list:
     import gc
 

@@ -30,16 +30,6 @@ PLACEMENT = Placement.build(
 
 
 @pytest.fixture(scope="module")
-def plain():
-    return model_of(EXACT["unet"]())
-
-
-@pytest.fixture(scope="module")
-def normed():
-    return model_of(EXACT["resnet"]())
-
-
-@pytest.fixture(scope="module")
 def several():
     """Three outputs of one small convolution; raw values in, raw values out."""
     torch.manual_seed(1)

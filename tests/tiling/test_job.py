@@ -29,16 +29,6 @@ from napari_tincture.tiling.reach import reach_of
 IMAGE = image_of((2, 150, 130))
 
 
-@pytest.fixture(scope="module")
-def plain():
-    return model_of(EXACT["unet"]())
-
-
-@pytest.fixture(scope="module")
-def normed():
-    return model_of(EXACT["resnet"]())
-
-
 @pytest.mark.parametrize("name", EXACT)
 @pytest.mark.parametrize("shape", [(70, 90), (9, 40)])
 def test_every_exact_network_gives_the_whole_images_result(name, shape):
