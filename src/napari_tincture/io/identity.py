@@ -1,0 +1,83 @@
+"""Telling whether an image is the same as before, without reading all of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from napari_tincture.raster import Index, Raster
+
+SPOT = 64
+"""Side in pixels of the spots that are looked at."""
+SPOTS = 3
+"""Spots along y and x, and planes along t and z."""
+
+
+def signature(raster: Raster) -> dict[str, Any]:
+    """Describe an image so that another one, or a changed one, is told apart.
+
+    Parameters
+    ----------
+    raster
+        Any image. Of one that is computed the network is not run: its `Runner` says what it is
+        made of.
+
+    Returns
+    -------
+    dict
+        JSON-serialisable: ``path`` (None without one), ``shape``, ``axes``, ``dtype``, and
+        ``sample``, the SHA-256 of up to 3 × 3 spots of 64 × 64 pixels (y, x) in up to 3 planes
+        along each of t and z and all channels. A change that leaves all of them as they were goes
+        unnoticed.
+    """
+    facts: dict[str, Any] = {
+        "path": raster.source.path or None if raster.source else None,
+        "shape": list(raster.shape),
+        "axes": raster.axes,
+        "dtype": raster.dtype.name,
+    }
+    identity = getattr(raster.runner, "identity", None)
+    if identity is not None:
+        return {**facts, "computed": identity()}
+    return {**facts, "sample": _sample(raster)}
+
+
+def differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """List what differs between two JSON objects, ``name: before → now``, for a person to read."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        found = []
+        for key in dict.fromkeys([*before, *now]):
+            path = f"{name}.{key}" if name else str(key)
+            found += differences(before.get(key), now.get(key), path)
+        return found
+    return [] if before == now else [f"{name}: {_short(before)} → {_short(now)}"]
+
+
+def _sample(raster: Raster) -> str:
+    digest = hashlib.sha256()
+    for index in _spots(raster):
+        values = raster.read(index)
+        digest.update(repr(values.shape).encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def _spots(raster: Raster) -> list[Index]:
+    along = []
+    for axis, length in raster.sizes.items():
+        if axis == "c":
+            along.append([slice(0, length)])
+            continue
+        side = SPOT if axis in "yx" else 1
+        starts = np.linspace(0, max(length - side, 0), SPOTS).astype(int)
+        along.append([slice(s, min(s + side, length)) for s in sorted(set(starts.tolist()))])
+    return list(product(*along))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
