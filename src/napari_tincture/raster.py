@@ -5,7 +5,8 @@ Importing this module loads neither dask nor napari; arrays are read when they a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from napari_tincture import axes as ax
 from napari_tincture.arrays import Index, as_dask, block_slices, memory_of
+from napari_tincture.checkpoint import Checkpoint, Task
 from napari_tincture.errors import InputError
 from napari_tincture.placement import Placement
 from napari_tincture.progress import CancelToken, Progress, as_callback
@@ -33,15 +35,55 @@ class Runner(Protocol):
     """Who computes level 0 of a raster faster, or with more final values, than its dask array."""
 
     def stream(
-        self, write: Write, progress: Progress, cancel: CancelToken
+        self,
+        write: Write,
+        progress: Progress,
+        cancel: CancelToken,
+        checkpoint: Checkpoint | None = None,
     ) -> Mapping[str, Any] | None:
-        """Call `write` with blocks that cover level 0 once.
+        """Call `write` with blocks that cover level 0, or what `checkpoint` still misses of it.
 
         Returns
         -------
         mapping or None
             JSON-serialisable facts that only the run could tell, for the provenance.
         """
+        ...
+
+    def freeze(self) -> dict[str, Any]:
+        """Everything that decides about the numbers, JSON-serialisable.
+
+        What another run may choose otherwise, but must take over to give the same bytes, is under
+        ``free``.
+        """
+        ...
+
+    def rounds(self, checkpoint: Checkpoint, workers: int) -> Iterator[Sequence[Task]]:
+        """Divide what `stream` does into tasks for several processes.
+
+        Yields
+        ------
+        sequence of Task
+            Tasks that can be done side by side. The next are asked for when these are finished.
+        """
+        ...
+
+    def perform(
+        self, task: Task, checkpoint: Checkpoint, write: Write, cancel: CancelToken
+    ) -> None:
+        """Do one task, within `continuing`."""
+        ...
+
+    def continuing(self, checkpoint: Checkpoint) -> AbstractContextManager[None]:
+        """Take over what earlier runs have decided and found, around `perform` and `facts`."""
+        ...
+
+    def facts(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """What only the run could tell, when all tasks are done."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """What the result is computed from and by, JSON-serialisable; the network is not run."""
         ...
 
 
@@ -223,8 +265,11 @@ class Raster:
         *,
         progress: bool | Progress | None = None,
         cancel: CancelToken | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Mapping[str, Any]:
         """Call ``write(index, block)`` for blocks that cover level 0 once, in bounded memory.
+
+        Of a `checkpoint`, only for blocks that cover what it misses.
 
         Returns
         -------
@@ -238,8 +283,8 @@ class Raster:
         """
         report, token = as_callback(progress), cancel or CancelToken()
         if self.runner is not None:
-            return self.runner.stream(write, report, token) or {}
-        blocks = block_slices(self.data)
+            return self.runner.stream(write, report, token, checkpoint) or {}
+        blocks = block_slices(self.data) if checkpoint is None else checkpoint.missing
         report(0, len(blocks))
         for done, index in enumerate(blocks, start=1):
             token.check()
@@ -269,23 +314,38 @@ class Raster:
         progress: bool | Progress | None = None,
         cancel: CancelToken | None = None,
         overwrite: bool = False,
+        client: Any = None,
+        version: Literal["0.5", "0.4"] = "0.5",
     ) -> Path:
-        """Stream to disk with all pyramid levels.
+        """Stream to disk with all pyramid levels, in bounded memory.
+
+        A run that ends early, by whatever cause, is continued by the same call and gives the same
+        bytes. Until the result is complete it waits beside `path`, in a folder ``….partial``.
 
         Parameters
         ----------
         path : str or Path
-            ``.zarr`` gives OME-Zarr 0.5, ``.tif`` and ``.tiff`` OME-TIFF.
+            ``.zarr`` gives OME-Zarr, ``.tif`` and ``.tiff`` OME-TIFF.
+        overwrite : bool
+            Whether what is at `path`, or was begun there with other settings, is replaced.
+        client : distributed.Client, optional
+            Whose workers compute and write; they share this file system.
+        version : {"0.5", "0.4"}
+            Of OME-Zarr: sharded zarr format 3, or format 2 with a file per chunk.
 
         Raises
         ------
         OutputError
-            If the path exists (without `overwrite`), cannot be written, or the disk is full.
-            Nothing half-written is left behind.
+            If the path exists (without `overwrite`), cannot be written, or the disk is full; if
+            another process writes there; if what was begun there was begun with another image,
+            model or settings; if the image changes meanwhile.
         """
         from napari_tincture.io.save import save
 
-        return save(self, Path(path), progress=progress, cancel=cancel, overwrite=overwrite)
+        return save(
+            self, Path(path), progress=progress, cancel=cancel, overwrite=overwrite,
+            client=client, version=version,
+        )  # fmt: skip
 
     def to_layer(self) -> LayerData:
         """Give ``(data, options, type)`` of a napari layer in the same place."""

@@ -131,6 +131,12 @@ def _path(path: str | os.PathLike[str], axes: str | None) -> Raster:
     suffix = file.suffix.lower()
     if ome_zarr.is_zarr(file):
         return ome_zarr.open_zarr(file, axes)
+    for partial in (file, file.with_name(f"{file.name}.partial")):
+        if partial.suffix == ".partial" and (partial / "plan.json").exists():
+            raise InputError(
+                f"{partial} is an unfinished result. Save it again as it was begun: the same call "
+                "continues where it stopped."
+            )
     if not file.exists():
         raise InputError(f"There is no file or folder {path}; check the spelling.")
     if file.is_file() and suffix in ome_tiff.SUFFIXES:

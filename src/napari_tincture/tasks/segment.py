@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -19,8 +19,9 @@ from napari_tincture.tasks._run import as_model, make_job, narrowed, opened, pro
 from napari_tincture.tiling.inputs import NonFinite
 from napari_tincture.tiling.job import TileJob
 from napari_tincture.tiling.lazy import lazy, result_axes
-from napari_tincture.tiling.objects import ObjectJob, ObjectRunner
-from napari_tincture.tiling.result import as_raster, order_of, place_of
+from napari_tincture.tiling.object_run import ObjectRunner
+from napari_tincture.tiling.objects import ObjectJob
+from napari_tincture.tiling.result import JobRunner, as_raster, order_of, place_of
 
 Output = Literal["labels", "classes", "probabilities"]
 OBJECT_HALO = 96
@@ -96,20 +97,19 @@ def segment(
     if output == "probabilities":
         return as_raster(job, source, name, provenance)
     if output == "classes":
-        return _classes(as_raster(job, source, name, provenance), found)
+        return _classes(as_raster(job, source, name, provenance), job)
     return _objects(job, found, source, name, provenance)
 
 
-def _classes(maps: Raster, model: Model) -> Raster:
+def _classes(maps: Raster, job: TileJob) -> Raster:
     """The likeliest class of every pixel, block by block from the maps."""
-    c = maps.axes.find("c")
-    threshold = dict(model.card.instances or {}).get("threshold", 0.5)
-    if model.card.instances is not None or c < 0:
-        take = partial(_above, axis=c, threshold=threshold)
-    else:
-        take = partial(_likeliest, axis=c)
-    drop = None if c < 0 else [c]
+    c, card = maps.axes.find("c"), job.model.card
+    threshold = None
+    if card.instances is not None or c < 0:
+        threshold = float(dict(card.instances or {}).get("threshold", 0.5))
     meta = np.empty((0,) * (maps.ndim - (c >= 0)), np.uint8)
+    take = partial(_taken, classes=Classes(threshold), axis=c)
+    drop = None if c < 0 else [c]
     data = da.map_blocks(take, maps.data, drop_axis=drop, dtype=np.uint8, meta=meta)
     return replace(
         maps,
@@ -120,18 +120,36 @@ def _classes(maps: Raster, model: Model) -> Raster:
         kind="labels",
         channels=(),
         display={},
-        runner=None,
+        runner=JobRunner(job, False, Classes(threshold)),
     )
 
 
-def _above(maps: npt.NDArray[Any], axis: int, threshold: float) -> npt.NDArray[np.uint8]:
-    first = maps if axis < 0 else np.take(maps, 0, axis=axis)
-    result: npt.NDArray[np.uint8] = (first > threshold).astype(np.uint8)
-    return result
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """From maps (c, y, x) to the number of the likeliest class (1, y, x), uint8.
+
+    Attributes
+    ----------
+    threshold
+        Of the first map, above which the class is 1; None takes the greatest map.
+    """
+
+    threshold: float | None
+
+    def __call__(self, maps: npt.NDArray[Any], axis: int = 0) -> npt.NDArray[np.uint8]:
+        """Find the classes; `axis` is the channels' and stays, with length 1."""
+        if self.threshold is None:
+            return np.asarray(np.argmax(maps, axis=axis, keepdims=True), np.uint8)
+        first = np.take(maps, [0], axis=axis)
+        result: npt.NDArray[np.uint8] = (first > self.threshold).astype(np.uint8)
+        return result
 
 
-def _likeliest(maps: npt.NDArray[Any], axis: int) -> npt.NDArray[np.uint8]:
-    result: npt.NDArray[np.uint8] = np.argmax(maps, axis=axis).astype(np.uint8)
+def _taken(maps: npt.NDArray[Any], classes: Classes, axis: int) -> npt.NDArray[np.uint8]:
+    """Classes of a block with the maps' axes, of which `axis` (if not negative) goes."""
+    if axis < 0:
+        return np.asarray(classes(maps[None])[0])
+    result: npt.NDArray[np.uint8] = classes(maps, axis).squeeze(axis)
     return result
 
 

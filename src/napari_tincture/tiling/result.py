@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from napari_tincture.checkpoint import Checkpoint, Task
 from napari_tincture.placement import Placement
-from napari_tincture.progress import CancelToken, Progress
+from napari_tincture.progress import CancelToken, Progress, as_callback
 from napari_tincture.raster import Raster, Write
 from napari_tincture.tiling.job import Block, Item, TileJob
 from napari_tincture.tiling.lazy import BlockJob, lazy, result_axes, to_axes
+from napari_tincture.tiling.resume import (
+    continued,
+    frozen_plan,
+    identity_of,
+    touching,
+    value_tasks,
+)
 from napari_tincture.tiling.stream import stream
 
 RUN_FACTS = (
@@ -27,6 +36,8 @@ class JobRunner:
 
     job: TileJob
     with_channels: bool
+    derive: Callable[[Block], Block] | None = None
+    """From a block of the network's outputs (c, y, x) to one of the result, where they differ."""
 
     @property
     def maps(self) -> TileJob:
@@ -34,17 +45,64 @@ class JobRunner:
         return self.job
 
     def stream(
-        self, write: Write, progress: Progress, cancel: CancelToken
+        self,
+        write: Write,
+        progress: Progress,
+        cancel: CancelToken,
+        checkpoint: Checkpoint | None = None,
     ) -> Mapping[str, Any] | None:
-        """Write all blocks; tell what only the run could know."""
-        job = self.job
+        """Write all blocks, or those still missing; tell what only the run could know."""
+        job, wanted = self.job, None
+        with continued(job, checkpoint):
+            if checkpoint is not None:
+                wanted = touching(job, checkpoint, self.with_channels)
+            stream(job, self._put(write), progress, cancel, wanted)
+            return facts_of(job)
 
+    def rounds(self, checkpoint: Checkpoint, workers: int) -> Iterator[Sequence[Task]]:
+        """First the values that the whole image is needed for, then the areas."""
+        yield value_tasks(self.job, checkpoint)
+        groups = touching(self.job, checkpoint, self.with_channels)
+        yield [
+            {"plane": list(group[0][0]), "tiles": [list(tile.index) for _, tile in group]}
+            for group in groups
+        ]
+
+    def perform(
+        self, task: Task, checkpoint: Checkpoint, write: Write, cancel: CancelToken
+    ) -> None:
+        """Find a plane's values, or compute the tiles of an area."""
+        if "values" in task:
+            self.job.values_of(tuple(task["values"]), cancel)
+            return
+        plane, grid = tuple(task["plane"]), self.job.grid
+        group = [(plane, grid[i, j]) for i, j in task["tiles"]]
+        stream(self.job, self._put(write), as_callback(None), cancel, [group])
+
+    def continuing(self, checkpoint: Checkpoint) -> AbstractContextManager[None]:
+        """Take over what earlier runs have decided and found."""
+        return continued(self.job, checkpoint)
+
+    def facts(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """What only the run could tell."""
+        return facts_of(self.job)
+
+    def _put(self, write: Write) -> Callable[[Item, Block], None]:
         def put(item: Item, block: Block) -> None:
-            index, values = placed(job, item, block, self.with_channels)
+            result = block if self.derive is None else self.derive(block)
+            index, values = placed(self.job, item, result, self.with_channels)
             write(index, values)
 
-        stream(job, put, progress, cancel)
-        return facts_of(job)
+        return put
+
+    def freeze(self) -> dict[str, Any]:
+        """What decides about the numbers."""
+        return frozen_plan(self.job)
+
+    def identity(self) -> dict[str, Any]:
+        """Model, inputs, what part of them, and what is made of the outputs."""
+        derived = {} if self.derive is None else {"derived": repr(self.derive)}
+        return {**identity_of(self.job), **derived}
 
 
 def placed(

@@ -1,0 +1,40 @@
+"""A result that was killed at any point is continued, and nobody can tell from the bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SUPPORT = Path(__file__).parents[1] / "support"
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """All files below a folder."""
+    return {
+        str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("kind", ["plain", "normed", "labels"])
+def test_killed_at_random_calls_to_the_file_system(tmp_path, kind):
+    trials = 4
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", SUPPORT / "killed.py", kind, tmp_path, str(trials), "3"],
+        capture_output=True, text=True, cwd=SUPPORT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["kills"] > 2 * trials
+    whole = tree(tmp_path / "whole.ome.zarr")
+    assert len(whole) > 10
+    for trial in range(trials):
+        again = tree(tmp_path / f"{trial}.ome.zarr")
+        assert again.keys() == whole.keys()
+        # The name of the result is in its metadata.
+        assert [name for name in whole if again[name] != whole[name]] == []
