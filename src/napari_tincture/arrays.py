@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,6 +120,22 @@ def block_slices(array: da.Array) -> list[Index]:
     from dask.array.core import slices_from_chunks
 
     return list(slices_from_chunks(array.chunks))
+
+
+def clipped(
+    write: Callable[[Index, npt.NDArray[Any]], None], area: Index
+) -> Callable[[Index, npt.NDArray[Any]], None]:
+    """Pass on of every block only what lies in an area that it touches."""
+
+    def within(index: Index, block: npt.NDArray[Any]) -> None:
+        pairs = list(zip(index, area, strict=True))
+        common = tuple(slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in pairs)
+        part = tuple(
+            slice(c.start - i.start, c.stop - i.start) for c, i in zip(common, index, strict=True)
+        )
+        write(common, block[part])
+
+    return within
 
 
 def _native(dtype: Any) -> np.dtype[Any]:

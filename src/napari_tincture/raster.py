@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -20,6 +21,7 @@ from napari_tincture.checkpoint import Checkpoint, Task
 from napari_tincture.errors import InputError
 from napari_tincture.placement import Placement
 from napari_tincture.progress import CancelToken, Progress, as_callback
+from napari_tincture.recipe import Recipe, make
 from napari_tincture.source import SourceRef
 
 if TYPE_CHECKING:
@@ -28,10 +30,40 @@ if TYPE_CHECKING:
 Write = Callable[[Index, npt.NDArray[Any]], None]
 """Takes a block of level 0: its place (slices with int start and stop, no step) and its values."""
 LayerData = tuple[Any, dict[str, Any], str]
-__all__ = ["Index", "LayerData", "Raster", "Runner", "SourceRef", "Write"]
+_TOLD = ("name", "channels", "display", "provenance", "order", "placement")
+"""What may be said of a result otherwise than its task does."""
+__all__ = ["Divisible", "Index", "LayerData", "Raster", "Runner", "SourceRef", "Write"]
 
 
-class Runner(Protocol):
+class Divisible(Protocol):
+    """Work that several processes can do side by side."""
+
+    def rounds(self, checkpoint: Checkpoint, workers: int) -> Iterator[Sequence[Task]]:
+        """Divide what `stream` does into tasks for several processes.
+
+        Yields
+        ------
+        sequence of Task
+            Tasks that can be done side by side. The next are asked for when these are finished.
+        """
+        ...
+
+    def perform(
+        self, task: Task, checkpoint: Checkpoint, write: Write, cancel: CancelToken
+    ) -> None:
+        """Do one task, within `continuing`."""
+        ...
+
+    def continuing(self, checkpoint: Checkpoint) -> AbstractContextManager[None]:
+        """Take over what earlier runs have decided and found, around `perform` and `facts`."""
+        ...
+
+    def facts(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """What only the run could tell, when all tasks are done."""
+        ...
+
+
+class Runner(Divisible, Protocol):
     """Who computes level 0 of a raster faster, or with more final values, than its dask array."""
 
     def stream(
@@ -56,30 +88,6 @@ class Runner(Protocol):
         What another run may choose otherwise, but must take over to give the same bytes, is under
         ``free``.
         """
-        ...
-
-    def rounds(self, checkpoint: Checkpoint, workers: int) -> Iterator[Sequence[Task]]:
-        """Divide what `stream` does into tasks for several processes.
-
-        Yields
-        ------
-        sequence of Task
-            Tasks that can be done side by side. The next are asked for when these are finished.
-        """
-        ...
-
-    def perform(
-        self, task: Task, checkpoint: Checkpoint, write: Write, cancel: CancelToken
-    ) -> None:
-        """Do one task, within `continuing`."""
-        ...
-
-    def continuing(self, checkpoint: Checkpoint) -> AbstractContextManager[None]:
-        """Take over what earlier runs have decided and found, around `perform` and `facts`."""
-        ...
-
-    def facts(self, checkpoint: Checkpoint) -> dict[str, Any]:
-        """What only the run could tell, when all tasks are done."""
         ...
 
     def identity(self) -> dict[str, Any]:
@@ -118,6 +126,8 @@ class Raster:
         How another process opens it; None if only this process can.
     runner : Runner or None
         Who streams level 0 instead of dask.
+    recipe : Recipe or None
+        How another process makes a result again.
 
     Raises
     ------
@@ -137,6 +147,18 @@ class Raster:
     order: str = ""
     source: SourceRef | None = None
     runner: Runner | None = None
+    recipe: Recipe | None = None
+
+    def __reduce__(self) -> Any:
+        """Travel as what it is made of, as far as that can be opened or made again elsewhere."""
+        if self.recipe is not None:
+            described = {name: getattr(self, name) for name in _TOLD}
+            return make, (self.recipe, described)
+        if self.source is not None and self.runner is None:
+            from napari_tincture.io.open import described_source
+
+            return described_source(self).open, ()
+        return partial(Raster, **{f.name: getattr(self, f.name) for f in fields(self)}), ()
 
     def __post_init__(self) -> None:
         if not self.levels:

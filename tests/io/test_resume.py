@@ -9,15 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from files import tree
 
 SUPPORT = Path(__file__).parents[1] / "support"
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """All files below a folder."""
-    return {
-        str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()
-    }
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -30,9 +30,9 @@ def raster_of(kind: str):
     """A lazy result of each kind, the same in every process."""
     layout.SHARD, layout.CHUNK = 128, 32
     if kind == "labels":
-        spots = image_of((2, 260, 330), "float32")
+        spots = image_of((3, 260, 330), "float32")
         as_it_is = model_of(
-            Fn(lambda self, x: x), 1, task="segment", normalisation=Normalisation("none"),
+            Fn(lambda self, x: x), 3, 3, task="segment", normalisation=Normalisation("none"),
             instances={"threshold": 0.5, "largest": 40},
         )  # fmt: skip
         return segment(open_image(spots, axes="zyx"), as_it_is, tile=64)

@@ -164,6 +164,12 @@ def _layer(layer: Any, axes: str | None) -> Raster:
     return replace(raster, source=source.then("describe", _description(raster)))
 
 
+def described_source(raster: Raster) -> SourceRef:
+    """How another process opens a raster that has a source, with all that is said of it here."""
+    assert raster.source is not None
+    return raster.source.then("describe", _description(raster))
+
+
 def _zarr_path(array: Any) -> str | None:
     """Find the local zarr array that a layer shows, itself or through ``dask.array.from_zarr``."""
     import zarr

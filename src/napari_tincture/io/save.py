@@ -9,6 +9,7 @@ A run that is interrupted at any point is continued by the same call; see `unfin
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -78,8 +79,10 @@ def save(
             "image without them.",
             stacklevel=3,
         )
+    client = _active_client() if client is None else client
     layout = Layout.of(raster)
-    plan = _plan(raster, layout, version)
+    run = _freeze(raster, client)
+    plan = _plan(raster, layout, version, run)
     create = partial(_create, layout=layout, raster=raster, version=version)
     with begin(target, plan, create, overwrite=overwrite) as unfinished:
         report, token = as_callback(progress), cancel or CancelToken()
@@ -96,6 +99,17 @@ def save(
             result = finish(raster, layout, facts, unfinished)
         unfinished.deliver(result, overwrite=overwrite)
     return target
+
+
+def _active_client() -> Any:
+    """The session's distributed client, if the user has one."""
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return None
+    try:
+        return distributed.default_client()
+    except ValueError:
+        return None
 
 
 def _format(target: Path, version: Version) -> Finish:
@@ -115,9 +129,18 @@ def _format(target: Path, version: Version) -> Finish:
     )
 
 
-def _plan(raster: Raster, layout: Layout, version: Version) -> dict[str, Any]:
+def _freeze(raster: Raster, client: Any) -> dict[str, Any]:
+    if raster.runner is None:
+        return {}
+    if client is None:
+        return raster.runner.freeze()
+    from napari_tincture.io.cluster import freeze_on
+
+    return freeze_on(client, raster)
+
+
+def _plan(raster: Raster, layout: Layout, version: Version, run: dict[str, Any]) -> dict[str, Any]:
     """All that another run must have in common with this one to continue it."""
-    run = raster.runner.freeze() if raster.runner is not None else {}
     free = run.pop("free", {})
     return plain(  # type: ignore[no-any-return]
         {
@@ -161,7 +184,7 @@ def _compute(
     if client is not None:
         from napari_tincture.io.cluster import compute_on
 
-        run = compute_on(client, raster, unfinished, writer, checkpoint, progress, cancel)
+        run = compute_on(client, raster, store, writer, checkpoint, progress, cancel)
     else:
         run = raster.stream(writer.write, progress=progress, cancel=cancel, checkpoint=checkpoint)
     writer.check_complete()

@@ -48,6 +48,8 @@ class ShardWriter:
         An existing folder for unfinished shards that exceed `BUDGET`.
     guard
         Entered around what touches the disk, to say in a user's words what failed there.
+    rise
+        Whether upper levels are written; where several processes write, one knows when.
     """
 
     def __init__(
@@ -56,7 +58,10 @@ class ShardWriter:
         done: Done,
         scratch: Path,
         guard: Callable[[], AbstractContextManager[None]],
+        *,
+        rise: bool = True,
     ) -> None:
+        self._rise = rise
         self._store, self._done, self._guard = store, done, guard
         self._layout: Layout = store.layout
         self._pending = _Pending(scratch, BUDGET)
@@ -78,10 +83,15 @@ class ShardWriter:
 
     def finished(self, key: Key, record: Record) -> None:
         """Record a shard, and write those above that now can be."""
+        above = self.add(key, record)
+        if above is not None and self._rise:
+            self.finished(above, self._store.build(above))
+
+    def add(self, key: Key, record: Record) -> Key | None:
+        """Record a shard; gives the one above if it can be written now."""
         self._done.add(key, record)
         above = self._layout.parent(key)
-        if above is not None and self.ready(above):
-            self.finished(above, self._store.build(above))
+        return above if above is not None and self.ready(above) else None
 
     def ready(self, key: Key) -> bool:
         """Tell whether a shard of an upper level is missing and all below it are finished."""

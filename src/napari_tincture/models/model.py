@@ -61,6 +61,11 @@ class Model:
         find_build(model._card.architecture)
         return model
 
+    def __reduce__(self) -> Any:
+        if self._path is not None:
+            return Model.from_file, (self._path.absolute(),)
+        return Model, (self._network, self._card)
+
     @property
     def card(self) -> ModelCard:
         """What the model takes and gives."""

@@ -160,6 +160,15 @@ def make_job(image: Raster, model: Model, settings: Mapping[str, Any], dtype: An
     return TileJob(inputs, model, plan, known)
 
 
+def given_context(job: TileJob) -> Any:
+    """The `context` argument with which another process makes the same job."""
+    if not job.given:
+        return job.plan.context
+    place = job.inputs.place_of
+    values = {",".join(map(str, place(p))): v.to_json() for p, v in job.given.items()}
+    return {"values": values}
+
+
 def _known(context: Any, inputs: Inputs, model: Model) -> dict[Plane, PlaneValues]:
     """Values found before, from a result or its provenance, for the planes of `inputs`."""
     data = context.provenance if isinstance(context, Raster) else context

@@ -15,7 +15,15 @@ from napari_tincture.errors import InputError, ModelError
 from napari_tincture.instances import label_instances
 from napari_tincture.models import Model
 from napari_tincture.raster import Raster
-from napari_tincture.tasks._run import as_model, make_job, narrowed, opened, provenance_of
+from napari_tincture.recipe import Recipe
+from napari_tincture.tasks._run import (
+    as_model,
+    given_context,
+    make_job,
+    narrowed,
+    opened,
+    provenance_of,
+)
 from napari_tincture.tiling.inputs import NonFinite
 from napari_tincture.tiling.job import TileJob
 from napari_tincture.tiling.lazy import lazy, result_axes
@@ -79,7 +87,8 @@ def segment(
     found = as_model(model, "segment")
     if output not in ("labels", "classes", "probabilities"):
         raise InputError(f"output={output!r}: expected 'labels', 'classes' or 'probabilities'.")
-    source, part = narrowed(opened(image), region)
+    whole = opened(image)
+    source, part = narrowed(whole, region)
     settings = {
         **part,
         "channels": channels,
@@ -94,11 +103,17 @@ def segment(
     name = f"{source.name} {found.card.name}".strip()
     kept = {**settings, "region": str(region), "output": output}
     provenance = provenance_of("segment", source, found, kept)
-    if output == "probabilities":
-        return as_raster(job, source, name, provenance)
-    if output == "classes":
-        return _classes(as_raster(job, source, name, provenance), job)
-    return _objects(job, found, source, name, provenance)
+    arguments = {
+        "output": output, "channels": channels, "region": region, "context": given_context(job),
+        "device": device, "precision": precision, "tile": tile, "nonfinite": nonfinite,
+        "pixel_size": pixel_size,
+    }  # fmt: skip
+    if output == "labels":
+        result = _objects(job, found, source, name, provenance)
+    else:
+        result = as_raster(job, source, name, provenance)
+        result = _classes(result, job) if output == "classes" else result
+    return replace(result, recipe=Recipe("segment", whole, found, arguments))
 
 
 def _classes(maps: Raster, job: TileJob) -> Raster:

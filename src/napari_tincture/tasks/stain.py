@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +11,15 @@ import numpy as np
 from napari_tincture.errors import InputError
 from napari_tincture.models import Model
 from napari_tincture.raster import Raster
-from napari_tincture.tasks._run import as_model, make_job, narrowed, opened, provenance_of
+from napari_tincture.recipe import Recipe
+from napari_tincture.tasks._run import (
+    as_model,
+    given_context,
+    make_job,
+    narrowed,
+    opened,
+    provenance_of,
+)
 from napari_tincture.tiling.inputs import NonFinite
 from napari_tincture.tiling.result import as_raster
 
@@ -88,7 +97,8 @@ def stain(
     """
     found = as_model(model, "stain")
     _check_outputs(found, outputs, direction)
-    source, part = narrowed(opened(image), region)
+    whole = opened(image)
+    source, part = narrowed(whole, region)
     settings = {
         **part,
         "channels": channels,
@@ -102,7 +112,13 @@ def stain(
     job = make_job(source, found, settings, _dtype(dtype, found))
     name = f"{source.name} {found.card.name}".strip()
     provenance = provenance_of("stain", source, found, {**settings, "region": str(region)})
-    return as_raster(job, source, name, provenance)
+    arguments = {
+        "channels": channels, "region": region, "context": given_context(job), "device": device,
+        "precision": precision, "tile": tile, "dtype": dtype, "nonfinite": nonfinite,
+        "pixel_size": pixel_size,
+    }  # fmt: skip
+    recipe = Recipe("stain", whole, found, arguments)
+    return replace(as_raster(job, source, name, provenance), recipe=recipe)
 
 
 def _dtype(dtype: str, model: Model) -> np.dtype[Any]:

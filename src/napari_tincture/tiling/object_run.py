@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_tincture.arrays import clipped
 from napari_tincture.checkpoint import Checkpoint, Task
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.raster import Index, Write
@@ -127,16 +128,7 @@ class ObjectRunner:
         (group,) = touching(self.job, one, False)
         for item in group:
             labels = names.of(tiles.core(item[1].index)).astype(self.job.dtype)
-            index, block = placed(self.job, item, labels[None], False)
-            common = tuple(
-                slice(max(a.start, b.start), min(a.stop, b.stop))
-                for a, b in zip(index, area, strict=True)
-            )
-            part = tuple(
-                slice(c.start - i.start, c.stop - i.start)
-                for c, i in zip(common, index, strict=True)
-            )
-            write(common, block[part])
+            clipped(write, area)(*placed(self.job, item, labels[None], False))
 
     def _name(self, checkpoint: Checkpoint, plane: Plane) -> None:
         """Give the objects of a plane their final numbers, after those of the planes before."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_tincture.arrays import clipped
 from napari_tincture.checkpoint import Checkpoint, Task
 from napari_tincture.placement import Placement
 from napari_tincture.progress import CancelToken, Progress, as_callback
@@ -62,11 +63,7 @@ class JobRunner:
     def rounds(self, checkpoint: Checkpoint, workers: int) -> Iterator[Sequence[Task]]:
         """First the values that the whole image is needed for, then the areas."""
         yield value_tasks(self.job, checkpoint)
-        groups = touching(self.job, checkpoint, self.with_channels)
-        yield [
-            {"plane": list(group[0][0]), "tiles": [list(tile.index) for _, tile in group]}
-            for group in groups
-        ]
+        yield [{"area": [[s.start, s.stop] for s in area]} for area in checkpoint.missing]
 
     def perform(
         self, task: Task, checkpoint: Checkpoint, write: Write, cancel: CancelToken
@@ -75,9 +72,10 @@ class JobRunner:
         if "values" in task:
             self.job.values_of(tuple(task["values"]), cancel)
             return
-        plane, grid = tuple(task["plane"]), self.job.grid
-        group = [(plane, grid[i, j]) for i, j in task["tiles"]]
-        stream(self.job, self._put(write), as_callback(None), cancel, [group])
+        area = tuple(slice(*edges) for edges in task["area"])
+        one = Checkpoint(checkpoint.folder, [area], [area])
+        groups = touching(self.job, one, self.with_channels)
+        stream(self.job, self._put(clipped(write, area)), as_callback(None), cancel, groups)
 
     def continuing(self, checkpoint: Checkpoint) -> AbstractContextManager[None]:
         """Take over what earlier runs have decided and found."""
