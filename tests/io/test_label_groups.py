@@ -8,7 +8,7 @@ import zarr
 from ome_zarr_models import v04, v05
 
 from napari_tincture import Raster, open_image
-from napari_tincture.errors import OutputError
+from napari_tincture.errors import InputError, OutputError
 from napari_tincture.io.label_groups import is_inside_image, label_paths, register
 from napari_tincture.io.ome_metadata import ome_metadata
 
@@ -111,7 +111,7 @@ def test_damaged_metadata_are_named(image, version):
     path = write(image / "labels" / "nuclei", version, "labels")
     name = "zarr.json" if version == "0.5" else ".zattrs"
     (path / name).write_text("{")
-    with pytest.raises(OutputError, match=f"{name} is no valid JSON.*write it again"):
+    with pytest.raises(InputError, match=f"{name} is no valid JSON.*write it again"):
         register(path)
 
 

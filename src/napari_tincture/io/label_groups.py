@@ -17,6 +17,7 @@ from ome_zarr_models.v05.labels import LabelsAttrs as LabelsAttrs05
 
 from napari_tincture.errors import OutputError
 from napari_tincture.io.ome_metadata import plain_json
+from napari_tincture.io.ome_zarr import local_attributes
 
 GROUP = "labels"
 """Name of the group within an image."""
@@ -44,6 +45,8 @@ def register(path: Path) -> None:
     ------
     OutputError
         If it is no label image, lies in no image, or the two are of different versions.
+    InputError
+        If metadata that are there already are damaged.
     """
     _check(path)
     group = path.parent
@@ -95,7 +98,7 @@ def _listed(group: Path) -> list[str] | None:
 
 
 def _write_group(group: Path, names: list[str]) -> None:
-    attributes = _attributes(group)
+    attributes = local_attributes(group)
     if _is_format_3(group.parent):
         ome = LabelsAttrs05.model_validate({**_ome(group), "version": "0.5", "labels": names})
         _write_attributes(group, {**attributes, "ome": plain_json(ome)})
@@ -106,7 +109,7 @@ def _write_group(group: Path, names: list[str]) -> None:
 
 def _name_source(path: Path) -> None:
     """Say in a label image which image it is of, unless it says so already."""
-    attributes, ome = _attributes(path), _ome(path)
+    attributes, ome = local_attributes(path), _ome(path)
     label = ome["image-label"] if isinstance(ome["image-label"], Mapping) else {}
     if label.get("source"):
         return
@@ -124,25 +127,9 @@ def _is_format_3(node: Path) -> bool:
 
 
 def _ome(node: Path) -> dict[str, Any]:
-    attributes = _attributes(node)
+    attributes = local_attributes(node)
     ome = attributes.get("ome", attributes)
     return dict(ome) if isinstance(ome, Mapping) else {}
-
-
-def _attributes(node: Path) -> dict[str, Any]:
-    """Read the attributes of a zarr node in a local folder; empty if there is none."""
-    for name, within in (("zarr.json", "attributes"), (".zattrs", None)):
-        try:
-            content = json.loads((node / name).read_text("utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except ValueError as error:
-            raise OutputError(
-                f"{node / name} is no valid JSON: {error}. The store is damaged; write it again."
-            ) from error
-        found = content.get(within, {}) if within else content
-        return dict(found)
-    return {}
 
 
 def _write_attributes(node: Path, attributes: Mapping[str, Any]) -> None:

@@ -78,7 +78,14 @@ class Model:
 
     def with_card(self, card: ModelCard) -> Model:
         """The same network with another card."""
-        return Model(self.network, card)
+        model = Model(self.network, card)
+        model._path = self._path
+        return model
+
+    @property
+    def path(self) -> Path | None:
+        """The file that its weights were read from; None if they were not."""
+        return self._path
 
     @property
     def fingerprint(self) -> str:

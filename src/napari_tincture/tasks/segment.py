@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -14,13 +14,15 @@ import numpy.typing as npt
 from napari_tincture.errors import InputError, ModelError
 from napari_tincture.instances import label_instances
 from napari_tincture.models import Model
-from napari_tincture.raster import Raster
-from napari_tincture.tasks._run import as_model, make_job, narrowed, opened, provenance_of
+from napari_tincture.progress import CancelToken, Progress
+from napari_tincture.raster import Index, Raster, Write
+from napari_tincture.tasks._record import record
+from napari_tincture.tasks._run import as_model, make_job, narrowed, opened
 from napari_tincture.tiling.inputs import NonFinite
 from napari_tincture.tiling.job import TileJob
 from napari_tincture.tiling.lazy import lazy, result_axes
 from napari_tincture.tiling.objects import ObjectJob, ObjectRunner
-from napari_tincture.tiling.result import as_raster, order_of, place_of
+from napari_tincture.tiling.result import JobRunner, as_raster, order_of, place_of
 
 Output = Literal["labels", "classes", "probabilities"]
 OBJECT_HALO = 96
@@ -78,9 +80,10 @@ def segment(
     found = as_model(model, "segment")
     if output not in ("labels", "classes", "probabilities"):
         raise InputError(f"output={output!r}: expected 'labels', 'classes' or 'probabilities'.")
-    source, part = narrowed(opened(image), region)
+    given = opened(image)
+    source, part = narrowed(given, region)
     settings = {
-        **part,
+        "region": region,
         "channels": channels,
         "context": context,
         "device": device,
@@ -89,15 +92,57 @@ def segment(
         "nonfinite": nonfinite,
         "pixel_size": pixel_size,
     }
-    job = make_job(source, found, settings, "float32")
+    job = make_job(source, found, {**settings, **part}, "float32")
     name = f"{source.name} {found.card.name}".strip()
-    kept = {**settings, "region": str(region), "output": output}
-    provenance = provenance_of("segment", source, found, kept)
-    if output == "probabilities":
-        return as_raster(job, source, name, provenance)
-    if output == "classes":
-        return _classes(as_raster(job, source, name, provenance), found)
-    return _objects(job, found, source, name, provenance)
+    provenance, sources = record("segment", given, found, {**settings, "output": output})
+    if output == "labels":
+        return _objects(job, found, source, name, (provenance, sources))
+    maps = as_raster(job, source, name, provenance, sources)
+    return maps if output == "probabilities" else _classes(maps, found)
+
+
+@dataclass(frozen=True)
+class ClassRunner:
+    """Streams the classes of what a job's runner streams, so that its facts are kept.
+
+    Attributes
+    ----------
+    runner
+        Streams the maps.
+    take
+        Maps to classes; drops the axis of channels.
+    axis
+        Of the channels in the maps; -1 if there is none.
+    """
+
+    runner: JobRunner
+    take: Callable[[npt.NDArray[Any]], npt.NDArray[np.uint8]]
+    axis: int
+
+    @property
+    def maps(self) -> TileJob:
+        """The job that runs the network."""
+        return self.runner.maps
+
+    @property
+    def sources(self) -> tuple[Raster, ...]:
+        """The images that the job was made from."""
+        return self.runner.sources
+
+    def facts(self) -> dict[str, Any]:
+        """What was found out so far."""
+        return self.runner.facts()
+
+    def stream(
+        self, write: Write, progress: Progress, cancel: CancelToken
+    ) -> Mapping[str, Any] | None:
+        """Write all blocks; tell what only the run could know."""
+
+        def put(index: Index, maps: npt.NDArray[Any]) -> None:
+            place = tuple(s for i, s in enumerate(index) if i != self.axis)
+            write(place, self.take(maps))
+
+        return self.runner.stream(put, progress, cancel)
 
 
 def _classes(maps: Raster, model: Model) -> Raster:
@@ -110,6 +155,8 @@ def _classes(maps: Raster, model: Model) -> Raster:
         take = partial(_likeliest, axis=c)
     drop = None if c < 0 else [c]
     meta = np.empty((0,) * (maps.ndim - (c >= 0)), np.uint8)
+    runner = maps.runner
+    assert isinstance(runner, JobRunner)
     data = da.map_blocks(take, maps.data, drop_axis=drop, dtype=np.uint8, meta=meta)
     return replace(
         maps,
@@ -120,7 +167,7 @@ def _classes(maps: Raster, model: Model) -> Raster:
         kind="labels",
         channels=(),
         display={},
-        runner=None,
+        runner=ClassRunner(runner, take, c),
     )
 
 
@@ -136,7 +183,11 @@ def _likeliest(maps: npt.NDArray[Any], axis: int) -> npt.NDArray[np.uint8]:
 
 
 def _objects(
-    maps: TileJob, model: Model, source: Raster, name: str, provenance: Mapping[str, Any]
+    maps: TileJob,
+    model: Model,
+    source: Raster,
+    name: str,
+    recorded: tuple[Mapping[str, Any], tuple[Raster, ...]],
 ) -> Raster:
     if model.card.instances is None:
         raise ModelError(
@@ -153,7 +204,7 @@ def _objects(
         placement=place_of(source, axes, maps),
         kind="labels",
         name=name,
-        provenance=provenance,
+        provenance=recorded[0],
         order=order_of(source, axes, rgb=False),
-        runner=ObjectRunner(job),
+        runner=ObjectRunner(job, recorded[1]),
     )

@@ -10,7 +10,8 @@ import numpy as np
 from napari_tincture.errors import InputError
 from napari_tincture.models import Model
 from napari_tincture.raster import Raster
-from napari_tincture.tasks._run import as_model, make_job, narrowed, opened, provenance_of
+from napari_tincture.tasks._record import record
+from napari_tincture.tasks._run import as_model, make_job, narrowed, opened
 from napari_tincture.tiling.inputs import NonFinite
 from napari_tincture.tiling.result import as_raster
 
@@ -88,9 +89,10 @@ def stain(
     """
     found = as_model(model, "stain")
     _check_outputs(found, outputs, direction)
-    source, part = narrowed(opened(image), region)
+    given = opened(image)
+    source, part = narrowed(given, region)
     settings = {
-        **part,
+        "region": region,
         "channels": channels,
         "context": context,
         "device": device,
@@ -99,10 +101,10 @@ def stain(
         "nonfinite": nonfinite,
         "pixel_size": pixel_size,
     }
-    job = make_job(source, found, settings, _dtype(dtype, found))
+    job = make_job(source, found, {**settings, **part}, _dtype(dtype, found))
     name = f"{source.name} {found.card.name}".strip()
-    provenance = provenance_of("stain", source, found, {**settings, "region": str(region)})
-    return as_raster(job, source, name, provenance)
+    provenance, sources = record("stain", given, found, {**settings, "dtype": dtype})
+    return as_raster(job, source, name, provenance, sources)
 
 
 def _dtype(dtype: str, model: Model) -> np.dtype[Any]:

@@ -23,7 +23,7 @@ import zarr
 from napari_tincture.errors import TinctureError
 from napari_tincture.grid import Grid, Span, Tile
 from napari_tincture.progress import CancelToken, Progress
-from napari_tincture.raster import Write
+from napari_tincture.raster import Raster, Write
 from napari_tincture.tiling.cache import BlockCache
 from napari_tincture.tiling.inputs import Inputs, Plane
 from napari_tincture.tiling.job import CACHE_BYTES, Block, Item, TileJob
@@ -215,13 +215,17 @@ def _best(shared: Shared, side: int) -> dict[int, int]:
 class ObjectRunner:
     """Streams an object job with final numbers: 1, 2, … by first pixel, whatever the tiling."""
 
-    def __init__(self, job: ObjectJob) -> None:
-        self.job = job
+    def __init__(self, job: ObjectJob, sources: tuple[Raster, ...] = ()) -> None:
+        self.job, self.sources = job, sources
 
     @property
     def maps(self) -> TileJob:
         """The job that runs the network."""
         return self.job.maps
+
+    def facts(self) -> dict[str, Any]:
+        """What was found out so far, as `JobRunner.facts`."""
+        return facts_of(self.maps) if self.maps.known else {}
 
     def stream(
         self, write: Write, progress: Progress, cancel: CancelToken

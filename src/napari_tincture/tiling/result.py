@@ -8,17 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from napari_tincture.io.provenance import versions
 from napari_tincture.placement import Placement
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.raster import Raster, Write
 from napari_tincture.tiling.job import Block, Item, TileJob
 from napari_tincture.tiling.lazy import BlockJob, lazy, result_axes, to_axes
 from napari_tincture.tiling.stream import stream
-
-RUN_FACTS = (
-    "values", "events", "device", "precision", "tile", "exact", "objects", "warning",
-)  # fmt: skip
-"""What a run adds to a result's provenance."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +23,12 @@ class JobRunner:
 
     job: TileJob
     with_channels: bool
+    sources: tuple[Raster, ...] = ()
+    """The images that the job was made from, as its provenance lists them."""
+
+    def facts(self) -> dict[str, Any]:
+        """What was found out so far; empty before the first block."""
+        return facts_of(self.job) if self.job.known else {}
 
     @property
     def maps(self) -> TileJob:
@@ -71,6 +73,7 @@ def facts_of(job: TileJob) -> dict[str, Any]:
         "precision": job.engine.precision,
         "tile": [job.grid.rows[0].core_size, job.grid.columns[0].core_size],
         "exact": job.reach.exact and all(_is_whole(v.how) for v in job.known.values()),
+        "versions": versions(),
     }
 
 
@@ -102,7 +105,13 @@ def order_of(source: Raster, axes: str, rgb: bool) -> str:
     return order
 
 
-def as_raster(job: TileJob, source: Raster, name: str, provenance: Mapping[str, Any]) -> Raster:
+def as_raster(
+    job: TileJob,
+    source: Raster,
+    name: str,
+    provenance: Mapping[str, Any],
+    sources: tuple[Raster, ...] = (),
+) -> Raster:
     """Wrap a job as a lazy raster on its source's grid."""
     card = job.model.card
     rgb = card.rgb_output
@@ -125,7 +134,7 @@ def as_raster(job: TileJob, source: Raster, name: str, provenance: Mapping[str, 
         display=display,
         provenance=provenance,
         order=order_of(source, axes, rgb),
-        runner=JobRunner(job, with_channels),
+        runner=JobRunner(job, with_channels, sources),
     )
 
 
