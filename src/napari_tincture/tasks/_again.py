@@ -8,6 +8,11 @@ from typing import Any
 from napari_tincture.models.shipped import list_models
 
 TASKS = ("stain", "segment")
+IMPORTS = {
+    "nt": "import napari_tincture as nt",
+    "samples": "from napari_tincture import samples",
+    "SourceRef": "from napari_tincture.source import SourceRef",
+}
 
 
 def lines_of(steps: Sequence[Mapping[str, Any]], path: str = "") -> list[str]:
@@ -17,11 +22,12 @@ def lines_of(steps: Sequence[Mapping[str, Any]], path: str = "") -> list[str]:
     """
     if not steps:
         return []
-    lines = ["import napari_tincture as nt"]
+    lines: list[str] = []
     for number, step in enumerate(steps, start=1):
         saved = path if number == len(steps) else ""
         lines += ["", *_step(step, number, saved)]
-    return lines
+    used = [line for name, line in IMPORTS.items() if any(f"{name}." in text for text in lines)]
+    return [*used, *lines]
 
 
 def _step(step: Mapping[str, Any], number: int, saved: str) -> list[str]:
@@ -56,8 +62,7 @@ def _image(source: Mapping[str, Any], number: int, place: int) -> tuple[list[str
     opened = _opened(ref)
     if opened is not None:
         return [f"{name} = {opened}{comment}"], name
-    imported = "from napari_tincture.source import SourceRef"
-    return [imported, f"{name} = SourceRef.from_json({ref!r}).open(){comment}"], name
+    return [f"{name} = SourceRef.from_json({ref!r}).open(){comment}"], name
 
 
 def _opened(ref: Mapping[str, Any]) -> str | None:
@@ -84,10 +89,11 @@ def _base(ref: Mapping[str, Any]) -> str | None:
         members = [_opened(member) for member in options["members"]]
         known = [member for member in members if member is not None]
         return f"nt.open_image([{', '.join(known)}])" if len(known) == len(members) else None
-    if ref.get("kind") != "path" or "levels" in options:
+    if ref.get("kind") not in ("path", "sample") or "levels" in options:
         return None
+    opener = "samples.load" if ref["kind"] == "sample" else "nt.open_image"
     keywords = _keywords(options)
-    return f"nt.open_image({ref['path']!r}{', ' if keywords else ''}{keywords})"
+    return f"{opener}({ref['path']!r}{', ' if keywords else ''}{keywords})"
 
 
 def _model(step: Mapping[str, Any], number: int) -> tuple[list[str], str]:

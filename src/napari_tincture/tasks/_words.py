@@ -11,7 +11,7 @@ from napari_tincture.models.shipped import list_models
 WIDTH = 100
 INDENT = 15
 HASH = 16
-"""Digits of a SHA-256 that are shown."""
+"""Digits that are shown of the SHA-256 of a sample."""
 
 Row = tuple[str, str]
 
@@ -116,7 +116,7 @@ def _model(step: Mapping[str, Any]) -> str:
     name = str(step.get("model", "unknown"))
     parts = [f"{name} ({step.get('architecture', 'architecture unknown')})"]
     if weights := step.get("weights"):
-        parts.append(f"SHA-256 {weights[:HASH]}…")
+        parts.append(f"SHA-256 {weights}")
     licence = step.get("licence") or next(
         (card.licence for card in list_models() if card.name == name), ""
     )
