@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_tincture.errors import InputError, OutputError
-from napari_tincture.io.label_groups import label_paths
+from napari_tincture.io.ome_zarr import colour_name
 from napari_tincture.io.open import open_image
 from napari_tincture.io.own_files import own_object
 from napari_tincture.layers import from_layer_data, to_layer, to_layers
@@ -44,6 +44,9 @@ def read(path: Any) -> list[LayerData]:
     Label images inside an OME-Zarr image come as further layers. Placement, units, pyramid,
     names, colours and provenance are restored.
     """
+    # It loads ome-zarr-models, for which nobody waits who opens a file of another program.
+    from napari_tincture.io.label_groups import label_paths
+
     image = open_image(path)
     layers = to_layers(image) if image.kind == "image" else [to_layer(image)]
     inside = [] if "://" in str(path) else label_paths(Path(path))
@@ -109,7 +112,5 @@ def _colour(colormap: Any) -> str | None:
     colours: Sequence[Any] = colormap.get("colors", ()) if isinstance(colormap, Mapping) else ()
     if len(colours) != 2 or np.any(np.asarray(colours[0])[:3]):
         return None
-    from napari_tincture.io.ome_zarr import colour_name
-
     red, green, blue = (round(float(v) * 255) for v in np.asarray(colours[1])[:3])
     return colour_name(f"{red:02x}{green:02x}{blue:02x}")
