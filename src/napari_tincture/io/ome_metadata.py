@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+from ome_zarr_models.base import BaseAttrs
 from ome_zarr_models.common.omero import Channel, Omero, Window
 from ome_zarr_models.v04.image import ImageAttrs as ImageAttrs04
 from ome_zarr_models.v04.image_label import ImageLabelAttrs as ImageLabelAttrs04
@@ -15,7 +16,6 @@ from ome_zarr_models.v05.image import ImageAttrs as ImageAttrs05
 from ome_zarr_models.v05.image_label import ImageLabelAttrs as ImageLabelAttrs05
 from ome_zarr_models.v05.image_label_types import Label as Label05
 from ome_zarr_models.v05.multiscales import Multiscale as Multiscale05
-from pydantic import BaseModel
 
 from napari_tincture.io import own_metadata
 from napari_tincture.io.ome_zarr import colour_code
@@ -92,7 +92,7 @@ def _version_04(
     return plain_json(ImageAttrs04.model_validate(fields))
 
 
-def plain_json(model: BaseModel) -> dict[str, Any]:
+def plain_json(model: BaseAttrs) -> dict[str, Any]:
     """Give a model of ome-zarr-models as JSON with the specification's own names."""
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
