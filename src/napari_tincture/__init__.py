@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari_tincture.progress import CancelToken
     from napari_tincture.raster import Raster
     from napari_tincture.tasks.compare import Comparison, compare
+    from napari_tincture.tasks.explain import Explanation, explain
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
     from napari_tincture.tasks.stain import stain
@@ -35,7 +36,9 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "segment",
     "compare",
     "train",
+    "explain",
     "Comparison",
+    "Explanation",
     "Raster",
     "Placement",
     "Model",
@@ -68,6 +71,7 @@ _HOMES = {
     "tasks.segment": ("segment",),
     "tasks.compare": ("compare", "Comparison"),
     "tasks.train": ("train",),
+    "tasks.explain": ("explain", "Explanation"),
     "tasks.seams": ("seam_error",),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

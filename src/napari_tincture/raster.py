@@ -55,10 +55,10 @@ class Divisible(Protocol):
         ...
 
     def continuing(self, checkpoint: Checkpoint) -> AbstractContextManager[None]:
-        """Take over what earlier runs have decided and found, around `perform` and `facts`."""
+        """Take over what earlier runs have decided and found, around `perform` and `outcome`."""
         ...
 
-    def facts(self, checkpoint: Checkpoint) -> dict[str, Any]:
+    def outcome(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """What only the run could tell, when all tasks are done."""
         ...
 

@@ -77,7 +77,7 @@ def compute_on(
                 done += 1
                 progress(min(done, total), total)
     with runner.continuing(checkpoint):
-        return runner.facts(checkpoint)
+        return runner.outcome(checkpoint)
 
 
 class _Queue:
@@ -219,5 +219,5 @@ class _Reading(Divisible):
     def continuing(self, checkpoint: Checkpoint) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def facts(self, checkpoint: Checkpoint) -> dict[str, Any]:
+    def outcome(self, checkpoint: Checkpoint) -> dict[str, Any]:
         return {}

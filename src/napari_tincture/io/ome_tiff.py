@@ -29,6 +29,19 @@ SUFFIXES = (
 )  # fmt: skip
 
 
+def own_annotation(path: Path) -> Mapping[str, Any] | None:
+    """Give our own annotation of an OME-TIFF; None if there is none, or it is no OME-TIFF."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            facts = _ome(file)
+    except (tifffile.TiffFileError, OSError, ElementTree.ParseError):
+        return None
+    own = (facts or {}).get("own")
+    return own if isinstance(own, Mapping) else None
+
+
 class TiffLevel:
     """One pyramid level of a TIFF file as an array that opens the file when it is first read.
 

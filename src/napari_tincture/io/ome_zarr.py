@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,28 @@ MARKERS = ("zarr.json", ".zgroup", ".zarray")
 def is_zarr(path: str | os.PathLike[str]) -> bool:
     """Tell whether a local folder is a zarr store."""
     return any((Path(path) / marker).is_file() for marker in MARKERS)
+
+
+def local_attributes(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the attributes of a node in a local folder from its JSON alone; empty if there is none.
+
+    Raises
+    ------
+    InputError
+        If they are no JSON object.
+    """
+    for name, within in (("zarr.json", "attributes"), (".zattrs", None)):
+        try:
+            content = json.loads(Path(folder, name).read_text("utf-8"))
+            return dict(content.get(within, {}) if within else content)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{Path(folder, name)} is no valid JSON object: {error}. The store is damaged; "
+                "write it again."
+            ) from error
+    return {}
 
 
 def open_zarr(source: Any, axes: str | None = None) -> Raster:

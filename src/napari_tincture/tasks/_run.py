@@ -13,14 +13,12 @@ import numpy as np
 from napari_tincture.device import resolve_precision
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
-from napari_tincture.io.provenance import extended
 from napari_tincture.models import Model, load_model
 from napari_tincture.raster import Raster
 from napari_tincture.tasks.channels import map_channels
 from napari_tincture.tiling.inputs import Inputs, NonFinite, Plane
 from napari_tincture.tiling.job import Plan, TileJob
 from napari_tincture.tiling.reach import with_reach
-from napari_tincture.tiling.result import RUN_FACTS
 from napari_tincture.tiling.whole import PlaneValues, check_mode
 
 PIXEL_SIZE_TOLERANCE = 0.10
@@ -240,21 +238,3 @@ def narrowed(image: Raster, region: Any) -> tuple[Raster, dict[str, Any]]:
 def opened(image: Any) -> Raster:
     """The image as a Raster, of kind image."""
     return open_image(image)
-
-
-def provenance_of(
-    task: str, image: Raster, model: Model, settings: Mapping[str, Any]
-) -> dict[str, Any]:
-    """How a result is made: JSON-serialisable."""
-    kept = {k: v for k, v in settings.items() if isinstance(v, str | int | float | bool | None)}
-    # What the run before found out is no fact of this one, least of all its values.
-    before = {key: fact for key, fact in image.provenance.items() if key not in RUN_FACTS}
-    return extended(
-        before,
-        task,
-        model=model.card.name,
-        architecture=model.card.architecture,
-        weights=model.fingerprint,
-        image=image.name,
-        settings=kept,
-    )

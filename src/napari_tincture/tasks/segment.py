@@ -16,14 +16,8 @@ from napari_tincture.instances import label_instances
 from napari_tincture.models import Model
 from napari_tincture.raster import Raster
 from napari_tincture.recipe import Recipe
-from napari_tincture.tasks._run import (
-    as_model,
-    given_context,
-    make_job,
-    narrowed,
-    opened,
-    provenance_of,
-)
+from napari_tincture.tasks._record import record
+from napari_tincture.tasks._run import as_model, given_context, make_job, narrowed, opened
 from napari_tincture.tiling.inputs import NonFinite
 from napari_tincture.tiling.job import TileJob
 from napari_tincture.tiling.lazy import lazy, result_axes
@@ -87,10 +81,10 @@ def segment(
     found = as_model(model, "segment")
     if output not in ("labels", "classes", "probabilities"):
         raise InputError(f"output={output!r}: expected 'labels', 'classes' or 'probabilities'.")
-    whole = opened(image)
-    source, part = narrowed(whole, region)
+    given = opened(image)
+    source, part = narrowed(given, region)
     settings = {
-        **part,
+        "region": region,
         "channels": channels,
         "context": context,
         "device": device,
@@ -99,21 +93,17 @@ def segment(
         "nonfinite": nonfinite,
         "pixel_size": pixel_size,
     }
-    job = make_job(source, found, settings, "float32")
+    job = make_job(source, found, {**settings, **part}, "float32")
     name = f"{source.name} {found.card.name}".strip()
-    kept = {**settings, "region": str(region), "output": output}
-    provenance = provenance_of("segment", source, found, kept)
-    arguments = {
-        "output": output, "channels": channels, "region": region, "context": given_context(job),
-        "device": device, "precision": precision, "tile": tile, "nonfinite": nonfinite,
-        "pixel_size": pixel_size,
-    }  # fmt: skip
+    settings["output"] = output
+    provenance, sources = record("segment", given, found, settings)
     if output == "labels":
-        result = _objects(job, found, source, name, provenance)
+        result = _objects(job, found, source, name, (provenance, sources))
     else:
-        result = as_raster(job, source, name, provenance)
+        result = as_raster(job, source, name, provenance, sources)
         result = _classes(result, job) if output == "classes" else result
-    return replace(result, recipe=Recipe("segment", whole, found, arguments))
+    recipe = Recipe("segment", given, found, {**settings, "context": given_context(job)})
+    return replace(result, recipe=recipe)
 
 
 def _classes(maps: Raster, job: TileJob) -> Raster:
@@ -135,7 +125,7 @@ def _classes(maps: Raster, job: TileJob) -> Raster:
         kind="labels",
         channels=(),
         display={},
-        runner=JobRunner(job, False, Classes(threshold)),
+        runner=JobRunner(job, False, Classes(threshold), getattr(maps.runner, "sources", ())),
     )
 
 
@@ -169,7 +159,11 @@ def _taken(maps: npt.NDArray[Any], classes: Classes, axis: int) -> npt.NDArray[n
 
 
 def _objects(
-    maps: TileJob, model: Model, source: Raster, name: str, provenance: Mapping[str, Any]
+    maps: TileJob,
+    model: Model,
+    source: Raster,
+    name: str,
+    recorded: tuple[Mapping[str, Any], tuple[Raster, ...]],
 ) -> Raster:
     if model.card.instances is None:
         raise ModelError(
@@ -186,7 +180,7 @@ def _objects(
         placement=place_of(source, axes, maps),
         kind="labels",
         name=name,
-        provenance=provenance,
+        provenance=recorded[0],
         order=order_of(source, axes, rgb=False),
-        runner=ObjectRunner(job),
+        runner=ObjectRunner(job, recorded[1]),
     )

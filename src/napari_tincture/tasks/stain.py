@@ -12,14 +12,8 @@ from napari_tincture.errors import InputError
 from napari_tincture.models import Model
 from napari_tincture.raster import Raster
 from napari_tincture.recipe import Recipe
-from napari_tincture.tasks._run import (
-    as_model,
-    given_context,
-    make_job,
-    narrowed,
-    opened,
-    provenance_of,
-)
+from napari_tincture.tasks._record import record
+from napari_tincture.tasks._run import as_model, given_context, make_job, narrowed, opened
 from napari_tincture.tiling.inputs import NonFinite
 from napari_tincture.tiling.result import as_raster
 
@@ -97,10 +91,10 @@ def stain(
     """
     found = as_model(model, "stain")
     _check_outputs(found, outputs, direction)
-    whole = opened(image)
-    source, part = narrowed(whole, region)
+    given = opened(image)
+    source, part = narrowed(given, region)
     settings = {
-        **part,
+        "region": region,
         "channels": channels,
         "context": context,
         "device": device,
@@ -109,16 +103,13 @@ def stain(
         "nonfinite": nonfinite,
         "pixel_size": pixel_size,
     }
-    job = make_job(source, found, settings, _dtype(dtype, found))
+    job = make_job(source, found, {**settings, **part}, _dtype(dtype, found))
     name = f"{source.name} {found.card.name}".strip()
-    provenance = provenance_of("stain", source, found, {**settings, "region": str(region)})
-    arguments = {
-        "channels": channels, "region": region, "context": given_context(job), "device": device,
-        "precision": precision, "tile": tile, "dtype": dtype, "nonfinite": nonfinite,
-        "pixel_size": pixel_size,
-    }  # fmt: skip
-    recipe = Recipe("stain", whole, found, arguments)
-    return replace(as_raster(job, source, name, provenance), recipe=recipe)
+    settings["dtype"] = dtype
+    provenance, sources = record("stain", given, found, settings)
+    result = as_raster(job, source, name, provenance, sources)
+    recipe = Recipe("stain", given, found, {**settings, "context": given_context(job)})
+    return replace(result, recipe=recipe)
 
 
 def _dtype(dtype: str, model: Model) -> np.dtype[Any]:

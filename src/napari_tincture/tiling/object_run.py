@@ -13,7 +13,7 @@ import numpy as np
 from napari_tincture.arrays import clipped
 from napari_tincture.checkpoint import Checkpoint, Task
 from napari_tincture.progress import CancelToken, Progress
-from napari_tincture.raster import Index, Write
+from napari_tincture.raster import Index, Raster, Write
 from napari_tincture.tiling.inputs import Plane
 from napari_tincture.tiling.job import TileJob
 from napari_tincture.tiling.lazy import result_axes
@@ -30,13 +30,17 @@ one more."""
 class ObjectRunner:
     """Streams an object job with final numbers: 1, 2, … by first pixel, whatever the tiling."""
 
-    def __init__(self, job: ObjectJob) -> None:
-        self.job = job
+    def __init__(self, job: ObjectJob, sources: tuple[Raster, ...] = ()) -> None:
+        self.job, self.sources = job, sources
 
     @property
     def maps(self) -> TileJob:
         """The job that runs the network."""
         return self.job.maps
+
+    def facts(self) -> dict[str, Any]:
+        """What was found out so far, as `JobRunner.facts`."""
+        return facts_of(self.maps) if self.maps.known else {}
 
     def stream(
         self,
@@ -62,7 +66,7 @@ class ObjectRunner:
                     if "segment" in task:
                         done += len(task["segment"])
                         progress(done, total)
-            return self.facts(checkpoint)
+            return self.outcome(checkpoint)
 
     def continuing(self, checkpoint: Checkpoint) -> AbstractContextManager[None]:
         """Take over what earlier runs have decided and found."""
@@ -113,7 +117,7 @@ class ObjectRunner:
         area = tuple(slice(*edges) for edges in task["area"])
         self._write(checkpoint, plane, area, write)
 
-    def facts(self, checkpoint: Checkpoint) -> dict[str, Any]:
+    def outcome(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """What only the run could tell."""
         found = [checkpoint.recall(_facts_name(plane)) for plane in self.job.inputs.planes]
         objects = sum(plane["objects"] for plane in found)

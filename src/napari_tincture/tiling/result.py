@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_tincture.arrays import clipped
 from napari_tincture.checkpoint import Checkpoint, Task
+from napari_tincture.io.provenance import versions
 from napari_tincture.placement import Placement
 from napari_tincture.progress import CancelToken, Progress, as_callback
 from napari_tincture.raster import Raster, Write
@@ -25,11 +26,6 @@ from napari_tincture.tiling.resume import (
 )
 from napari_tincture.tiling.stream import stream
 
-RUN_FACTS = (
-    "values", "events", "device", "precision", "tile", "exact", "objects", "warning",
-)  # fmt: skip
-"""What a run adds to a result's provenance."""
-
 
 @dataclass(frozen=True)
 class JobRunner:
@@ -39,6 +35,12 @@ class JobRunner:
     with_channels: bool
     derive: Callable[[Block], Block] | None = None
     """From a block of the network's outputs (c, y, x) to one of the result, where they differ."""
+    sources: tuple[Raster, ...] = ()
+    """The images that the job was made from, as its provenance lists them."""
+
+    def facts(self) -> dict[str, Any]:
+        """What was found out so far; empty before the first block."""
+        return facts_of(self.job) if self.job.known else {}
 
     @property
     def maps(self) -> TileJob:
@@ -81,7 +83,7 @@ class JobRunner:
         """Take over what earlier runs have decided and found."""
         return continued(self.job, checkpoint)
 
-    def facts(self, checkpoint: Checkpoint) -> dict[str, Any]:
+    def outcome(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """What only the run could tell."""
         return facts_of(self.job)
 
@@ -127,6 +129,7 @@ def facts_of(job: TileJob) -> dict[str, Any]:
         "precision": job.engine.precision,
         "tile": [job.grid.rows[0].core_size, job.grid.columns[0].core_size],
         "exact": job.reach.exact and all(_is_whole(v.how) for v in job.known.values()),
+        "versions": versions(),
     }
 
 
@@ -158,7 +161,13 @@ def order_of(source: Raster, axes: str, rgb: bool) -> str:
     return order
 
 
-def as_raster(job: TileJob, source: Raster, name: str, provenance: Mapping[str, Any]) -> Raster:
+def as_raster(
+    job: TileJob,
+    source: Raster,
+    name: str,
+    provenance: Mapping[str, Any],
+    sources: tuple[Raster, ...] = (),
+) -> Raster:
     """Wrap a job as a lazy raster on its source's grid."""
     card = job.model.card
     rgb = card.rgb_output
@@ -181,7 +190,7 @@ def as_raster(job: TileJob, source: Raster, name: str, provenance: Mapping[str, 
         display=display,
         provenance=provenance,
         order=order_of(source, axes, rgb),
-        runner=JobRunner(job, with_channels),
+        runner=JobRunner(job, with_channels, sources=sources),
     )
 
 

@@ -19,7 +19,7 @@ from napari_tincture import models
 from napari_tincture.device import available_devices, describe_device, release_memory
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
-from napari_tincture.io.provenance import plain
+from napari_tincture.io.provenance import completed
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Index, Raster
 from napari_tincture.worker.remote import Windows
@@ -97,7 +97,7 @@ class Workbench:
         begin = {"job": job, "attributes": attributes(result), **layout}
         self._link.send(Message("started", begin))
         facts = result.stream(write, progress=progress, cancel=cancel)
-        return {"provenance": plain({**result.provenance, **facts})}
+        return {"provenance": completed(result, facts)}
 
     @contextmanager
     def _telling_warnings(self, job: int) -> Iterator[None]:
