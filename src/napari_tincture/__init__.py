@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from napari_tincture.placement import Placement
     from napari_tincture.progress import CancelToken
     from napari_tincture.raster import Raster
+    from napari_tincture.tasks.batch import BatchProgress, batch
+    from napari_tincture.tasks.batch_report import BatchReport
     from napari_tincture.tasks.compare import Comparison, compare
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
@@ -33,8 +35,11 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "open_image",
     "stain",
     "segment",
+    "batch",
     "compare",
     "train",
+    "BatchReport",
+    "BatchProgress",
     "Comparison",
     "Raster",
     "Placement",
@@ -66,6 +71,8 @@ _HOMES = {
     "models": ("Model", "ModelCard", "load_model", "list_models"),
     "tasks.stain": ("stain",),
     "tasks.segment": ("segment",),
+    "tasks.batch": ("batch", "BatchProgress"),
+    "tasks.batch_report": ("BatchReport",),
     "tasks.compare": ("compare", "Comparison"),
     "tasks.train": ("train",),
     "tasks.seams": ("seam_error",),

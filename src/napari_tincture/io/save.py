@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_tincture.errors import OutputError
+from napari_tincture.io.ome_zarr import is_zarr
 from napari_tincture.io.output import check_free
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.raster import Raster, Write
@@ -27,6 +28,8 @@ def save(
     target = path.expanduser().absolute()
     writers = {".zarr": write_ome_zarr, ".tif": write_ome_tiff, ".tiff": write_ome_tiff}
     writer = writers.get(target.suffix.lower())
+    if writer is None and is_zarr(target.parent):
+        writer = write_ome_zarr  # an image within a store, such as a field of a plate
     if writer is None:
         raise OutputError(
             f"{path} names no format that can be written. End it with .ome.zarr (any size, all "

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +16,11 @@ import numpy as np
 import napari_tincture
 from napari_tincture import models
 from napari_tincture.device import available_devices, describe_device, release_memory
-from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
 from napari_tincture.io.provenance import plain
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Index, Raster
+from napari_tincture.tasks.find import find_task
 from napari_tincture.worker.remote import Windows
 from napari_tincture.worker.settings import JobSettings
 from napari_tincture.worker.sources import attributes, channel_choices, rebuild
@@ -128,22 +127,3 @@ class Workbench:
     def tidy(self) -> None:
         """Give back the memory that jobs have used."""
         release_memory()
-
-
-def find_task(name: str) -> Callable[..., Raster]:
-    """Find a task by its name: the function of that name in its module of the same name.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    path = f"napari_tincture.tasks.{name}"
-    try:
-        module = importlib.import_module(path)
-    except ModuleNotFoundError as error:
-        if error.name != path:
-            raise
-        raise InputError(f"There is no task {name!r}; expected e.g. 'stain'.") from error
-    task: Callable[..., Raster] = getattr(module, name)
-    return task
