@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture import axes as ax
-from napari_tincture.arrays import Index, as_dask, block_slices, memory_of
+from napari_tincture.arrays import Index, as_dask, block_slices, memory_of, window
 from napari_tincture.errors import InputError
 from napari_tincture.placement import Placement
 from napari_tincture.progress import CancelToken, Progress, as_callback
@@ -215,7 +215,7 @@ class Raster:
 
     def read(self, index: Index, level: int = 0) -> npt.NDArray[Any]:
         """Read a window of a level into memory, C-contiguous."""
-        return np.ascontiguousarray(self.levels[level][index])
+        return np.ascontiguousarray(window(self.levels[level], index))
 
     def stream(
         self,

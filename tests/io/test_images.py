@@ -84,7 +84,10 @@ def test_a_plate_gives_its_fields_wherever_it_is_named(tmp_path):
         (["x/a.png", "x/A.tif", "x/b.png"], ["a_png", "A_tif", "b"]),
         (["x/a.png", "y/a.png"], ["x_a_png", "y_a_png"]),
         (["x/a.png", "x/a.png"], ["x_a_png", "x_a_png-2"]),
-        (["x/a.ome.tif", "x/a.ome.zarr", "x/a_ome_tif.png"], ["x_a_ome_tif", "a_ome_zarr", "a_ome_tif_png"]),
+        (
+            ["x/a.ome.tif", "x/a.ome.zarr", "x/a_ome_tif.png"],
+            ["x_a_ome_tif", "a_ome_zarr", "a_ome_tif_png"],
+        ),
     ],
 )
 def test_names_are_short_and_never_alike(paths, expected):

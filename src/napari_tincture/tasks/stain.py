@@ -12,6 +12,7 @@ from napari_tincture.models import Model
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._run import as_model, make_job, narrowed, opened, provenance_of
 from napari_tincture.tiling.inputs import NonFinite
+from napari_tincture.tiling.reading import OnReadError
 from napari_tincture.tiling.result import as_raster
 
 
@@ -29,6 +30,7 @@ def stain(
     tile: int | Literal["auto"] = "auto",
     dtype: str = "auto",
     nonfinite: NonFinite = "error",
+    on_read_error: OnReadError = "stop",
     pixel_size: Literal["refuse", "ignore"] = "refuse",
 ) -> Raster:
     """Stain an image virtually; nothing is computed until the result is read.
@@ -68,6 +70,10 @@ def stain(
         range. Integers: that range scaled to the type's.
     nonfinite
         What to do with NaN and infinity: "error", or "background".
+    on_read_error
+        What to do with a place that cannot be read, after several attempts: "stop" with an error
+        that names it, or take the "background", the darkest value around it; then a warning and
+        the provenance name it.
     pixel_size
         "refuse" images whose pixel size differs by more than 10 % from the model's, or "ignore".
 
@@ -97,6 +103,7 @@ def stain(
         "precision": precision,
         "tile": tile,
         "nonfinite": nonfinite,
+        "on_read_error": on_read_error,
         "pixel_size": pixel_size,
     }
     job = make_job(source, found, settings, _dtype(dtype, found))

@@ -66,7 +66,7 @@ def facts_of(job: TileJob) -> dict[str, Any]:
     found = {",".join(map(str, place(p))): v.to_json() for p, v in job.known.items()}
     return {
         "values": found,
-        "events": list(job.events),
+        "events": [*job.events, *job.inputs.reader.events],
         "device": str(job.engine.device),
         "precision": job.engine.precision,
         "tile": [job.grid.rows[0].core_size, job.grid.columns[0].core_size],
