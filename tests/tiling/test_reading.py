@@ -240,6 +240,14 @@ def test_windows_of_parts_of_parts_read_no_more_than_they_hold():
     assert places == [[(1, 2), (2, 3), (105, 109), x] for x in ((7, 9), (1000, 1024), (1024, 1100))]
 
 
+def test_dask_arrays_are_stored_in_their_blocks():
+    array = da.zeros((50, 40), chunks=((20, 30), (40,)), dtype="u1")
+    assert stored_edges(Raster.from_array(array, "yx").data, 0) == [0, 20, 50]
+
+
+# Behind a URL
+
+
 @pytest.fixture
 def remote(tmp_path, monkeypatch):
     """A zarr image on a server, and limits that are short."""
