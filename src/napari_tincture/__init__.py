@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from napari_tincture.placement import Placement
     from napari_tincture.progress import CancelToken
     from napari_tincture.raster import Raster
-    from napari_tincture.tasks.batch import BatchProgress, batch
-    from napari_tincture.tasks.batch_report import BatchReport
+    from napari_tincture.tasks.batch import batch
+    from napari_tincture.tasks.batch_report import BatchProgress, BatchReport
     from napari_tincture.tasks.compare import Comparison, compare
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
@@ -71,8 +71,8 @@ _HOMES = {
     "models": ("Model", "ModelCard", "load_model", "list_models"),
     "tasks.stain": ("stain",),
     "tasks.segment": ("segment",),
-    "tasks.batch": ("batch", "BatchProgress"),
-    "tasks.batch_report": ("BatchReport",),
+    "tasks.batch": ("batch",),
+    "tasks.batch_report": ("BatchReport", "BatchProgress"),
     "tasks.compare": ("compare", "Comparison"),
     "tasks.train": ("train",),
     "tasks.seams": ("seam_error",),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -21,35 +20,18 @@ from napari_tincture.models import Model
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._run import as_model
-from napari_tincture.tasks.batch_report import BatchFailure, BatchReport, BatchResult
+from napari_tincture.tasks.batch_report import (
+    BatchFailure,
+    BatchProgress,
+    BatchReport,
+    BatchResult,
+    Report,
+    as_report,
+)
 from napari_tincture.tasks.find import Task, find_task
 
 Existing = Literal["skip", "error", "overwrite"]
 SUFFIXES = (".ome.zarr", ".ome.tif")
-
-
-@dataclass(frozen=True, slots=True)
-class BatchProgress:
-    """How far a batch is.
-
-    Attributes
-    ----------
-    done, images
-        Images that are finished, skipped or failed; and all.
-    image
-        The one under way; empty at the end.
-    tiles, all_tiles
-        Of that image; both 0 until they are counted.
-    """
-
-    done: int
-    images: int
-    image: str
-    tiles: int = 0
-    all_tiles: int = 0
-
-
-Report = Callable[[BatchProgress], None]
 
 
 def batch(
@@ -119,7 +101,7 @@ def batch(
     found = as_model(model, task)
     places = _places(entries, target, suffix)
     work = _Work(run, task, found, settings, existing, client, cancel or CancelToken())
-    return _run_all(entries, places, work, _as_report(progress))
+    return _run_all(entries, places, work, as_report(progress))
 
 
 def _check_choices(
@@ -284,20 +266,3 @@ def _check_apart(image: Raster, path: Path) -> None:
     read, written = Path(image.source.path).resolve(), path.resolve()
     if read.is_relative_to(written) or written.is_relative_to(read):
         raise OutputError(f"{path} is the image itself. Choose another folder for the results.")
-
-
-def _as_report(progress: bool | Report | None) -> Report:
-    if progress is True:
-        return _Bar()
-    return progress or (lambda _: None)
-
-
-class _Bar:
-    """Lines on standard error, each overwritten until its image is finished."""
-
-    def __call__(self, step: BatchProgress) -> None:
-        if step.done == step.images:
-            print(f"\r{step.images} of {step.images} images", file=sys.stderr)
-            return
-        where = f"{step.done + 1}/{step.images} {step.image}"
-        print(f"\r{where}: {step.tiles}/{step.all_tiles} tiles ", end="", file=sys.stderr)

@@ -1,11 +1,37 @@
-"""What became of many images: as a table, or as an error that names each failure."""
+"""How far a batch is, and what became of its images: a table, or an error that names failures."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from napari_tincture.errors import TinctureError
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProgress:
+    """How far a batch is.
+
+    Attributes
+    ----------
+    done, images
+        Images that are finished, skipped or failed; and all.
+    image
+        The one under way; empty at the end.
+    tiles, all_tiles
+        Of that image; both 0 until they are counted.
+    """
+
+    done: int
+    images: int
+    image: str
+    tiles: int = 0
+    all_tiles: int = 0
+
+
+Report = Callable[[BatchProgress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +123,21 @@ class BatchReport:
             f"{len(self.failed)} of {total} images failed, the others are complete. Mend them and "
             f"run the batch again; it skips what is there.\n{reasons}"
         ) from ExceptionGroup("failed images", [each.error for each in self.failed])
+
+
+def as_report(progress: bool | Report | None) -> Report:
+    """Turn the `progress=` argument of a batch into a callback."""
+    if progress is True:
+        return _Bar()
+    return progress or (lambda _: None)
+
+
+class _Bar:
+    """Lines on standard error, each overwritten until its image is finished."""
+
+    def __call__(self, step: BatchProgress) -> None:
+        if step.done == step.images:
+            print(f"\r{step.images} of {step.images} images", file=sys.stderr)
+            return
+        where = f"{step.done + 1}/{step.images} {step.image}"
+        print(f"\r{where}: {step.tiles}/{step.all_tiles} tiles ", end="", file=sys.stderr)

@@ -20,7 +20,8 @@ from napari_tincture.io.open import open_image
 from napari_tincture.io.provenance import plain
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Index, Raster
-from napari_tincture.tasks.batch import BatchProgress, batch
+from napari_tincture.tasks.batch import batch
+from napari_tincture.tasks.batch_report import BatchProgress
 from napari_tincture.tasks.find import find_task
 from napari_tincture.worker.remote import Windows
 from napari_tincture.worker.settings import JobSettings
