@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from napari_tincture.placement import Placement
     from napari_tincture.progress import CancelToken
     from napari_tincture.raster import Raster
+    from napari_tincture.tasks.batch import batch
+    from napari_tincture.tasks.batch_report import BatchProgress, BatchReport
     from napari_tincture.tasks.compare import Comparison, compare
     from napari_tincture.tasks.explain import Explanation, explain
     from napari_tincture.tasks.seams import seam_error
@@ -34,9 +36,12 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "open_image",
     "stain",
     "segment",
+    "batch",
     "compare",
     "train",
     "explain",
+    "BatchReport",
+    "BatchProgress",
     "Comparison",
     "Explanation",
     "Raster",
@@ -69,6 +74,8 @@ _HOMES = {
     "models": ("Model", "ModelCard", "load_model", "list_models"),
     "tasks.stain": ("stain",),
     "tasks.segment": ("segment",),
+    "tasks.batch": ("batch",),
+    "tasks.batch_report": ("BatchReport", "BatchProgress"),
     "tasks.compare": ("compare", "Comparison"),
     "tasks.train": ("train",),
     "tasks.explain": ("explain", "Explanation"),

@@ -41,6 +41,10 @@ class Checkpoint:
         """Keep a JSON-serialisable fact; when this returns it is on the disk."""
         write_json(self.folder / f"{name}.json", facts)
 
+    def recall_all(self, prefix: str) -> list[Any]:
+        """Give all facts whose names begin alike, in the order of their names."""
+        return [self.recall(path.stem) for path in sorted(self.folder.glob(f"{prefix}*.json"))]
+
     def recall(self, name: str) -> Any:
         """Give a fact that was kept, or None."""
         path = self.folder / f"{name}.json"

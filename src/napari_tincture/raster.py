@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture import axes as ax
-from napari_tincture.arrays import Index, as_dask, block_slices, memory_of
+from napari_tincture.arrays import Index, as_dask, block_slices, memory_of, window
 from napari_tincture.checkpoint import Checkpoint, Task
 from napari_tincture.errors import InputError
 from napari_tincture.placement import Placement
@@ -279,7 +279,7 @@ class Raster:
 
     def read(self, index: Index, level: int = 0) -> npt.NDArray[Any]:
         """Read a window of a level into memory, C-contiguous."""
-        return np.ascontiguousarray(self.levels[level][index])
+        return np.ascontiguousarray(window(self.levels[level], index))
 
     def stream(
         self,
@@ -337,7 +337,7 @@ class Raster:
         cancel: CancelToken | None = None,
         overwrite: bool = False,
         client: Any = None,
-        version: Literal["0.5", "0.4"] = "0.5",
+        version: Literal["0.5", "0.4"] | None = None,
     ) -> Path:
         """Stream to disk with all pyramid levels, in bounded memory.
 
@@ -347,13 +347,15 @@ class Raster:
         Parameters
         ----------
         path : str or Path
-            ``.zarr`` gives OME-Zarr, ``.tif`` and ``.tiff`` OME-TIFF.
+            ``.zarr`` gives OME-Zarr, ``.tif`` and ``.tiff`` OME-TIFF. Labels of an OME-Zarr image
+            go to ``<image>.ome.zarr/labels/<name>``.
         overwrite : bool
             Whether what is at `path`, or was begun there with other settings, is replaced.
         client : distributed.Client, optional
             Whose workers compute and write; they share this file system.
-        version : {"0.5", "0.4"}
-            Of OME-Zarr: sharded zarr format 3, or format 2 with a file per chunk.
+        version : {"0.5", "0.4"}, optional
+            Of OME-Zarr: sharded zarr format 3, or format 2 with a file per chunk. 0.5, or that of
+            the store that `path` lies in.
 
         Raises
         ------

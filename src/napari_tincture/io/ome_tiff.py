@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture import axes as ax
-from napari_tincture.errors import InputError
+from napari_tincture.errors import InputError, ReadError
 from napari_tincture.io import own_metadata
 from napari_tincture.layers import RGB_NAMES
 from napari_tincture.placement import Placement, micrometres
@@ -250,8 +250,8 @@ def _aperio(file: tifffile.TiffFile) -> dict[str, Any] | None:
     return {"scale": dict.fromkeys("yx", float(mpp)), "units": dict.fromkeys("yx", "micrometer")}
 
 
-def _undecodable(path: str, error: Exception) -> InputError:
-    return InputError(
+def _undecodable(path: str, error: Exception) -> ReadError:
+    return ReadError(
         f"{path} could not be decoded: {error}. JPEG, LZW and other compressed TIFF need the "
         "package imagecodecs: pip install imagecodecs; otherwise the file may be damaged."
     )

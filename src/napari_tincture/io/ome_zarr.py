@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_tincture import axes as ax
 from napari_tincture.errors import InputError
-from napari_tincture.io import own_metadata
+from napari_tincture.io import own_metadata, remote
 from napari_tincture.placement import Placement
 from napari_tincture.raster import Raster, SourceRef
 
@@ -97,11 +97,13 @@ def _open_node(source: object) -> zarr.Array[Any] | zarr.Group:
     import zarr
     from zarr.errors import BaseZarrError
 
+    options = remote.storage_options(str(source))
     try:
-        return zarr.open(str(source), mode="r")
+        return zarr.open(str(source), mode="r", storage_options=options)
     except (BaseZarrError, OSError, ValueError, KeyError) as error:
+        reason = str(error) or type(error).__name__
         raise InputError(
-            f"{source} cannot be opened as zarr: {error}. Give the folder that holds zarr.json, "
+            f"{source} cannot be opened as zarr: {reason}. Give the folder that holds zarr.json, "
             ".zgroup or .zarray."
         ) from error
 

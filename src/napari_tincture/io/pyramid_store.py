@@ -52,6 +52,9 @@ class PyramidStore:
         import zarr
 
         sharded = version == "0.5"
+        dtype = raster.dtype
+        if raster.kind == "labels" and dtype.kind == "b":
+            dtype = np.dtype(np.uint8)  # labels of OME-Zarr are integers
         group = zarr.create_group(folder, zarr_format=3 if sharded else 2, overwrite=True)
         for level, shape in enumerate(layout.shapes):
             options: dict[str, Any] = {"chunk_key_encoding": {"name": "v2", "separator": "/"}}
@@ -59,8 +62,8 @@ class PyramidStore:
                 shard = layout.shard_at(level)
                 options = {"shards": shard, "dimension_names": list(raster.axes)}
             group.create_array(
-                str(level), shape=shape, chunks=layout.chunk, dtype=raster.dtype, fill_value=0,
-                compressors=_codec(raster.dtype, sharded=sharded), **options,
+                str(level), shape=shape, chunks=layout.chunk, dtype=dtype, fill_value=0,
+                compressors=_codec(dtype, sharded=sharded), **options,
             )  # fmt: skip
         return cls(folder, layout, raster.kind, raster.axes.find("c"))
 

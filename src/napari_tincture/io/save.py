@@ -20,9 +20,10 @@ from typing import Any
 
 from napari_tincture.checkpoint import Checkpoint
 from napari_tincture.errors import Cancelled, OutputError
-from napari_tincture.io import own_metadata
+from napari_tincture.io import label_groups, own_metadata
 from napari_tincture.io.identity import differences, signature
 from napari_tincture.io.layout import Layout
+from napari_tincture.io.ome_zarr import is_zarr
 from napari_tincture.io.output import writing
 from napari_tincture.io.provenance import plain
 from napari_tincture.io.pyramid_store import PyramidStore, Version
@@ -63,10 +64,11 @@ def save(
     cancel: CancelToken | None = None,
     overwrite: bool = False,
     client: Any = None,
-    version: Version = "0.5",
+    version: Version | None = None,
 ) -> Path:
     """Stream a raster to OME-Zarr or OME-TIFF; see `Raster.save`."""
     target = path.expanduser().absolute()
+    version = _version(target, version)
     finish = _format(target, version)
     stem = target.name
     for suffix in (".zarr", ".tiff", ".tif", ".ome"):
@@ -98,6 +100,8 @@ def save(
         with writing(target):
             result = finish(raster, layout, facts, unfinished)
         unfinished.deliver(result, overwrite=overwrite)
+    if raster.kind == "labels" and label_groups.is_inside_image(target):
+        label_groups.register(target)
     return target
 
 
@@ -112,14 +116,29 @@ def _active_client() -> Any:
         return None
 
 
+def _version(target: Path, version: Version | None) -> Version:
+    """The version asked for; within a store, such as a plate or an image, that of the store."""
+    if version not in (None, "0.5", "0.4"):
+        raise OutputError(f"Expected OME-Zarr version '0.5' or '0.4', got {version!r}.")
+    around = next((p for p in target.parents[:2] if is_zarr(p)), None)
+    if around is None:
+        return version or "0.5"
+    own: Version = "0.5" if (around / "zarr.json").exists() else "0.4"
+    if version not in (None, own):
+        raise OutputError(
+            f"{around} is OME-Zarr {own}, and so must be what is written into it. Leave "
+            f"version={version!r} out, or choose a path elsewhere."
+        )
+    return own
+
+
 def _format(target: Path, version: Version) -> Finish:
     from napari_tincture.io.tiff_writer import finish_ome_tiff
     from napari_tincture.io.zarr_writer import finish_ome_zarr
 
-    if version not in ("0.5", "0.4"):
-        raise OutputError(f"Expected OME-Zarr version '0.5' or '0.4', got {version!r}.")
     suffix = target.suffix.lower()
-    if suffix == ".zarr":
+    # Images within a store, such as the field of a plate or the labels of an image, have no suffix.
+    if suffix == ".zarr" or is_zarr(target.parent) or label_groups.is_inside_image(target):
         return partial(finish_ome_zarr, version=version)
     if suffix in (".tif", ".tiff"):
         return finish_ome_tiff

@@ -19,6 +19,7 @@ from napari_tincture.tasks.channels import map_channels
 from napari_tincture.tiling.inputs import Inputs, NonFinite, Plane
 from napari_tincture.tiling.job import Plan, TileJob
 from napari_tincture.tiling.reach import with_reach
+from napari_tincture.tiling.reading import OnReadError, Reader
 from napari_tincture.tiling.whole import PlaneValues, check_mode
 
 PIXEL_SIZE_TOLERANCE = 0.10
@@ -134,7 +135,7 @@ def make_job(image: Raster, model: Model, settings: Mapping[str, Any], dtype: An
     """Build the tile job of a task from its validated arguments."""
     check_pixel_size(image, model, settings["pixel_size"])
     resolve_precision(settings["precision"], settings["device"])
-    _check_nonfinite(settings["nonfinite"])
+    _check_policies(settings)
     bounds = as_region(settings["region"], image)
     region = None
     if {"y", "x"} & set(bounds):
@@ -153,7 +154,8 @@ def make_job(image: Raster, model: Model, settings: Mapping[str, Any], dtype: An
     outer = settings.get("outer", {})
     inputs = map_channels(image, model.card, settings["channels"], settings["nonfinite"], outer)
     origin = tuple(outer[axis].start if axis in outer else 0 for axis in inputs.leading)
-    inputs = replace(inputs, origin=origin)
+    starts = {axis: bounds.start for axis, bounds in outer.items()}
+    inputs = replace(inputs, origin=origin, reader=Reader(settings["on_read_error"], starts))
     known = None if isinstance(context, str) else _known(context, inputs, model)
     return TileJob(inputs, model, plan, known)
 
@@ -209,9 +211,11 @@ def _values_found_by(job: TileJob, place: Plane) -> PlaneValues | None:
     return job.values_of(own[place]) if place in own else None
 
 
-def _check_nonfinite(policy: Any) -> None:
-    if policy not in get_args(NonFinite):
-        raise InputError(f"nonfinite={policy!r}: expected 'error' or 'background'.")
+def _check_policies(settings: Mapping[str, Any]) -> None:
+    for name, kind in (("nonfinite", NonFinite), ("on_read_error", OnReadError)):
+        if settings[name] not in get_args(kind):
+            expected = " or ".join(map(repr, get_args(kind)))
+            raise InputError(f"{name}={settings[name]!r}: expected {expected}.")
 
 
 def _tile(tile: Any) -> Any:

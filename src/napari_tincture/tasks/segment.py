@@ -23,6 +23,7 @@ from napari_tincture.tiling.job import TileJob
 from napari_tincture.tiling.lazy import lazy, result_axes
 from napari_tincture.tiling.object_run import ObjectRunner
 from napari_tincture.tiling.objects import ObjectJob
+from napari_tincture.tiling.reading import OnReadError
 from napari_tincture.tiling.result import JobRunner, as_raster, order_of, place_of
 
 Output = Literal["labels", "classes", "probabilities"]
@@ -42,6 +43,7 @@ def segment(
     precision: str = "auto",
     tile: int | Literal["auto"] = "auto",
     nonfinite: NonFinite = "error",
+    on_read_error: OnReadError = "stop",
     pixel_size: Literal["refuse", "ignore"] = "refuse",
 ) -> Raster:
     """Segment an image; nothing is computed until the result is read.
@@ -60,7 +62,7 @@ def segment(
     region
         As in `stain`; but objects are found in what lies within it, so that those at its edge are
         cut, and are numbered from 1.
-    channels, context, device, precision, tile, nonfinite, pixel_size
+    channels, context, device, precision, tile, nonfinite, on_read_error, pixel_size
         As in `stain`.
 
     Returns
@@ -91,6 +93,7 @@ def segment(
         "precision": precision,
         "tile": tile,
         "nonfinite": nonfinite,
+        "on_read_error": on_read_error,
         "pixel_size": pixel_size,
     }
     job = make_job(source, found, {**settings, **part}, "float32")

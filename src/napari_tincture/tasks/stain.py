@@ -15,6 +15,7 @@ from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import as_model, given_context, make_job, narrowed, opened
 from napari_tincture.tiling.inputs import NonFinite
+from napari_tincture.tiling.reading import OnReadError
 from napari_tincture.tiling.result import as_raster
 
 
@@ -32,6 +33,7 @@ def stain(
     tile: int | Literal["auto"] = "auto",
     dtype: str = "auto",
     nonfinite: NonFinite = "error",
+    on_read_error: OnReadError = "stop",
     pixel_size: Literal["refuse", "ignore"] = "refuse",
 ) -> Raster:
     """Stain an image virtually; nothing is computed until the result is read.
@@ -71,6 +73,10 @@ def stain(
         range. Integers: that range scaled to the type's.
     nonfinite
         What to do with NaN and infinity: "error", or "background".
+    on_read_error
+        What to do with a place that cannot be read, after several attempts: "stop" with an error
+        that names it, or take the "background", the darkest value around it; then a warning and
+        the provenance name it.
     pixel_size
         "refuse" images whose pixel size differs by more than 10 % from the model's, or "ignore".
 
@@ -101,6 +107,7 @@ def stain(
         "precision": precision,
         "tile": tile,
         "nonfinite": nonfinite,
+        "on_read_error": on_read_error,
         "pixel_size": pixel_size,
     }
     job = make_job(source, found, {**settings, **part}, _dtype(dtype, found))

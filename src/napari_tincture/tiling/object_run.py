@@ -122,7 +122,11 @@ class ObjectRunner:
         found = [checkpoint.recall(_facts_name(plane)) for plane in self.job.inputs.planes]
         objects = sum(plane["objects"] for plane in found)
         largest = max(plane["largest"] for plane in found)
-        return {**facts_of(self.maps), "objects": objects, **too_large(largest, self.job.halo)}
+        return {
+            **facts_of(self.maps, checkpoint),
+            "objects": objects,
+            **too_large(largest, self.job.halo),
+        }
 
     def _write(self, checkpoint: Checkpoint, plane: Plane, area: Index, write: Write) -> None:
         """Write the part of each tile that lies in an area, with final numbers."""

@@ -21,6 +21,7 @@ from napari_tincture.tiling.resume import (
     continued,
     frozen_plan,
     identity_of,
+    left_out,
     touching,
     value_tasks,
 )
@@ -60,7 +61,7 @@ class JobRunner:
             if checkpoint is not None:
                 wanted = touching(job, checkpoint, self.with_channels)
             stream(job, self._put(write), progress, cancel, wanted)
-            return facts_of(job)
+            return facts_of(job, checkpoint)
 
     def rounds(self, checkpoint: Checkpoint, workers: int) -> Iterator[Sequence[Task]]:
         """First the values that the whole image is needed for, then the areas."""
@@ -85,7 +86,7 @@ class JobRunner:
 
     def outcome(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """What only the run could tell."""
-        return facts_of(self.job)
+        return facts_of(self.job, checkpoint)
 
     def _put(self, write: Write) -> Callable[[Item, Block], None]:
         def put(item: Item, block: Block) -> None:
@@ -118,13 +119,13 @@ def placed(
     return index, np.ascontiguousarray(to_axes(block, leading, with_channels))
 
 
-def facts_of(job: TileJob) -> dict[str, Any]:
+def facts_of(job: TileJob, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
     """What a run found out: context values per plane, and changes forced by memory."""
     place = job.inputs.place_of
     found = {",".join(map(str, place(p))): v.to_json() for p, v in job.known.items()}
     return {
         "values": found,
-        "events": list(job.events),
+        "events": [*job.events, *left_out(job, checkpoint)],
         "device": str(job.engine.device),
         "precision": job.engine.precision,
         "tile": [job.grid.rows[0].core_size, job.grid.columns[0].core_size],

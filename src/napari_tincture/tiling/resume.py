@@ -19,6 +19,7 @@ from napari_tincture.io.identity import signature
 from napari_tincture.tiling.inputs import Plane
 from napari_tincture.tiling.job import Item, Listener, TileJob
 from napari_tincture.tiling.lazy import BlockJob, result_axes
+from napari_tincture.tiling.reading import ReadListener
 from napari_tincture.tiling.whole import PlaneValues
 
 
@@ -58,7 +59,7 @@ def identity_of(job: TileJob) -> dict[str, Any]:
     }
 
 
-class _Keeper(Listener):
+class _Keeper(Listener, ReadListener):
     """Keeps what a job finds out."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -69,6 +70,10 @@ class _Keeper(Listener):
 
     def shrunk(self, memory: dict[str, Any]) -> None:
         self._checkpoint.remember("memory", memory)
+
+    def left_out(self, event: str) -> None:
+        # Several processes may leave out the same place, which is one event.
+        self._checkpoint.remember(f"event-{_hash(event)}", event)
 
 
 @contextmanager
@@ -93,12 +98,18 @@ def continued(job: TileJob, checkpoint: Checkpoint | None) -> Iterator[None]:
     keeper = _Keeper(checkpoint)
     for plane in set(job.known) - set(known):
         keeper.settled(plane, job.known[plane])
-    job.listener = keeper
+    job.listener = job.inputs.reader.listener = keeper
     try:
         with thread_count(free["threads"]):
             yield
     finally:
-        job.listener = Listener()
+        job.listener, job.inputs.reader.listener = Listener(), ReadListener()
+
+
+def left_out(job: TileJob, checkpoint: Checkpoint | None) -> list[str]:
+    """What could not be read, in this run or those before."""
+    earlier = checkpoint.recall_all("event-") if checkpoint is not None else []
+    return sorted({*job.inputs.reader.events, *earlier})
 
 
 def touching(job: BlockJob, checkpoint: Checkpoint, with_channels: bool) -> list[list[Item]]:

@@ -12,7 +12,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 
-from napari_tincture.errors import InputError
+from napari_tincture.errors import ReadError
 from napari_tincture.io.provenance import plain
 from napari_tincture.placement import Placement
 from napari_tincture.raster import Raster, SourceRef
@@ -112,7 +112,7 @@ def read_window(raster: Raster, level: int, window: list[list[int]]) -> np.ndarr
 
     Raises
     ------
-    InputError
+    ReadError
         If the layer's data cannot be read.
     """
     index = tuple(slice(start, stop) for start, stop in window)
@@ -122,7 +122,7 @@ def read_window(raster: Raster, level: int, window: list[list[int]]) -> np.ndarr
             return raster.memory[index]
         return np.asarray(data[index])
     except Exception as error:  # any reader or lazy computation may be behind it
-        raise InputError(
+        raise ReadError(
             f"Reading {raster.name!r} at {index} failed in napari: {type(error).__name__}: "
             f"{error}. See whether the layer can still be shown there."
         ) from error
