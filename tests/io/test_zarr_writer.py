@@ -102,7 +102,8 @@ def test_all_data_types_and_levels_survive(tmp_path, kind, dtype):
     expected = np.asarray(raster)
     assert len(again.levels) == 3
     for level in again.levels:
-        assert level.dtype == raster.dtype
+        # Labels of OME-Zarr are integers.
+        assert level.dtype == ("u1" if (kind, dtype) == ("labels", "bool") else raster.dtype)
         np.testing.assert_array_equal(np.asarray(level), expected)
         expected = downsample(expected, kind)
 

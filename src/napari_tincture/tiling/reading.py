@@ -100,7 +100,7 @@ class Reader:
     def __init__(
         self, on_error: OnReadError = "stop", offsets: Mapping[str, int] | None = None
     ) -> None:
-        self._on_error, self._offsets = on_error, dict(offsets or {})
+        self.on_error, self._offsets = on_error, dict(offsets or {})
         self._filled: dict[tuple[Any, ...], tuple[Cell, npt.NDArray[Any]]] = {}
         self._events: dict[tuple[Any, ...], str] = {}
         self._lock = threading.RLock()
@@ -159,7 +159,7 @@ class Reader:
             if not is_read_error(error):
                 raise
             where = self._where(cell)
-            if self._on_error == "stop":
+            if self.on_error == "stop":
                 raise _unreadable(where, error) from error
             return self._fill(cell, where, error)
 

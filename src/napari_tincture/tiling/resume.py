@@ -54,6 +54,7 @@ def identity_of(job: TileJob) -> dict[str, Any]:
         "channels": [[numbers[id(lane.raster)], dict(lane.at)] for lane in inputs.lanes],
         "planes": [inputs.leading, list(inputs.origin)],
         "nonfinite": inputs.nonfinite,
+        "on_read_error": inputs.reader.on_error,
         "region": job.plan.region,
         "dtype": job.plan.dtype.name,
     }
