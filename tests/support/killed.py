@@ -78,11 +78,11 @@ def main(kind: str, folder: str, trials: str, seed: str) -> None:
     raster, random_ = raster_of(kind), random.Random(int(seed))
     found = {"kills": 0, "left": 0}
     for trial in range(int(trials)):
-        path, most = Path(folder) / f"{trial}.ome.zarr", 20
+        path, most = Path(folder) / f"{trial}.ome.zarr", 40
         while not path.exists():
             attempt(raster, path, random_.randint(1, most))
             found["kills"] += not path.exists()
-            most += 20  # finding out what is finished takes calls, too
+            most += 40  # finding out what is finished takes calls, too
         found["left"] += sum(1 for p in Path(folder).iterdir() if p.name.endswith(".partial"))
     attempt(raster, Path(folder) / "whole.ome.zarr", None)
     print(json.dumps(found))

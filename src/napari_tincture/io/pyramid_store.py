@@ -69,6 +69,8 @@ class PyramidStore:
 
     def put(self, key: Key, values: npt.NDArray[Any]) -> Record:
         """Write a whole shard; when this returns it is on the disk."""
+        for left in list(self._files(key)):
+            left.unlink()  # a power failure may have left half of it under its name
         self.arrays[key[0]][self.layout.place(key)] = values
         files = list(self._files(key))
         for file in files:
