@@ -55,11 +55,11 @@ class Divisible(Protocol):
         ...
 
     def continuing(self, checkpoint: Checkpoint) -> AbstractContextManager[None]:
-        """Take over what earlier runs have decided and found, around `perform` and `outcome`."""
+        """Take over what earlier runs have decided and found, around `perform`."""
         ...
 
     def outcome(self, checkpoint: Checkpoint) -> dict[str, Any]:
-        """What only the run could tell, when all tasks are done."""
+        """What only the run could tell, when all tasks are done; needs no device."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Faults that really happen: full and read-only disks, a writer that is there already, or killed."""
+"""Faults that really happen: full and read-only disks, other writers, kills."""
 
 from __future__ import annotations
 

@@ -76,8 +76,7 @@ def compute_on(
             if "area" in task:
                 done += 1
                 progress(min(done, total), total)
-    with runner.continuing(checkpoint):
-        return runner.outcome(checkpoint)
+    return runner.outcome(checkpoint)
 
 
 class _Queue:
@@ -178,10 +177,11 @@ def _freeze(pickled: bytes) -> dict[str, Any]:
     import cloudpickle
     from distributed import get_worker
 
-    raster = cloudpickle.loads(pickled)
+    raster: Raster = cloudpickle.loads(pickled)
     assert raster.runner is not None
     plan = raster.runner.freeze()
-    return {**plan, "free": {**plan["free"], "threads": get_worker().state.nthreads}}
+    plan["free"]["run"]["threads"] = get_worker().state.nthreads
+    return plan
 
 
 def _perform(file: str, digest: str, task: Task) -> list[tuple[Key, Record]]:

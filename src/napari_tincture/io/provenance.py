@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from napari_tincture.errors import TinctureError
 from napari_tincture.io.identity import signature
 from napari_tincture.raster import Raster
 
 RUN_FACTS = (
-    "values", "events", "device", "precision", "tile", "exact", "objects", "warning", "versions",
+    "values", "events", "device", "precision", "threads", "tile", "exact", "objects", "warning",
+    "versions",
 )  # fmt: skip
 """What a run adds to a result's provenance; of the steps before the last it is in their "run"."""
 
@@ -162,11 +162,7 @@ def _signed(raster: Raster) -> dict[str, Any]:
     is_lazy = raster.source is None and raster.memory is None and raster.provenance.get("steps")
     if facts["computed"] or is_lazy:
         return facts
-    try:
-        return {**facts, "signature": signature(raster)}
-    except (TinctureError, OSError) as error:
-        # The result is complete by now, and is not lost for want of a description.
-        return {**facts, "unsigned": f"the image could not be read again: {error}"}
+    return {**facts, "signature": signature(raster)}
 
 
 def _without_provenance(step: str, arguments: Mapping[str, Any]) -> list[Any]:

@@ -21,7 +21,9 @@ from napari_tincture.tiling.resume import (
     continued,
     frozen_plan,
     identity_of,
-    left_out,
+    kept_events,
+    kept_values,
+    run_facts,
     touching,
     value_tasks,
 )
@@ -121,15 +123,13 @@ def placed(
 
 def facts_of(job: TileJob, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
     """What a run found out: context values per plane, and changes forced by memory."""
-    place = job.inputs.place_of
-    found = {",".join(map(str, place(p))): v.to_json() for p, v in job.known.items()}
+    known, place = kept_values(job, checkpoint), job.inputs.place_of
     return {
-        "values": found,
-        "events": [*job.events, *left_out(job, checkpoint)],
-        "device": str(job.engine.device),
-        "precision": job.engine.precision,
+        "values": {",".join(map(str, place(p))): v.to_json() for p, v in known.items()},
+        "events": kept_events(job, checkpoint),
+        **(checkpoint.plan["run"] if checkpoint and checkpoint.plan else run_facts(job)),
         "tile": [job.grid.rows[0].core_size, job.grid.columns[0].core_size],
-        "exact": job.reach.exact and all(_is_whole(v.how) for v in job.known.values()),
+        "exact": job.reach.exact and all(_is_whole(v.how) for v in known.values()),
         "versions": versions(),
     }
 

@@ -29,16 +29,16 @@ def frozen_plan(job: TileJob) -> dict[str, Any]:
     Under ``free`` what another run may choose otherwise, but has to take over: the batch, which
     depends on memory, and the number of threads, which decides about the order of sums.
     """
-    device, geometry = job.engine.device, job.reach.geometry
+    geometry, facts = job.reach.geometry, run_facts(job)
     return {
         "tile": [job.grid.rows[0].core_size, job.grid.columns[0].core_size],
         "halo": geometry.halo,
         "stride": geometry.stride,
         "border": geometry.border,
         "context": _hash(_values_json(job)) if job.given else job.plan.context,
-        "device": "cpu" if device.type == "cpu" else describe_device(device),
-        "precision": job.engine.precision,
-        "free": {"batch": job.batch, "threads": torch.get_num_threads()},
+        "device": facts["device"],
+        "precision": facts["precision"],
+        "free": {"batch": job.batch, "run": facts},
     }
 
 
@@ -86,31 +86,52 @@ def continued(job: TileJob, checkpoint: Checkpoint | None) -> Iterator[None]:
     if checkpoint is None:
         yield
         return
-    free, known = checkpoint.plan, {}
-    for plane in job.inputs.planes:
-        values = checkpoint.recall(_name(plane))
-        if values is not None:
-            known[plane] = PlaneValues.from_json(values)
-    begin = {"batch": free["batch"], "halvings": 0, "events": []}
+    threads = checkpoint.plan["run"]["threads"]
+    begin = {"batch": checkpoint.plan["batch"], "halvings": 0, "events": []}
     memory = checkpoint.recall("memory") or begin
-    same = memory == job.memory and free["threads"] == torch.get_num_threads() and job.batch == 1
-    if known or not same:
+    new = [plane for plane in job.known if checkpoint.recall(_name(plane)) is None]
+    known = kept_values(job, checkpoint)
+    same = memory == job.memory and threads == torch.get_num_threads() and job.batch == 1
+    if not same or len(known) > len(new):
         job.take_over(memory, known)
     keeper = _Keeper(checkpoint)
-    for plane in set(job.known) - set(known):
-        keeper.settled(plane, job.known[plane])
+    for plane in new:
+        keeper.settled(plane, known[plane])
     job.listener = job.inputs.reader.listener = keeper
     try:
-        with thread_count(free["threads"]):
+        with thread_count(threads):
             yield
     finally:
         job.listener, job.inputs.reader.listener = Listener(), ReadListener()
 
 
-def left_out(job: TileJob, checkpoint: Checkpoint | None) -> list[str]:
-    """What could not be read, in this run or those before."""
-    earlier = checkpoint.recall_all("event-") if checkpoint is not None else []
-    return sorted({*job.inputs.reader.events, *earlier})
+def run_facts(job: TileJob) -> dict[str, Any]:
+    """Where and how a job's network runs, for its provenance."""
+    device = job.engine.device
+    return {
+        "device": "cpu" if device.type == "cpu" else describe_device(device),
+        "precision": job.engine.precision,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def kept_values(job: TileJob, checkpoint: Checkpoint | None) -> dict[Plane, PlaneValues]:
+    """Values that this run has found, or an earlier one, whose word holds."""
+    known = job.known
+    for plane in job.inputs.planes if checkpoint is not None else ():
+        values = checkpoint.recall(_name(plane)) if checkpoint is not None else None
+        if values is not None:
+            known[plane] = PlaneValues.from_json(values)
+    return known
+
+
+def kept_events(job: TileJob, checkpoint: Checkpoint | None) -> list[str]:
+    """What memory forced, and what could not be read, in this run and those before."""
+    if checkpoint is None:
+        return [*job.events, *sorted(job.inputs.reader.events)]
+    memory = checkpoint.recall("memory") or {"events": []}
+    left_out = {*job.inputs.reader.events, *checkpoint.recall_all("event-")}
+    return [*memory["events"], *sorted(left_out)]
 
 
 def touching(job: BlockJob, checkpoint: Checkpoint, with_channels: bool) -> list[list[Item]]:

@@ -61,6 +61,7 @@ def stream(
 
         for plane, left in by_plane.items():
             for item, block in _cached(job, plane, left):
+                token.check()
                 del left[item[1].index]
                 finished(item, block)
 
