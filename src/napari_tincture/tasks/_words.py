@@ -92,8 +92,8 @@ def _image(source: Mapping[str, Any]) -> str:
     parts.append(_whence(source))
     if signature := source.get("signature"):
         parts.append(f"sample of its pixels SHA-256 {str(signature.get('sample'))[:HASH]}…")
-    if unsigned := source.get("unsigned"):
-        parts.append(unsigned)
+    if source.get("signature", {}).get("sample", "") is None:
+        parts.append("parts of which could not be read")
     return ", ".join(part for part in parts if part)
 
 
