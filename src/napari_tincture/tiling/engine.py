@@ -160,10 +160,12 @@ def _out_of_memory() -> Iterator[None]:
 
 
 def _lacks_memory(error: Exception) -> bool:
-    # The CPU allocator, cuDNN and cuBLAS have no exception of their own.
+    # The CPU allocator, oneDNN, cuDNN and cuBLAS have no exception of their own.
     text = str(error).lower()
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        "alloc" in text and ("memory" in text or "status_alloc_failed" in text)
+        ("alloc" in text and ("memory" in text or "status_alloc_failed" in text))
+        or "could not create a primitive" in text
+        or "could not create a memory object" in text
     )
 
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from napari_tincture.blend import blend_tiles
-from napari_tincture.device import memory_budget
+from napari_tincture.device import memory_budget, release_memory
 from napari_tincture.errors import DeviceError, TinctureWarning
 from napari_tincture.grid import Grid, Tile, balanced_core
 from napari_tincture.models import Model
@@ -285,12 +285,15 @@ class TileJob:
             tiles = [tile for (_, tile), _ in members]
             outputs = self.engine.run_cores(windows, values.shares, tiles)
         except OutOfMemory as error:
-            self.shrink(str(error), members[0][0][1])
-            return []
-        return [
-            (item, self.convert(self.engine.to_host(output)))
-            for (item, _), output in zip(members, outputs, strict=True)
-        ]
+            lacking = str(error)
+        else:
+            return [
+                (item, self.convert(self.engine.to_host(output)))
+                for (item, _), output in zip(members, outputs, strict=True)
+            ]
+        # Not before the error is gone, whose traceback holds the feature maps.
+        self.shrink(lacking, members[0][0][1])
+        return []
 
     def shrink(self, message: str, tile: Tile) -> None:
         """Take less memory from now on: halve the batch, and then the tiles.
@@ -300,6 +303,7 @@ class TileJob:
         DeviceError
             If there is nothing left to halve.
         """
+        release_memory()
         if self.batch > 1:
             self.batch //= 2
             self.note(f"out of memory: batch halved to {self.batch}")
@@ -332,7 +336,8 @@ class TileJob:
                     return self._blended(item, values)
                 return self._joined(plane, tile, self.parts(tile), values)
             except OutOfMemory as error:
-                self.shrink(str(error), tile)
+                lacking = str(error)
+            self.shrink(lacking, tile)
 
     def _joined(self, plane: Plane, tile: Tile, parts: list[Tile], values: PlaneValues) -> Block:
         result: Block | None = None

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_tincture.device import memory_budget
+from napari_tincture.device import memory_budget, release_memory
 from napari_tincture.errors import InputError, TinctureWarning
 from napari_tincture.grid import Tile
 from napari_tincture.models.card import Normalisation
@@ -120,9 +120,10 @@ class _Search:
             try:
                 return self._run(mode)
             except OutOfMemory as error:
-                self.job.shrink(str(error), self.job.grid[0, 0])
-                if self.plane in self.job.known:  # blocks were delivered that have taken them
-                    return self.job.known[self.plane]
+                lacking = str(error)
+            self.job.shrink(lacking, self.job.grid[0, 0])
+            if self.plane in self.job.known:  # blocks were delivered that have taken them
+                return self.job.known[self.plane]
 
     def _run(self, mode: ContextMode) -> PlaneValues:
         grid = self.job.whole_grid()
@@ -135,8 +136,9 @@ class _Search:
             except OutOfMemory:
                 if self.plane in self.job.known:
                     raise
-                self.job.note("out of memory in lock-step: one pass per reduction instead")
-                room = max(room // 4, 2)
+            self.job.note("out of memory in lock-step: one pass per reduction instead")
+            release_memory()
+            room = max(room // 4, 2)
         if mode == "exact":
             return self._values(self._by_passes(tiles), _facts("passes", tiles, tiles))
         return self._values(*self._sampled(tiles, room))
