@@ -107,6 +107,22 @@ def find_values(
     return PlaneValues(stats, found.values, {**how, **facts, "halves_differ": found.halves_differ})
 
 
+def first_values(
+    job: TileJob, plane: Plane, cancel: CancelToken, count: int = 4
+) -> PlaneValues | None:
+    """Find a plane's values from a few tiles, soon; None where that is no less than all of it."""
+    tiles = list(job.whole_grid())
+    if not job.needs_context or len(tiles) <= count:
+        return None
+    stats, how = plane_stats(job.inputs, plane, job.model.card.normalisation, exact=False)
+    search = _Search(job, plane, PlaneValues(stats), cancel, None)
+    sample = [tiles[i] for i in _spread(len(tiles))[:count]]
+    with job.engine.session():
+        found = search.lock_step(sample, whole=False)
+    facts = {**how, **_facts("sampled", sample, tiles), "halves_differ": found.halves_differ}
+    return PlaneValues(stats, found.values, facts)
+
+
 @dataclass
 class _Search:
     job: TileJob
@@ -129,7 +145,7 @@ class _Search:
         part = self.job.plan.region is not None and len(self.job.grid) < len(grid) / 2
         if len(tiles) <= room and mode != "sampled" and not (part and mode == "auto"):
             try:
-                return self._lock_step(tiles, whole=True), _facts("lock-step", tiles, tiles)
+                return self.lock_step(tiles, whole=True), _facts("lock-step", tiles, tiles)
             except OutOfMemory:
                 self.job.note("out of memory in lock-step: one pass per reduction instead")
                 room = max(room // 4, 2)
@@ -145,7 +161,7 @@ class _Search:
         )
         return int(memory_budget(job.engine.device) * MEMORY_SHARE / max(need.suspended, 1))
 
-    def _lock_step(self, tiles: Sequence[Tile], *, whole: bool) -> Found:
+    def lock_step(self, tiles: Sequence[Tile], *, whole: bool) -> Found:
         job = self.job
         known = {tile.index: tile for tile in job.grid}
         give = whole and not job.blended and job.plan.region is None
@@ -171,7 +187,7 @@ class _Search:
         while True:
             sample = [tiles[i] for i in order[:count]]
             # Doubling goes on in memory as long as it can, then pass by pass.
-            search = partial(self._lock_step, whole=False) if count <= room else self._by_passes
+            search = partial(self.lock_step, whole=False) if count <= room else self._by_passes
             found = search(sample)
             if count == len(tiles):
                 return found, _facts("lock-step" if count <= room else "passes", sample, tiles)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -42,6 +43,7 @@ class Workbench:
     def __init__(self, link: Link, windows: Windows) -> None:
         self._link, self._windows = link, windows
         self._models: OrderedDict[tuple[str, float], Model] = OrderedDict()
+        self._loading = threading.Lock()
 
     def abilities(self) -> dict[str, Any]:
         """Tell what this machine can do; imports torch."""
@@ -60,20 +62,25 @@ class Workbench:
     def run(self, job: int, fields: Mapping[str, Any], cancel: CancelToken) -> None:
         """Run one job and send its result."""
         settings = JobSettings.from_json(fields["settings"])
+        with self._telling_warnings(job):
+            result = self.prepare(job, fields)
+            facts = self._deliver(job, result, settings, cancel)
+        self._link.send(Message("finished", {"job": job, "facts": facts}))
+
+    def prepare(self, job: int, fields: Mapping[str, Any]) -> Raster:
+        """Make the lazy result of a job or, with its number negative, of a live layer."""
+        settings = JobSettings.from_json(fields["settings"])
         sources = [
             rebuild(source, self._windows.fetcher(job, number), f"{job}-{number}")
             for number, source in enumerate(fields["sources"])
         ]
-        with self._telling_warnings(job):
-            task = find_task(settings.task)
-            result = task(
-                sources[0],
-                self._model(settings.model),
-                channels=channel_choices(settings.channels, sources),
-                **settings.arguments(),
-            )
-            facts = self._deliver(job, result, settings, cancel)
-        self._link.send(Message("finished", {"job": job, "facts": facts}))
+        task = find_task(settings.task)
+        return task(
+            sources[0],
+            self._model(settings.model),
+            channels=channel_choices(settings.channels, sources),
+            **settings.arguments(),
+        )
 
     def _deliver(
         self, job: int, result: Raster, settings: JobSettings, cancel: CancelToken
@@ -119,11 +126,12 @@ class Workbench:
         """Load a model, or take it from the latest ones if its file has not changed since."""
         path = Path(name)
         key = (name, path.stat().st_mtime if path.is_file() else 0.0)
-        model = self._models.pop(key, None) or models.load_model(name)
-        self._models[key] = model
-        while len(self._models) > MODELS_KEPT:
-            self._models.popitem(last=False)
-        return model
+        with self._loading:  # live layers are opened beside jobs
+            model = self._models.pop(key, None) or models.load_model(name)
+            self._models[key] = model
+            while len(self._models) > MODELS_KEPT:
+                self._models.popitem(last=False)
+            return model
 
     def tidy(self) -> None:
         """Give back the memory that jobs have used."""
