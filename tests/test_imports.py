@@ -33,6 +33,7 @@ UPWARD = {
     # The methods of Raster and of its source that reach upward, importing when they are called.
     ("raster", "io"),
     ("source", "io"),
+    ("raster", "widgets"),
 }
 
 

@@ -12,7 +12,7 @@ Nothing here waits, and nothing here runs the network.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -107,6 +107,7 @@ class LivePyramid:
         self._rest: Iterator[Item] | None = None
         self._again: list[Item] = []
         self._sampled: set[Plane] = set()
+        self._values: dict[str, Mapping[str, Any]] = {}
         self._pace: float | None = None
         self._overview = False
         self._problem = ""
@@ -224,16 +225,35 @@ class LivePyramid:
             self._pump()
         self._tell()
 
-    def sample(self, plane: Plane) -> None:
-        """Hear that a plane's tiles take what depends on the whole image from a few samples."""
+    def know(self, plane: Plane, place: str, values: Mapping[str, Any], settled: bool) -> None:
+        """Hear what a plane's tiles take from the whole image, and whether that is final.
+
+        Parameters
+        ----------
+        plane
+            The plane.
+        place
+            Its name in the provenance of a result.
+        values
+            As in the provenance of a result, too.
+        settled
+            Whether they are final; else they come from a few samples.
+        """
         with self._lock:
-            self._sampled.add(plane)
+            (self._sampled.discard if settled else self._sampled.add)(plane)
+            self._values[place] = values
         self._tell()
 
-    def settle(self, plane: Plane, stale: bool) -> None:
-        """Hear that a plane's values of the whole image are final; its tiles may be `stale`."""
+    @property
+    def values(self) -> dict[str, Mapping[str, Any]] | None:
+        """Final values of all planes, by their name in a provenance; None if any is missing."""
         with self._lock:
-            self._sampled.discard(plane)
+            complete = len(self._values) == len(self.layout.planes) and not self._sampled
+            return dict(self._values) if complete else None
+
+    def settle(self, plane: Plane, stale: bool) -> None:
+        """Hear that a plane's values of the whole image have settled; its tiles may be `stale`."""
+        with self._lock:
             if stale:
                 self.mosaic.outdate(plane)
                 old = {item for item in self._done if item[0] == plane}

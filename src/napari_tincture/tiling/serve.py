@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Protocol
 
@@ -57,8 +57,8 @@ class Answers(Protocol):
     def failed(self, plane: Plane, index: TileIndex, problem: str) -> None:
         """A tile cannot be computed."""
 
-    def sample(self, plane: Plane) -> None:
-        """A plane's values come from a few samples."""
+    def know(self, plane: Plane, place: str, values: Mapping[str, Any], settled: bool) -> None:
+        """This is what a plane's tiles take from the whole image."""
 
     def settle(self, plane: Plane, stale: bool) -> None:
         """A plane's values are final."""
@@ -233,13 +233,14 @@ class TileServer:
     def _use(self, plane: Plane, settled: bool) -> None:
         """Go on with the values that a plane has now."""
         assert self.maps is not None
-        values = self.maps.known[plane].to_json() | {"settled": settled}
+        values = self.maps.known[plane].to_json()
         for cache in self._disks():
-            cache.use(plane, values)
+            cache.use(plane, values | {"settled": settled})
         self._prepared.add(plane)
         if not settled:
             self._unsettled.append(plane)
-            self._answers.sample(plane)
+        place = ",".join(map(str, self.maps.inputs.place_of(plane)))
+        self._answers.know(plane, place, values, settled)
 
     def _settle(self) -> None:
         """Find final values of a plane, unless something urgent comes between."""

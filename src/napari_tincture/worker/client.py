@@ -25,7 +25,7 @@ from napari_tincture.worker.live_client import LiveLink
 from napari_tincture.worker.process import COMMAND
 from napari_tincture.worker.session import Session
 from napari_tincture.worker.settings import JobSettings
-from napari_tincture.worker.sources import describe
+from napari_tincture.worker.sources import describe_all, expand
 from napari_tincture.worker.wire import Message
 
 
@@ -99,7 +99,8 @@ class WorkerClient:
         if not sources:
             raise InputError("There is no image to work on; choose a layer.")
         title = f"{settings.task} {sources[0].name}".strip()
-        job = Job(next(self._numbers), settings, tuple(sources), listener, title)
+        job = Job(next(self._numbers), settings, expand(sources), listener, title)
+        job.inputs = len(sources)
         with self._lock:
             self._queue.append(job)
             self._start_session()
@@ -122,7 +123,7 @@ class WorkerClient:
         listener
             Called when the layer is open or was refused, in the session's thread.
         """
-        live = LiveLink(next(self._numbers), settings, tuple(sources), listener, self._forget)
+        live = LiveLink(next(self._numbers), settings, sources, listener, self._forget)
         with self._lock:
             self._lives[live.number] = live
             live.open_in(self._start_session())
@@ -198,7 +199,8 @@ class WorkerClient:
                 "job",
                 job=job.number,
                 settings=job.settings.to_json(),
-                sources=[describe(source) for source in job.sources],
+                sources=describe_all(job.sources),
+                inputs=list(range(job.inputs)),
             )
         job.listener(job)
 

@@ -48,7 +48,7 @@ class Job:
     number
         Counts the jobs of a client from 1.
     settings, sources
-        What to do, and with what.
+        What to do, and with what; after the first `inputs` come those that these are made of.
     listener
         Called after every change, in the thread that changed it.
     title
@@ -70,6 +70,7 @@ class Job:
     sources: tuple[Raster, ...]
     listener: Callable[[Job], None]
     title: str
+    inputs: int = 1
     state: State = State.QUEUED
     done: int = 0
     total: int = 0

@@ -8,12 +8,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tincture.errors import Cancelled
+from napari_tincture.io.provenance import plain
 from napari_tincture.progress import CancelToken
 from napari_tincture.worker.errors import describe_error
 from napari_tincture.worker.wire import Link, Message
@@ -228,9 +229,9 @@ class _Seat:
         """Say that a tile cannot be computed."""
         self._tell("live_failed", plane, index=index, problem=problem)
 
-    def sample(self, plane: Plane) -> None:
-        """Say that a plane's values are those of a few samples."""
-        self._tell("live_sample", plane)
+    def know(self, plane: Plane, place: str, values: Mapping[str, Any], settled: bool) -> None:
+        """Say what a plane's tiles take from the whole image."""
+        self._tell("live_know", plane, place=place, values=plain(values), settled=settled)
 
     def settle(self, plane: Plane, stale: bool) -> None:
         """Say that a plane's values are final."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_tincture.errors import TinctureError
@@ -12,7 +12,7 @@ from napari_tincture.tiling.live import LivePyramid
 from napari_tincture.tiling.mosaic import Layout, Plane, TileIndex
 from napari_tincture.worker.errors import rebuild_error
 from napari_tincture.worker.settings import JobSettings
-from napari_tincture.worker.sources import describe
+from napari_tincture.worker.sources import describe_all, expand
 from napari_tincture.worker.wire import Message
 
 if TYPE_CHECKING:
@@ -42,11 +42,12 @@ class LiveLink:
         self,
         number: int,
         settings: JobSettings,
-        sources: tuple[Raster, ...],
+        sources: Sequence[Raster],
         listener: Callable[[LiveLink], None],
         on_close: Callable[[LiveLink], None],
     ) -> None:
-        self.number, self.settings, self.sources = number, settings, sources
+        self.number, self.settings = number, settings
+        self.sources, self.inputs = expand(sources), tuple(sources)
         self._listener, self._on_close = listener, on_close
         self._lock = threading.Lock()
         self._session: Session | None = None
@@ -66,9 +67,12 @@ class LiveLink:
         """Open the layer in a worker; it may not be ready yet."""
         with self._lock:
             self._session = session
-        sources = [describe(source) for source in self.sources]
         session.post(
-            "live_open", live=self.number, settings=self.settings.to_json(), sources=sources
+            "live_open",
+            live=self.number,
+            settings=self.settings.to_json(),
+            sources=describe_all(self.sources),
+            inputs=list(range(len(self.inputs))),
         )
 
     def lose(self, reason: str) -> None:
@@ -105,7 +109,7 @@ class LiveLink:
             return
         self.closed = True
         self._post("live_close")
-        self._session, self.sources = None, ()
+        self._session, self.sources, self.inputs = None, (), ()
         self._on_close(self)
 
     def _post(self, kind: str, **fields: Any) -> None:
@@ -143,8 +147,9 @@ class LiveLink:
     def _on_live_failed(self, message: Message) -> None:
         self._known.failed(*_item(message), message["problem"])
 
-    def _on_live_sample(self, message: Message) -> None:
-        self._known.sample(tuple(message["plane"]))
+    def _on_live_know(self, message: Message) -> None:
+        known = message["place"], message["values"], message["settled"]
+        self._known.know(tuple(message["plane"]), *known)
 
     def _on_live_settle(self, message: Message) -> None:
         self._known.settle(tuple(message["plane"]), message["stale"])

@@ -21,6 +21,7 @@ from napari_tincture.device import available_devices, describe_device, release_m
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
 from napari_tincture.io.provenance import plain
+from napari_tincture.placement import Placement
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Index, Raster
 from napari_tincture.worker.remote import Windows
@@ -69,18 +70,27 @@ class Workbench:
 
     def prepare(self, job: int, fields: Mapping[str, Any]) -> Raster:
         """Make the lazy result of a job or, with its number negative, of a live layer."""
-        settings = JobSettings.from_json(fields["settings"])
-        sources = [
-            rebuild(source, self._windows.fetcher(job, number), f"{job}-{number}")
-            for number, source in enumerate(fields["sources"])
-        ]
-        task = find_task(settings.task)
-        return task(
+
+        def source(number: int) -> Raster:
+            values = fields["sources"][number]
+            if "made" in values:
+                return _as_shown(self._made(values["made"], source), values)
+            return rebuild(values, self._windows.fetcher(job, number), f"{job}-{number}")
+
+        return self._made({"settings": fields["settings"], "of": fields["inputs"]}, source)
+
+    def _made(self, made: Mapping[str, Any], source: Callable[[int], Raster]) -> Raster:
+        """Apply a task to sources, each of which may be the result of a task itself."""
+        settings = JobSettings.from_json(made["settings"])
+        sources = [source(number) for number in made["of"]]
+        result = find_task(settings.task)(
             sources[0],
             self._model(settings.model),
             channels=channel_choices(settings.channels, sources),
             **settings.arguments(),
         )
+        channel = made.get("channel")
+        return result if channel is None else result.plane(c=channel)
 
     def _deliver(
         self, job: int, result: Raster, settings: JobSettings, cancel: CancelToken
@@ -136,6 +146,11 @@ class Workbench:
     def tidy(self) -> None:
         """Give back the memory that jobs have used."""
         release_memory()
+
+
+def _as_shown(result: Raster, values: Mapping[str, Any]) -> Raster:
+    """Put a result where its layer lies, and name it so; a person may have moved the layer."""
+    return replace(result, placement=Placement.from_json(values["placement"]), name=values["name"])
 
 
 def find_task(name: str) -> Callable[..., Raster]:
