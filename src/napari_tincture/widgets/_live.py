@@ -13,13 +13,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
-import dask.array as da
 import numpy as np
 from qtpy.QtCore import QObject, Qt, QTimer, Signal  # type: ignore[attr-defined]
 
 from napari_tincture import axes as ax
+from napari_tincture.arrays import as_dask
 from napari_tincture.errors import InputError
 from napari_tincture.layers import METADATA, to_layer
 from napari_tincture.raster import Raster
@@ -28,10 +28,12 @@ from napari_tincture.tiling.live import LivePyramid, LiveStatus
 from napari_tincture.tiling.mosaic import Bounds, Plane
 from napari_tincture.widgets._legend import Legend
 from napari_tincture.widgets._regions import shown_planes, viewport
+from napari_tincture.worker.live_client import LiveLink
+from napari_tincture.worker.sources import Behind, build
 
 FRAME = 16
 """Milliseconds between two refreshes, at least."""
-Behind = Callable[[int | None], Any]
+GiveBehind = Callable[[int | None], Any]
 
 _VIEWS: list[LiveView] = []
 
@@ -63,7 +65,7 @@ class LiveView(QObject):
         viewer: Any,
         pyramid: LivePyramid,
         shown: Raster,
-        behind: Behind,
+        behind: GiveBehind,
         on_close: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
@@ -119,7 +121,7 @@ class LiveView(QObject):
         self._on_close()
         self.closed.emit()
 
-    def _add(self, part: Raster, channel: int | None, behind: Behind) -> Any:
+    def _add(self, part: Raster, channel: int | None, behind: GiveBehind) -> Any:
         _, options, kind = to_layer(part)
         axes = options["metadata"][METADATA]["axes"]
         options["metadata"][METADATA] |= {"data": None, "source": None}
@@ -260,10 +262,7 @@ def add_live(viewer: Any, raster: Raster) -> Any:
     pyramid = LivePyramid(live.layout, news)
     server = TileServer(live.job, live.maps, live.layout, pyramid)
 
-    def end() -> None:
-        server.join()
-
-    view = LiveView(viewer, pyramid, raster, partial(_channel, raster), end)
+    view = LiveView(viewer, pyramid, raster, partial(_channel, raster))
     news.listener = view.hear
     server.start()
     pyramid.connect(server)
@@ -285,16 +284,43 @@ def _channel(raster: Raster, channel: int | None) -> Raster:
     return raster if channel is None else raster.plane(c=channel)
 
 
-def shown_by(layout: Any, attributes: Any) -> Raster:
-    """What the whole result would be, from what the worker says of it."""
-    from napari_tincture.worker.sources import build
+def open_view(viewer: Any, live: LiveLink) -> LiveView:
+    """Show a live layer that the worker has opened."""
+    assert live.pyramid is not None
+    shown = _shown_by(live)
 
-    axes = attributes["axes"]
+    def behind(channel: int | None) -> Raster:
+        made_of = Behind(live.settings, live.inputs, channel)
+        return replace(_channel(shown, channel), runner=made_of)
+
+    view = LiveView(viewer, live.pyramid, shown, behind, live.close)
+    live.changed = view.hear
+    return view
+
+
+def _shown_by(live: LiveLink) -> Raster:
+    """What the whole result would be; its pixels are in the worker."""
+    assert live.pyramid is not None
+    layout, axes = live.pyramid.layout, live.attributes["axes"]
     height, width = layout.shape
     sizes = dict(zip(layout.leading, layout.counts, strict=True))
     sizes |= {"c": layout.channels, "y": height, "x": width}
     shape = tuple(sizes[axis] for axis in axes)
-    return build([da.zeros(shape, layout.dtype, chunks=shape)], attributes)
+    level = as_dask(_Elsewhere(shape, layout.dtype), axes)
+    return build([level], live.attributes)
+
+
+class _Elsewhere:
+    """An array that only the worker can read."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.shape, self.dtype, self.ndim = shape, dtype, len(shape)
+
+    def __getitem__(self, _: Any) -> NoReturn:
+        raise InputError(
+            "A live layer is computed in another process and known here in parts only. Save it "
+            "from its panel, or choose it as the layer of a panel."
+        )
 
 
 def _parts(shown: Raster) -> list[tuple[Raster, int | None]]:

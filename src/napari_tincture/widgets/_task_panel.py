@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -35,13 +36,16 @@ from napari_tincture.widgets._layers import (
     possible_axes,
     shapes_names,
 )
+from napari_tincture.widgets._live import LiveView
+from napari_tincture.widgets._live_row import LiveRow
 from napari_tincture.widgets._memory import keep, kept
 from napari_tincture.widgets._model_row import ModelRow
 from napari_tincture.widgets._options import Options
-from napari_tincture.widgets._output import Output
+from napari_tincture.widgets._output import Output, ask_path, check_path
 from napari_tincture.widgets._plan import Choices, Plan, make_plan, open_layer, own_letters
 from napari_tincture.widgets._run_row import RunRow
 from napari_tincture.worker.jobs import Job
+from napari_tincture.worker.live_client import LiveLink
 from napari_tincture.worker.settings import JobSettings
 
 _PAUSE = 40
@@ -73,6 +77,7 @@ class TaskPanel(QWidget):
         self._hub = hub or job_hub()
         self._axes: dict[str, str] = {}
         self._job: Job | None = None
+        self._live: LiveLink | None = None
         self._layer: Any = None
         self._make_settings()
         self._lay_out()
@@ -81,8 +86,8 @@ class TaskPanel(QWidget):
         self._on_active()
         self.refresh()
 
-    def run(self) -> Job:
-        """Start what the panel shows; the result becomes a layer.
+    def run(self) -> Job | LiveLink:
+        """Start what the panel shows; the result becomes a layer, at once if it is live.
 
         Raises
         ------
@@ -90,6 +95,9 @@ class TaskPanel(QWidget):
             If something is missing or does not fit.
         """
         plan = self.plan()
+        if self.output.live:
+            self._live = self._hub.start_live(self.viewer, plan.settings, plan.sources)
+            return self._live
         self._job = self._hub.start(self.viewer, plan.settings, plan.sources)
         self.output.replace.setChecked(False)  # the next run asks again
         self._show_jobs()
@@ -99,6 +107,24 @@ class TaskPanel(QWidget):
         """Stop the panel's latest job within one tile."""
         if self._job is not None:
             self._hub.client.cancel(self._job)
+
+    def save_live(self, path: str) -> Job:
+        """Write all of the panel's live layer to a file, with the numbers that it shows.
+
+        Raises
+        ------
+        TinctureError
+            If there is no live layer, or nothing can be written there.
+        """
+        view, live = self.live_row.view, self._live
+        if view is None or live is None:
+            raise InputError("There is no live layer to save; run the panel with output 'live'.")
+        settings = replace(
+            live.settings, save_to=check_path(path, replace=False), values=view.pyramid.values
+        )
+        self._job = self._hub.start(self.viewer, settings, live.inputs)
+        self._show_jobs()
+        return self._job
 
     def plan(self) -> Plan:
         """Make a job of what the panel shows now.
@@ -118,7 +144,7 @@ class TaskPanel(QWidget):
             context=self.more.context.value, device=self.more.device.value,
             precision=self.more.precision.value, options=self.options(),
             any_pixel_size=self.more.any_pixel_size.isChecked(), save_to=self.output.save_to,
-            overwrite=self.output.replace.isChecked(),
+            overwrite=self.output.replace.isChecked(), live=self.output.live,
         )  # fmt: skip
         return make_plan(self.viewer, choices, card)
 
@@ -160,7 +186,7 @@ class TaskPanel(QWidget):
         )
         self.output = Output()
         self.more = Options()
-        self.message, self.runner = Message(), RunRow()
+        self.message, self.runner, self.live_row = Message(), RunRow(), LiveRow()
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(_PAUSE)
@@ -185,7 +211,7 @@ class TaskPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(6)
-        for widget in (Scrolling(settings), self.message, self.runner):
+        for widget in (Scrolling(settings), self.message, self.runner, self.live_row):
             layout.addWidget(widget)
         layout.addStretch(1)
 
@@ -200,6 +226,8 @@ class TaskPanel(QWidget):
             part.changed.connect(self._later.start)
         self.runner.run.connect(self._on_run)
         self.runner.cancel.connect(self.cancel)
+        self.live_row.save.connect(self._on_save)
+        self._hub.live_opened.connect(self._on_live)
         self._hub.changed.connect(self._show_jobs)
         self._hub.ready.connect(self._offer_devices)
         self._watch = LayerWatch(self.viewer, self._later.start, self._on_active, self._on_view)
@@ -294,6 +322,17 @@ class TaskPanel(QWidget):
             self.run()
         except TinctureError as error:  # something changed since the last refresh
             self._say(Level.PROBLEM, str(error))
+
+    def _on_live(self, live: LiveLink, view: LiveView) -> None:
+        if live is self._live:
+            self.live_row.follow(view)
+
+    def _on_save(self) -> None:
+        if path := ask_path(self, self.output.path.text()):
+            try:
+                self.save_live(path)
+            except TinctureError as error:
+                self.message.show_text(Level.PROBLEM, str(error))
 
     def _say(self, level: Level, text: str) -> None:
         self.message.show_text(level, text)
