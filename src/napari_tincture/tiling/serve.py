@@ -33,7 +33,7 @@ Item = tuple[Plane, TileIndex]
 
 DEEPEST_COPY = 3
 """Level of the small copies of tiles that are kept for the overview."""
-SHALLOWEST_COPY = 2
+SHALLOWEST_COPY = 1
 COPIES_AT_ONCE = 16
 
 
