@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -44,7 +43,6 @@ class Workbench:
     def __init__(self, link: Link, windows: Windows) -> None:
         self._link, self._windows = link, windows
         self._models: OrderedDict[tuple[str, float], Model] = OrderedDict()
-        self._loading = threading.Lock()
 
     def abilities(self) -> dict[str, Any]:
         """Tell what this machine can do; imports torch."""
@@ -69,28 +67,32 @@ class Workbench:
         self._link.send(Message("finished", {"job": job, "facts": facts}))
 
     def prepare(self, job: int, fields: Mapping[str, Any]) -> Raster:
-        """Make the lazy result of a job or, with its number negative, of a live layer."""
+        """Make the lazy result of a job or, with its number negative, of a live layer.
+
+        A live layer, which runs beside jobs, gets models of its own: measuring a network, as every
+        job does, changes it for a moment.
+        """
+        load = models.load_model if job < 0 else self._model
+
+        def made(what: Mapping[str, Any]) -> Raster:
+            settings = JobSettings.from_json(what["settings"])
+            sources = [source(number) for number in what["of"]]
+            result = find_task(settings.task)(
+                sources[0],
+                load(settings.model),
+                channels=channel_choices(settings.channels, sources),
+                **settings.arguments(),
+            )
+            channel = what.get("channel")
+            return result if channel is None else result.plane(c=channel)
 
         def source(number: int) -> Raster:
             values = fields["sources"][number]
             if "made" in values:
-                return _as_shown(self._made(values["made"], source), values)
+                return _as_shown(made(values["made"]), values)
             return rebuild(values, self._windows.fetcher(job, number), f"{job}-{number}")
 
-        return self._made({"settings": fields["settings"], "of": fields["inputs"]}, source)
-
-    def _made(self, made: Mapping[str, Any], source: Callable[[int], Raster]) -> Raster:
-        """Apply a task to sources, each of which may be the result of a task itself."""
-        settings = JobSettings.from_json(made["settings"])
-        sources = [source(number) for number in made["of"]]
-        result = find_task(settings.task)(
-            sources[0],
-            self._model(settings.model),
-            channels=channel_choices(settings.channels, sources),
-            **settings.arguments(),
-        )
-        channel = made.get("channel")
-        return result if channel is None else result.plane(c=channel)
+        return made({"settings": fields["settings"], "of": fields["inputs"]})
 
     def _deliver(
         self, job: int, result: Raster, settings: JobSettings, cancel: CancelToken
@@ -136,12 +138,11 @@ class Workbench:
         """Load a model, or take it from the latest ones if its file has not changed since."""
         path = Path(name)
         key = (name, path.stat().st_mtime if path.is_file() else 0.0)
-        with self._loading:  # live layers are opened beside jobs
-            model = self._models.pop(key, None) or models.load_model(name)
-            self._models[key] = model
-            while len(self._models) > MODELS_KEPT:
-                self._models.popitem(last=False)
-            return model
+        model = self._models.pop(key, None) or models.load_model(name)
+        self._models[key] = model
+        while len(self._models) > MODELS_KEPT:
+            self._models.popitem(last=False)
+        return model
 
     def tidy(self) -> None:
         """Give back the memory that jobs have used."""
