@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
+
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_tincture.tiling.live import LiveStatus
+
+MARGIN = 36
+"""Pixels to the edges of the canvas, above the sliders."""
 
 
 def legend_text(status: LiveStatus) -> str:
@@ -35,32 +41,57 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
-class Legend:
-    """A line on the canvas, unless a person's own text is there.
+class Legend(QLabel):
+    """A line at the lower edge of the canvas, above those of other live layers.
+
+    Not an overlay of napari: that is one for all, and drawing its text takes longer than a tile.
 
     Parameters
     ----------
-    viewer : napari.Viewer
-        Whose canvas it is.
+    canvas : QWidget
+        What it lies on.
     """
 
-    _ours: ClassVar[dict[int, str]] = {}
-    """What was last written into each overlay, whichever legend wrote it."""
+    def __init__(self, canvas: QWidget) -> None:
+        super().__init__(canvas)
+        self._canvas = canvas
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setStyleSheet(
+            "background: rgba(0, 0, 0, 150); color: white; padding: 2px 6px; border-radius: 3px;"
+        )
+        canvas.installEventFilter(self)
+        self.hide()
 
-    def __init__(self, viewer: Any) -> None:
-        canvas = getattr(viewer, "canvas", None)
-        # napari 0.9 moved overlays to the canvas.
-        self._overlay = viewer.text_overlay if canvas is None else canvas.overlays.text
-
-    def show(self, status: LiveStatus | None) -> None:
+    def show_status(self, status: LiveStatus | None) -> None:
         """Write how far it is; nothing for None."""
-        overlay = self._overlay
-        if overlay.visible and overlay.text and overlay.text != self._ours.get(id(overlay)):
-            return  # a person's own
         text = "" if status is None else f"live: {legend_text(status)}"
-        if text != overlay.text:
-            overlay.text = self._ours[id(overlay)] = text
-        if overlay.visible != bool(text):
-            overlay.visible = bool(text)
-        if not text:
-            self._ours.pop(id(overlay), None)
+        if text == self.text():
+            return
+        self.setText(text)
+        self.adjustSize()
+        self.setVisible(bool(text))
+        self._arrange()
+
+    def end(self) -> None:
+        """Leave the canvas."""
+        self.hide()
+        self._arrange()
+        self._canvas.removeEventFilter(self)
+        self.setParent(None)
+        self.deleteLater()
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
+        """Stay at the lower edge."""
+        if event.type() == QEvent.Type.Resize:
+            self._arrange()
+        return False
+
+    def _arrange(self) -> None:
+        canvas = self._canvas
+        bottom = canvas.height() - MARGIN
+        for legend in canvas.findChildren(Legend):
+            if not legend.isHidden():
+                bottom -= legend.height()
+                legend.move(MARGIN, bottom)
+                legend.raise_()

@@ -83,7 +83,7 @@ class LiveView(QObject):
         self._heard.connect(self._on_heard, Qt.ConnectionType.QueuedConnection)
         self.layers = [self._add(part, channel, behind) for part, channel in _parts(shown)]
         self._letters = _own_letters(self.layers[0])
-        self._legend = Legend(viewer)
+        self._legend = Legend(viewer.window._qt_window.centralWidget())
         self._open = True
         self._listen()
         _VIEWS.append(self)
@@ -115,7 +115,8 @@ class LiveView(QObject):
         for emitter, callback in self._emitters:
             emitter.disconnect(callback)
         self._emitters = []
-        self._legend.show(None)
+        with suppress(RuntimeError):  # the window may be gone, and the legend with it
+            self._legend.end()
         self.pyramid.close()
         _VIEWS.remove(self)
         self._on_close()
@@ -149,9 +150,7 @@ class LiveView(QObject):
         ):  # fmt: skip
             self._connect(emitter, self._on_move)
         self._connect(viewer.layers.events.removed, self._on_removed)
-        window = getattr(viewer, "window", None)
-        if window is not None:
-            window._qt_window.destroyed.connect(self.close)
+        viewer.window._qt_window.destroyed.connect(self.close)
 
     def _connect(self, emitter: Any, callback: Callable[..., None]) -> None:
         emitter.connect(callback)
@@ -186,7 +185,7 @@ class LiveView(QObject):
             for layer in self._visible():
                 # A thumbnail costs more than what is on screen; the last tile brings it.
                 layer.refresh(thumbnail=not status.queued, highlight=False, extent=False)
-        self._legend.show(status if self._visible() else None)
+        self._legend.show_status(status if self._visible() else None)
         self.changed.emit()
 
     def _visible(self) -> list[Any]:
