@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--size 4096] [--rounds 3] [--only speed,memory,startup,cuda]``."""
+"""``python -m benchmarks [--size 4096] [--rounds 3] [--only speed,memory,startup,live,cuda]``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.limits import LIMITS
+from benchmarks.live import print_live
 from benchmarks.startup import print_startup
 from napari_tincture.device import allocator_environment
 from napari_tincture.display import virtual_display
@@ -29,13 +30,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=4096, help="side of the image in pixels")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured")
-    parser.add_argument("--only", default="startup,speed,memory,cuda")
+    parser.add_argument("--only", default="startup,live,speed,memory,cuda")
     options = parser.parse_args()
     chosen = options.only.split(",")
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores\n")
     if "startup" in chosen:
         with virtual_display():
             print_startup()
+    if "live" in chosen:
+        print_live()
     if "speed" in chosen:
         for model in MODELS:
             print_speed(model, options.size, options.rounds, "cpu")

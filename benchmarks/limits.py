@@ -22,6 +22,11 @@ LIMITS: dict[str, dict[str, Limit]] = {
         "max |tiled − whole| / output std": ("at most", 1e-3),
     },
     "memory": {"peak, sixteen times the area": ("at most", 1.1)},
+    "live": {
+        "longest hold of the event loop, ms": ("at most", 50),
+        "first new tile / its forward pass": ("at most", 1.5),
+        "tiles computed that were never on screen": ("at most", 0),
+    },
     "startup": {
         "import napari_tincture": ("at most", 0.1),
         "open a widget": ("at most", 0.5),

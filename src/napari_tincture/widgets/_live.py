@@ -1,8 +1,8 @@
 """A live result in a viewer: layers that fill in where someone looks.
 
 1. Camera, sliders, layers and arriving tiles mark a view as outdated, from any thread.
-2. At most once per frame, on the GUI thread, it tells the pyramid what is on screen, shows what
-   has arrived, and says how far it is.
+2. At most once per frame, on the GUI thread, it tells the pyramid what is on screen and shows what
+   has arrived; a few times per second, it says how far it is.
 3. When its last layer is removed or the window closed, all that computes for it ends.
 """
 
@@ -33,6 +33,8 @@ from napari_tincture.worker.sources import Behind, build
 
 FRAME = 16
 """Milliseconds between two refreshes, at least."""
+TEXT = 250
+"""Milliseconds between two changes of the legend: each has the whole window drawn again."""
 GiveBehind = Callable[[int | None], Any]
 
 _VIEWS: list[LiveView] = []
@@ -56,7 +58,7 @@ class LiveView(QObject):
     """
 
     changed = Signal()
-    """The status has changed, on the GUI thread; at most once per frame."""
+    """The status has changed, on the GUI thread; a few times per second."""
     closed = Signal()
     _heard = Signal()
 
@@ -80,6 +82,10 @@ class LiveView(QObject):
         self._frame.setSingleShot(True)
         self._frame.setInterval(FRAME)
         self._frame.timeout.connect(self._show)
+        self._telling = QTimer(self)
+        self._telling.setSingleShot(True)
+        self._telling.setInterval(TEXT)
+        self._telling.timeout.connect(self._tell)
         self._heard.connect(self._on_heard, Qt.ConnectionType.QueuedConnection)
         self.layers = [self._add(part, channel, behind) for part, channel in _parts(shown)]
         self._letters = _own_letters(self.layers[0])
@@ -112,6 +118,7 @@ class LiveView(QObject):
             return
         self._open = False
         self._frame.stop()
+        self._telling.stop()
         for emitter, callback in self._emitters:
             emitter.disconnect(callback)
         self._emitters = []
@@ -174,7 +181,7 @@ class LiveView(QObject):
             self._frame.start()
 
     def _show(self) -> None:
-        """Once per frame: look, refresh, tell."""
+        """Once per frame: look and refresh."""
         if self._moved:
             self._moved = False
             self._look()
@@ -185,7 +192,11 @@ class LiveView(QObject):
             for layer in self._visible():
                 # A thumbnail costs more than what is on screen; the last tile brings it.
                 layer.refresh(thumbnail=not status.queued, highlight=False, extent=False)
-        self._legend.show_status(status if self._visible() else None)
+        if not self._telling.isActive():
+            self._telling.start()
+
+    def _tell(self) -> None:
+        self._legend.show_status(self.status if self._visible() else None)
         self.changed.emit()
 
     def _visible(self) -> list[Any]:
