@@ -125,3 +125,8 @@ def test_what_napari_imports_loads_no_torch() -> None:
     modules = [name.removesuffix(".__init__") for name in names]
     loaded = _loaded_after(f"import napari_tincture.samples, {', '.join(modules)}")
     assert "torch" not in loaded
+
+
+def test_the_live_pyramid_knows_neither_qt_nor_zarr_nor_torch() -> None:
+    loaded = _loaded_after("import napari_tincture.tiling.live, napari_tincture.tiling.levels")
+    assert not loaded & {"torch", "zarr", "napari", "qtpy"}

@@ -315,7 +315,7 @@ class Raster:
             If the image is not computed, and `live` means nothing.
         """
         if live:
-            from napari_tincture.widgets._live import add_live
+            from napari_tincture.widgets._live_open import add_live
 
             return add_live(viewer, self)
         data, options, kind = self.to_layer()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_tincture.tiling.layout import Layout
 from napari_tincture.tiling.live import MOST_ON_SCREEN, SLOTS, LivePyramid
-from napari_tincture.tiling.mosaic import Layout
 
 SIDE = 32
 COUNT = 20

@@ -7,8 +7,9 @@ import pytest
 
 from napari_tincture.errors import InputError
 from napari_tincture.io.pyramid import downsample
+from napari_tincture.tiling.layout import Layout
 from napari_tincture.tiling.levels import LiveLevel
-from napari_tincture.tiling.mosaic import PAGE, Layout, Mosaic, aligned_level
+from napari_tincture.tiling.mosaic import PAGE, Mosaic, aligned_level
 
 
 def layout_of(rows, columns, *, channels=1, dtype="float32", **fields):

@@ -193,7 +193,7 @@ def test_finish_and_save_give_the_numbers_on_screen(
     qtbot.waitUntil(lambda: not panel.live_row.finish_button.isEnabled(), timeout=PATIENCE)
     assert view.pyramid.values is not None
     path = tmp_path / "saved.ome.zarr"
-    job = panel.save_live(str(path))
+    job = panel.live_row.save(str(path))
     qtbot.waitUntil(lambda: job.state.final, timeout=PATIENCE)
     assert job.state is State.FINISHED, job.error
     saved = np.asarray(nt.open_image(path))

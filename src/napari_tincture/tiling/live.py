@@ -13,68 +13,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-import numpy.typing as npt
-
-from napari_tincture.tiling.mosaic import Bounds, Layout, Mosaic, Plane, TileIndex
+from napari_tincture.tiling.backend import Backend, LiveStatus
+from napari_tincture.tiling.layout import Block, Layout, Plane, TileIndex
+from napari_tincture.tiling.mosaic import Bounds, Mosaic
 
 Item = tuple[Plane, TileIndex]
-Block = npt.NDArray[Any]
 
 SLOTS = 2
 """Tiles that the backend has at a time."""
 MOST_ON_SCREEN = 100
 """Tiles on screen beyond which nothing is computed: the view is an overview."""
-
-
-class Backend(Protocol):
-    """Who computes tiles, somewhere else; no method waits.
-
-    Every request is answered by `LivePyramid.arrived`, `dropped` or `failed`, in any thread.
-    """
-
-    def request(self, plane: Plane, index: TileIndex, urgent: bool) -> None:
-        """Compute a tile; one that nobody waits for is not `urgent`."""
-
-    def revoke(self, plane: Plane, index: TileIndex) -> None:
-        """Drop a tile if possible."""
-
-    def close(self) -> None:
-        """Forget all requests; nothing need be answered any more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveStatus:
-    """How far a live result is.
-
-    Attributes
-    ----------
-    done, total
-        Tiles that were computed, and all.
-    queued
-        Tiles on screen that are still to come.
-    seconds
-        Until they have come; None as long as nobody can tell.
-    overview
-        So much is on screen that nothing is computed.
-    finishing
-        The rest is being computed, too.
-    sampled
-        Planes whose values of the whole image are still those of a few samples.
-    problem
-        Why nothing comes, or empty.
-    """
-
-    done: int
-    total: int
-    queued: int
-    seconds: float | None
-    overview: bool
-    finishing: bool
-    sampled: int
-    problem: str
 
 
 class LivePyramid:

@@ -19,7 +19,7 @@ from napari_tincture.raster import Raster
 from napari_tincture.tiling.cache import BlockCache
 from napari_tincture.tiling.inputs import Plane
 from napari_tincture.tiling.job import CACHE_BYTES, TileJob
-from napari_tincture.tiling.mosaic import Layout, TileIndex
+from napari_tincture.tiling.layout import Layout, TileIndex
 from napari_tincture.tiling.objects import ObjectJob
 
 

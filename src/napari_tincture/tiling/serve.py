@@ -9,59 +9,30 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, Protocol
-
-import numpy.typing as npt
 
 from napari_tincture.errors import Cancelled
 from napari_tincture.io.pyramid import downsample
 from napari_tincture.io.tile_cache import TileCache
 from napari_tincture.progress import CancelToken
+from napari_tincture.tiling.backend import Answers
 from napari_tincture.tiling.cache import BlockCache
-from napari_tincture.tiling.inputs import Plane
 from napari_tincture.tiling.job import Item as JobItem
 from napari_tincture.tiling.job import TileJob
+from napari_tincture.tiling.layout import Block, Layout, Plane, TileIndex
 from napari_tincture.tiling.lazy import BlockJob
-from napari_tincture.tiling.mosaic import Layout, TileIndex, aligned_level
+from napari_tincture.tiling.mosaic import aligned_level
 from napari_tincture.tiling.objects import ObjectJob
 from napari_tincture.tiling.whole import PlaneValues, find_values, first_values
 
-Block = npt.NDArray[Any]
 Item = tuple[Plane, TileIndex]
 
 DEEPEST_COPY = 3
 """Level of the small copies of tiles that are kept for the overview."""
 SHALLOWEST_COPY = 1
 COPIES_AT_ONCE = 16
-
-
-class Answers(Protocol):
-    """Who hears of tiles; see the methods of these names of `LivePyramid`."""
-
-    def arrived(
-        self,
-        plane: Plane,
-        index: TileIndex,
-        block: Block,
-        *,
-        level: int = 0,
-        seconds: float | None = None,
-    ) -> None:
-        """A tile is there."""
-
-    def dropped(self, plane: Plane, index: TileIndex) -> None:
-        """A revoked tile was not computed."""
-
-    def failed(self, plane: Plane, index: TileIndex, problem: str) -> None:
-        """A tile cannot be computed."""
-
-    def know(self, plane: Plane, place: str, values: Mapping[str, Any], settled: bool) -> None:
-        """This is what a plane's tiles take from the whole image."""
-
-    def settle(self, plane: Plane, stale: bool) -> None:
-        """A plane's values are final."""
 
 
 class CachedJob(BlockJob, Protocol):

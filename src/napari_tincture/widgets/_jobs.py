@@ -24,7 +24,8 @@ from qtpy.QtCore import QEvent, QObject, Qt, Signal  # type: ignore[attr-defined
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_tincture.raster import Raster
-from napari_tincture.widgets._live import close_views, open_view
+from napari_tincture.widgets._live import close_views
+from napari_tincture.widgets._live_open import open_view
 from napari_tincture.worker.client import WorkerClient
 from napari_tincture.worker.jobs import Job, State
 from napari_tincture.worker.live_client import LiveLink

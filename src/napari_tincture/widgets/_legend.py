@@ -7,7 +7,7 @@ from typing import Any
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_tincture.tiling.live import LiveStatus
+from napari_tincture.tiling.backend import LiveStatus
 
 MARGIN = 36
 """Pixels to the edges of the canvas, above the sliders."""

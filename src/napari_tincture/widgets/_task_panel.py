@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -41,7 +40,7 @@ from napari_tincture.widgets._live_row import LiveRow
 from napari_tincture.widgets._memory import keep, kept
 from napari_tincture.widgets._model_row import ModelRow
 from napari_tincture.widgets._options import Options
-from napari_tincture.widgets._output import Output, ask_path, check_path
+from napari_tincture.widgets._output import Output
 from napari_tincture.widgets._plan import Choices, Plan, make_plan, open_layer, own_letters
 from napari_tincture.widgets._run_row import RunRow
 from napari_tincture.worker.jobs import Job
@@ -108,24 +107,6 @@ class TaskPanel(QWidget):
         if self._job is not None:
             self._hub.client.cancel(self._job)
 
-    def save_live(self, path: str) -> Job:
-        """Write all of the panel's live layer to a file, with the numbers that it shows.
-
-        Raises
-        ------
-        TinctureError
-            If there is no live layer, or nothing can be written there.
-        """
-        view, live = self.live_row.view, self._live
-        if view is None or live is None:
-            raise InputError("There is no live layer to save; run the panel with output 'live'.")
-        settings = replace(
-            live.settings, save_to=check_path(path, replace=False), values=view.pyramid.values
-        )
-        self._job = self._hub.start(self.viewer, settings, live.inputs)
-        self._show_jobs()
-        return self._job
-
     def plan(self) -> Plan:
         """Make a job of what the panel shows now.
 
@@ -186,7 +167,7 @@ class TaskPanel(QWidget):
         )
         self.output = Output()
         self.more = Options()
-        self.message, self.runner, self.live_row = Message(), RunRow(), LiveRow()
+        self.message, self.runner, self.live_row = Message(), RunRow(), LiveRow(self._hub)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(_PAUSE)
@@ -226,7 +207,8 @@ class TaskPanel(QWidget):
             part.changed.connect(self._later.start)
         self.runner.run.connect(self._on_run)
         self.runner.cancel.connect(self.cancel)
-        self.live_row.save.connect(self._on_save)
+        self.live_row.saving.connect(self._on_saving)
+        self.live_row.problem.connect(partial(self.message.show_text, Level.PROBLEM))
         self._hub.live_opened.connect(self._on_live)
         self._hub.changed.connect(self._show_jobs)
         self._hub.ready.connect(self._offer_devices)
@@ -325,14 +307,11 @@ class TaskPanel(QWidget):
 
     def _on_live(self, live: LiveLink, view: LiveView) -> None:
         if live is self._live:
-            self.live_row.follow(view)
+            self.live_row.follow(live, view)
 
-    def _on_save(self) -> None:
-        if path := ask_path(self, self.output.path.text()):
-            try:
-                self.save_live(path)
-            except TinctureError as error:
-                self.message.show_text(Level.PROBLEM, str(error))
+    def _on_saving(self, job: Job) -> None:
+        self._job = job
+        self._show_jobs()
 
     def _say(self, level: Level, text: str) -> None:
         self.message.show_text(level, text)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_tincture.errors import TinctureError
 from napari_tincture.raster import Raster
+from napari_tincture.tiling.layout import Layout, Plane, TileIndex
 from napari_tincture.tiling.live import LivePyramid
-from napari_tincture.tiling.mosaic import Layout, Plane, TileIndex
 from napari_tincture.worker.errors import rebuild_error
 from napari_tincture.worker.settings import JobSettings
 from napari_tincture.worker.sources import describe_all, expand
