@@ -142,8 +142,15 @@ def test_the_camera_decides_what_is_computed(
     for _ in range(3):
         tile = downsample(tile, "image")
     np.testing.assert_array_equal(lowest[:128, :128], tile[0])
-    picture = viewer.screenshot(canvas_only=True, flash=False)
-    assert picture[..., :3].std() > 5
+    # Half a screen of what is known, half of what is not: there, nothing is drawn.
+    viewer.layers["cells"].visible = False
+    view.pyramid.lose("The test has taken the worker away.")
+    camera.center = (3500, 3072)
+    qtbot.waitUntil(lambda: not view._moved and not view._frame.isActive(), timeout=PATIENCE)
+    picture = viewer.screenshot(canvas_only=True, flash=False)[..., :3]
+    left, right = np.array_split(picture[20:-20], 2, axis=1)
+    assert left[:, 20:-20].std(axis=(0, 1)).max() == 0
+    assert right[:, 20:-20].std(axis=(0, 1)).max() > 1
 
 
 def test_a_hidden_layer_and_three_dimensions_compute_nothing(
@@ -187,7 +194,7 @@ def test_finish_and_save_give_the_numbers_on_screen(
     panel = open_panel(StainPanel, model_paths["stain"])
     view = run_live(qtbot, viewer, panel)
     assert view.status.done == 1
-    assert "1 of 3 tiles" in panel.live_row.text.text()
+    qtbot.waitUntil(lambda: "1 of 3 tiles" in panel.live_row.text.text(), timeout=PATIENCE)
     panel.live_row.finish_button.click()
     qtbot.waitUntil(lambda: view.status.done == 3, timeout=PATIENCE)
     qtbot.waitUntil(lambda: not panel.live_row.finish_button.isEnabled(), timeout=PATIENCE)
@@ -259,8 +266,11 @@ def test_the_legend_says_how_far_it_is(
     viewer.add_image(cells(100, 90), name="cells")
     first = run_live(qtbot, viewer, open_panel(StainPanel, model_paths["stain"]))
     second = run_live(qtbot, viewer, open_panel(StainPanel, model_paths["stain"]))
-    qtbot.waitUntil(lambda: first._legend.isVisible() and second._legend.isVisible())
-    assert first._legend.text() == "live: 1 of 1 tiles"
+    texts = "live: 1 of 1 tiles", "live: 1 of 1 tiles"
+    qtbot.waitUntil(
+        lambda: (first._legend.text(), second._legend.text()) == texts, timeout=PATIENCE
+    )
+    assert first._legend.isVisible()
     assert not first._legend.geometry().intersects(second._legend.geometry())
     canvas = viewer.window._qt_window.centralWidget()
     assert len(canvas.findChildren(Legend)) == 2
