@@ -23,7 +23,8 @@ LIMITS: dict[str, dict[str, Limit]] = {
     },
     "memory": {"peak, sixteen times the area": ("at most", 1.1)},
     "live": {
-        "longest hold of the event loop, ms": ("at most", 50),
+        "longest hold of the event loop, drawing included, ms": ("at most", 50),
+        "of a turn, what the live layers themselves take at most, ms": ("at most", 50),
         "first new tile / its forward pass": ("at most", 1.5),
         "tiles computed that were never on screen": ("at most", 0),
     },

@@ -206,12 +206,12 @@ def print_live(picture: str = "live.png") -> None:
     for name, found in (("three layers of constant arrays", plain), ("three live layers", live)):
         times = (found[key] * 1e3 for key in ("held", "worked", "p99", "median"))
         print(f"| {name} | " + " | ".join(f"{ms:.1f} ms" for ms in times) + " |")
-    print(f"\nThe live layers themselves take at most {live['own'] * 1e3:.1f} ms of a turn.")
-    print(f"{live['done']} tiles computed, forward pass of one {forward:.2f} s\n")
+    print(f"\n{live['done']} tiles computed, forward pass of one {forward:.2f} s\n")
     waits = sorted(live["waits"])
     _print_verdict(
         {
-            "longest hold of the event loop, ms": live["held"] * 1e3,
+            "longest hold of the event loop, drawing included, ms": live["held"] * 1e3,
+            "of a turn, what the live layers themselves take at most, ms": live["own"] * 1e3,
             "first new tile / its forward pass": waits[len(waits) // 2] / forward,
             "tiles computed that were never on screen": live["never_seen"],
         }

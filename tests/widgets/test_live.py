@@ -313,6 +313,7 @@ def test_a_closed_window_ends_its_live_layers(qtbot: Any, model_paths: Models) -
     qtbot.waitUntil(lambda: not _VIEWS and not live_threads(), timeout=PATIENCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["worker", "thread"])
 def test_a_hundred_lives_leave_neither_threads_nor_memory(
     qtbot: Any, viewer: Any, hub: JobHub, open_panel: Open, model_paths: Models, where: str
