@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--size 4096] [--rounds 3] [--only speed,memory,startup,live,cuda]``."""
+"""``python -m benchmarks [--size 4096] [--rounds 3] [--only startup,live,speed,…]``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.any_size import print_any_size
 from benchmarks.limits import LIMITS
 from benchmarks.live import print_live
 from benchmarks.startup import print_startup
@@ -30,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=4096, help="side of the image in pixels")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured")
-    parser.add_argument("--only", default="startup,live,speed,memory,cuda")
+    parser.add_argument("--only", default="startup,live,speed,memory,any,cuda")
     options = parser.parse_args()
     chosen = options.only.split(",")
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores\n")
@@ -44,6 +45,8 @@ def main() -> None:
             print_speed(model, options.size, options.rounds, "cpu")
     if "memory" in chosen:
         print_memory(options.size)
+    if "any" in chosen:
+        print_any_size(options.size)
     if "cuda" in chosen:
         _print_cuda(options.size, options.rounds)
 

@@ -21,6 +21,14 @@ LIMITS: dict[str, dict[str, Limit]] = {
         "seconds / best raw forward": ("at most", 1.6),
         "max |tiled − whole| / output std": ("at most", 1e-3),
     },
+    "any size": {
+        "planning 100,000², seconds": ("at most", 2),
+        "planning 100,000², MB": ("at most", 200),
+        "peak memory, 4k / 16k / 64k, largest ratio": ("at most", 1.1),
+        "to sharded OME-Zarr / without writing": ("at most", 1.15),
+        "tiles computed again after a kill at half, %": ("at most", 2),
+        "gain of a second process / that of the bare network": ("at least", 0.95),
+    },
     "memory": {"peak, sixteen times the area": ("at most", 1.1)},
     "live": {
         "longest hold of the event loop, drawing included, ms": ("at most", 50),

@@ -35,7 +35,8 @@ def test_every_command_resolves(name: str) -> None:
 
 def test_every_contribution_names_a_command() -> None:
     contributions = MANIFEST.contributions
-    used = {item.command for item in [*(contributions.widgets or []), *SAMPLES]}
+    files = [*(contributions.readers or []), *(contributions.writers or [])]
+    used = {item.command for item in [*(contributions.widgets or []), *SAMPLES, *files]}
     for items in (contributions.menus or {}).values():
         used |= {item.command for item in items}
     assert used == COMMANDS.keys()
@@ -46,6 +47,25 @@ def test_the_panels_are_in_the_menus_of_their_work() -> None:
     placed = {menu: [item.command for item in items] for menu, items in menus.items()}
     assert placed["napari/layers/filter"] == ["napari-tincture.stain"]
     assert placed["napari/layers/segment"] == ["napari-tincture.segment"]
+
+
+def test_files_that_are_read_are_those_that_are_written() -> None:
+    (reader,) = MANIFEST.contributions.readers or []
+    written = {e for w in MANIFEST.contributions.writers or [] for e in w.filename_extensions}
+    assert {pattern.removeprefix("*") for pattern in reader.filename_patterns} <= written
+    assert reader.accepts_directories
+
+
+@pytest.mark.parametrize("kind", ["image", "labels"])
+def test_ordinary_names_are_left_to_other_writers(kind) -> None:
+    manager = PluginManager()
+    manager.discover(include_npe1=False)
+    for name, plugin in (("a.tif", "napari"), ("a.png", "napari"), ("a", "napari"),
+                         ("a.ome.tif", "napari-tincture"), ("a.ome.zarr", "napari-tincture"),
+                         ("a.zarr", "napari-tincture")):  # fmt: skip
+        if (kind, name) != ("labels", "a.png"):
+            writer, _ = manager.get_writer(name, [kind])
+            assert writer.plugin_name == plugin, name
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.key)

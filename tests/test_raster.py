@@ -190,7 +190,7 @@ def test_a_cancelled_stream_stops_after_the_block():
 class Ones:
     """A runner that writes ones in two blocks and reports a fact."""
 
-    def stream(self, write, progress, cancel):
+    def stream(self, write, progress, cancel, checkpoint):
         write((slice(0, 5), slice(0, 8)), np.ones((5, 8)))
         write((slice(5, 6), slice(0, 8)), np.ones((1, 8)))
         return {"blocks": 2}

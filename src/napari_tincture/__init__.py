@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from napari_tincture.placement import Placement
     from napari_tincture.progress import CancelToken
     from napari_tincture.raster import Raster
+    from napari_tincture.tasks.batch import batch
+    from napari_tincture.tasks.batch_report import BatchProgress, BatchReport
     from napari_tincture.tasks.compare import Comparison, compare
+    from napari_tincture.tasks.explain import Explanation, explain
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
     from napari_tincture.tasks.stain import stain
@@ -33,9 +36,14 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "open_image",
     "stain",
     "segment",
+    "batch",
     "compare",
     "train",
+    "explain",
+    "BatchReport",
+    "BatchProgress",
     "Comparison",
+    "Explanation",
     "Raster",
     "Placement",
     "Model",
@@ -66,8 +74,11 @@ _HOMES = {
     "models": ("Model", "ModelCard", "load_model", "list_models"),
     "tasks.stain": ("stain",),
     "tasks.segment": ("segment",),
+    "tasks.batch": ("batch",),
+    "tasks.batch_report": ("BatchReport", "BatchProgress"),
     "tasks.compare": ("compare", "Comparison"),
     "tasks.train": ("train",),
+    "tasks.explain": ("explain", "Explanation"),
     "tasks.seams": ("seam_error",),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

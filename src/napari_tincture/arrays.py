@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,9 @@ Index = tuple[slice, ...]
 BLOCK = 1024
 """Side in pixels of the blocks into which arrays with small chunks or none are divided."""
 
+_CUTS: dict[str, list[tuple[Any, tuple[Any, ...]]]] = {}
+# A collected array is forgotten in whatever thread, which may hold the lock itself.
+_CUTS_LOCK = threading.RLock()
 _MEMORY: weakref.WeakValueDictionary[str, npt.NDArray[Any]] = weakref.WeakValueDictionary()
 
 
@@ -37,6 +41,12 @@ class _Source:
         self.shape = tuple(int(array.shape[axes.index(a)]) for a in target)
         self.ndim = len(self.shape)
         self.dtype = _native(array.dtype)
+
+    def stored(self, position: int) -> int:
+        """Length of the chunks along an axis of `target`; 0 where it is not known."""
+        chunks = getattr(self.array, "chunks", None)
+        own = chunks[self.axes.index(self.target[position])] if chunks else 0
+        return own if isinstance(own, int) else 0
 
     def __getitem__(self, index: Any) -> npt.NDArray[Any]:
         """Read a window; dask may ask for single planes or lists of them as well as slices."""
@@ -106,6 +116,87 @@ def memory_of(array: da.Array) -> npt.NDArray[Any] | None:
     return _MEMORY.get(array.name)
 
 
+def cut(array: da.Array, index: tuple[Any, ...]) -> da.Array:
+    """Cut a part out of an array, from which `window` can cut another in one step.
+
+    Parameters
+    ----------
+    array : dask.array.Array
+        Any; results of this function are known by their name.
+    index : tuple
+        A slice without negative places, or an int, per axis.
+    """
+    base, whole = _fused(array, index)
+    result: da.Array = base[whole]
+    if result is not base:
+        with _CUTS_LOCK:
+            _CUTS.setdefault(result.name, []).append((base, whole))
+        weakref.finalize(result, _forget_cut, result.name)
+    return result
+
+
+def window(array: da.Array, index: tuple[Any, ...]) -> da.Array:
+    """Cut a part out of an array that is read at once; `index` as in `cut`.
+
+    dask fuses one slicing with the reading of a source, but not two: of a part of a part it would
+    read whole blocks.
+    """
+    base, whole = _fused(array, index)
+    result: da.Array = base[whole]
+    return result
+
+
+def _fused(array: da.Array, index: tuple[Any, ...]) -> tuple[da.Array, tuple[Any, ...]]:
+    from dask.array.optimization import fuse_slice
+
+    base, before = _origin_of(array)
+    return base, index if before is None else fuse_slice(before, index)
+
+
+def _origin_of(array: da.Array) -> tuple[da.Array, tuple[Any, ...] | None]:
+    """What an array was cut out of, and where; the array itself and None if it was not."""
+    with _CUTS_LOCK:
+        found = _CUTS.get(array.name)
+        return found[-1] if found else (array, None)
+
+
+def _forget_cut(name: str) -> None:
+    # The same part cut out twice has the same name: each of them holds the entry.
+    with _CUTS_LOCK:
+        _CUTS[name].pop()
+        if not _CUTS[name]:
+            del _CUTS[name]
+
+
+def stored_edges(array: da.Array, position: int) -> list[int]:
+    """Where the pieces in which an array is stored begin along an axis, and where the last ends.
+
+    Parameters
+    ----------
+    array : dask.array.Array
+        In canonical axes.
+    position : int
+        Of the axis.
+
+    Returns
+    -------
+    list of int
+        The source's chunks where they are known, else dask's blocks.
+    """
+    base, index = _origin_of(array)
+    if index is not None:
+        kept = [number for number, choice in enumerate(index) if isinstance(choice, slice)]
+        start, stop, _ = index[kept[position]].indices(base.shape[kept[position]])
+        inner = [edge for edge in stored_edges(base, kept[position]) if start < edge < stop]
+        return [0, *(edge - start for edge in inner), stop - start]
+    layer = getattr(array.dask, "layers", {}).get(f"original-{array.name}", {})
+    source = next(iter(layer.values()), None)
+    source = getattr(source, "value", source)
+    if isinstance(source, _Source) and (side := source.stored(position)):
+        return [*range(0, array.shape[position], side), array.shape[position]]
+    return [0, *map(int, np.cumsum(array.chunks[position]))]
+
+
 def check_dtype(dtype: np.dtype[Any]) -> None:
     """Refuse what no network can use: complex, object, text, and longer than 64 bits."""
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
@@ -120,6 +211,22 @@ def block_slices(array: da.Array) -> list[Index]:
     from dask.array.core import slices_from_chunks
 
     return list(slices_from_chunks(array.chunks))
+
+
+def clipped(
+    write: Callable[[Index, npt.NDArray[Any]], None], area: Index
+) -> Callable[[Index, npt.NDArray[Any]], None]:
+    """Pass on of every block only what lies in an area that it touches."""
+
+    def within(index: Index, block: npt.NDArray[Any]) -> None:
+        pairs = list(zip(index, area, strict=True))
+        common = tuple(slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in pairs)
+        part = tuple(
+            slice(c.start - i.start, c.stop - i.start) for c, i in zip(common, index, strict=True)
+        )
+        write(common, block[part])
+
+    return within
 
 
 def _native(dtype: Any) -> np.dtype[Any]:

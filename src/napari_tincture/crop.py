@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari_tincture.arrays import Index, as_dask, memory_of
+from napari_tincture.arrays import Index, as_dask, cut, memory_of
 from napari_tincture.errors import InputError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _crop_levels(raster: Raster, index: Index) -> list[da.Array]:
 
 def _cut(level: da.Array, index: tuple[Any, ...], axes: str) -> da.Array:
     memory = memory_of(level)
-    return level[index] if memory is None else as_dask(memory[index], axes)
+    return cut(level, index) if memory is None else as_dask(memory[index], axes)
 
 
 def _crop_names(raster: Raster, index: Mapping[str, slice]) -> dict[str, Any]:

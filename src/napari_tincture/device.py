@@ -158,6 +158,19 @@ def full_precision() -> Iterator[None]:
 
 
 @contextmanager
+def thread_count(count: int) -> Iterator[None]:
+    """Let torch use `count` threads within an operation, and as many as before afterwards."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def float32_products(kind: Literal["ieee", "tf32"]) -> Iterator[None]:
     """Within the block, float32 products use "ieee" float32 or, on CUDA, the faster "tf32"."""
     switches = _old_switches() + _new_switches()

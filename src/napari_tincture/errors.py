@@ -14,6 +14,10 @@ class InputError(TinctureError, ValueError):
     """The image, its axes, channels or values cannot be used as they are."""
 
 
+class ReadError(InputError):
+    """Pixels could not be read from where they are; another attempt, or another place, may do."""
+
+
 class ModelError(TinctureError, ValueError):
     """A model is unknown, damaged, foreign, or does not fit its card."""
 
@@ -36,3 +40,10 @@ class Cancelled(TinctureError):
 
 class TinctureWarning(UserWarning):
     """Something was done otherwise than asked, or the result needs a caveat; nothing failed."""
+
+
+def is_read_error(error: Exception) -> bool:
+    """Tell whether reading failed at the source, and not in what computes or asks for pixels."""
+    if isinstance(error, TinctureError):
+        return isinstance(error, ReadError)
+    return not isinstance(error, MemoryError)

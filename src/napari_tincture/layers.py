@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,6 +62,30 @@ def to_layers(raster: Raster) -> list[LayerData]:
     names = raster.channels or tuple(str(c) for c in range(raster.sizes["c"]))
     single = (replace(raster.plane(c=i), name=f"{raster.name} {n}") for i, n in enumerate(names))
     return [to_layer(channel) for channel in single]
+
+
+def from_layer_data(data: Any, options: Mapping[str, Any], kind: str) -> Raster:
+    """Make a raster from what ``layer.as_layer_data_tuple()`` gives; see `from_layer`.
+
+    Parameters
+    ----------
+    data : array or list of array
+    options : mapping
+        All attributes of the layer.
+    kind : {"image", "labels"}
+    """
+    finest = data[0] if options["multiscale"] else data
+    ndim = len(finest.shape) - bool(options.get("rgb"))
+    layer_class = {"image": Image, "labels": Labels}[kind]
+    return from_layer(layer_class(**{**options, "data": data, "ndim": ndim}))
+
+
+class Image(SimpleNamespace):
+    """The attributes of an image layer, without napari."""
+
+
+class Labels(SimpleNamespace):
+    """The attributes of a labels layer, without napari."""
 
 
 def from_layer(layer: Any, axes: str | None = None) -> Raster:

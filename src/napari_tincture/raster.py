@@ -5,8 +5,10 @@ Importing this module loads neither dask nor napari; arrays are read when they a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -14,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture import axes as ax
-from napari_tincture.arrays import Index, as_dask, block_slices, memory_of
+from napari_tincture.arrays import Index, as_dask, block_slices, memory_of, window
+from napari_tincture.checkpoint import Checkpoint, Task
 from napari_tincture.errors import InputError
 from napari_tincture.placement import Placement
 from napari_tincture.progress import CancelToken, Progress, as_callback
+from napari_tincture.recipe import Recipe, make
 from napari_tincture.source import SourceRef
 
 if TYPE_CHECKING:
@@ -26,22 +30,68 @@ if TYPE_CHECKING:
 Write = Callable[[Index, npt.NDArray[Any]], None]
 """Takes a block of level 0: its place (slices with int start and stop, no step) and its values."""
 LayerData = tuple[Any, dict[str, Any], str]
-__all__ = ["Index", "LayerData", "Raster", "Runner", "SourceRef", "Write"]
+_TOLD = ("name", "channels", "display", "provenance", "order", "placement")
+"""What may be said of a result otherwise than its task does."""
+__all__ = ["Divisible", "Index", "LayerData", "Raster", "Runner", "SourceRef", "Write"]
 
 
-class Runner(Protocol):
+class Divisible(Protocol):
+    """Work that several processes can do side by side."""
+
+    def rounds(self, checkpoint: Checkpoint, workers: int) -> Iterator[Sequence[Task]]:
+        """Divide what `stream` does into tasks for several processes.
+
+        Yields
+        ------
+        sequence of Task
+            Tasks that can be done side by side. The next are asked for when these are finished.
+        """
+        ...
+
+    def perform(
+        self, task: Task, checkpoint: Checkpoint, write: Write, cancel: CancelToken
+    ) -> None:
+        """Do one task, within `continuing`."""
+        ...
+
+    def continuing(self, checkpoint: Checkpoint) -> AbstractContextManager[None]:
+        """Take over what earlier runs have decided and found, around `perform`."""
+        ...
+
+    def outcome(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """What only the run could tell, when all tasks are done; needs no device."""
+        ...
+
+
+class Runner(Divisible, Protocol):
     """Who computes level 0 of a raster faster, or with more final values, than its dask array."""
 
     def stream(
-        self, write: Write, progress: Progress, cancel: CancelToken
+        self,
+        write: Write,
+        progress: Progress,
+        cancel: CancelToken,
+        checkpoint: Checkpoint | None = None,
     ) -> Mapping[str, Any] | None:
-        """Call `write` with blocks that cover level 0 once.
+        """Call `write` with blocks that cover level 0, or what `checkpoint` still misses of it.
 
         Returns
         -------
         mapping or None
             JSON-serialisable facts that only the run could tell, for the provenance.
         """
+        ...
+
+    def freeze(self) -> dict[str, Any]:
+        """Everything that decides about the numbers, JSON-serialisable.
+
+        What another run may choose otherwise, but must take over to give the same bytes, is under
+        ``free``.
+        """
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """What the result is computed from and by, JSON-serialisable; the network is not run."""
         ...
 
 
@@ -76,6 +126,8 @@ class Raster:
         How another process opens it; None if only this process can.
     runner : Runner or None
         Who streams level 0 instead of dask.
+    recipe : Recipe or None
+        How another process makes a result again.
 
     Raises
     ------
@@ -95,6 +147,18 @@ class Raster:
     order: str = ""
     source: SourceRef | None = None
     runner: Runner | None = None
+    recipe: Recipe | None = None
+
+    def __reduce__(self) -> Any:
+        """Travel as what it is made of, as far as that can be opened or made again elsewhere."""
+        if self.recipe is not None:
+            described = {name: getattr(self, name) for name in _TOLD}
+            return make, (self.recipe, described)
+        if self.source is not None and self.runner is None:
+            from napari_tincture.io.open import described_source
+
+            return described_source(self).open, ()
+        return partial(Raster, **{f.name: getattr(self, f.name) for f in fields(self)}), ()
 
     def __post_init__(self) -> None:
         if not self.levels:
@@ -215,7 +279,7 @@ class Raster:
 
     def read(self, index: Index, level: int = 0) -> npt.NDArray[Any]:
         """Read a window of a level into memory, C-contiguous."""
-        return np.ascontiguousarray(self.levels[level][index])
+        return np.ascontiguousarray(window(self.levels[level], index))
 
     def stream(
         self,
@@ -223,8 +287,11 @@ class Raster:
         *,
         progress: bool | Progress | None = None,
         cancel: CancelToken | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Mapping[str, Any]:
         """Call ``write(index, block)`` for blocks that cover level 0 once, in bounded memory.
+
+        Of a `checkpoint`, only for blocks that cover what it misses.
 
         Returns
         -------
@@ -238,8 +305,8 @@ class Raster:
         """
         report, token = as_callback(progress), cancel or CancelToken()
         if self.runner is not None:
-            return self.runner.stream(write, report, token) or {}
-        blocks = block_slices(self.data)
+            return self.runner.stream(write, report, token, checkpoint) or {}
+        blocks = block_slices(self.data) if checkpoint is None else checkpoint.missing
         report(0, len(blocks))
         for done, index in enumerate(blocks, start=1):
             token.check()
@@ -269,23 +336,40 @@ class Raster:
         progress: bool | Progress | None = None,
         cancel: CancelToken | None = None,
         overwrite: bool = False,
+        client: Any = None,
+        version: Literal["0.5", "0.4"] | None = None,
     ) -> Path:
-        """Stream to disk with all pyramid levels.
+        """Stream to disk with all pyramid levels, in bounded memory.
+
+        A run that ends early, by whatever cause, is continued by the same call and gives the same
+        bytes. Until the result is complete it waits beside `path`, in a folder ``….partial``.
 
         Parameters
         ----------
         path : str or Path
-            ``.zarr`` gives OME-Zarr 0.5, ``.tif`` and ``.tiff`` OME-TIFF.
+            ``.zarr`` gives OME-Zarr, ``.tif`` and ``.tiff`` OME-TIFF. Labels of an OME-Zarr image
+            go to ``<image>.ome.zarr/labels/<name>``.
+        overwrite : bool
+            Whether what is at `path`, or was begun there with other settings, is replaced.
+        client : distributed.Client, optional
+            Whose workers compute and write; they share this file system.
+        version : {"0.5", "0.4"}, optional
+            Of OME-Zarr: sharded zarr format 3, or format 2 with a file per chunk. 0.5, or that of
+            the store that `path` lies in.
 
         Raises
         ------
         OutputError
-            If the path exists (without `overwrite`), cannot be written, or the disk is full.
-            Nothing half-written is left behind.
+            If the path exists (without `overwrite`), cannot be written, or the disk is full; if
+            another process writes there; if what was begun there was begun with another image,
+            model or settings; if the image changes meanwhile.
         """
         from napari_tincture.io.save import save
 
-        return save(self, Path(path), progress=progress, cancel=cancel, overwrite=overwrite)
+        return save(
+            self, Path(path), progress=progress, cancel=cancel, overwrite=overwrite,
+            client=client, version=version,
+        )  # fmt: skip
 
     def to_layer(self) -> LayerData:
         """Give ``(data, options, type)`` of a napari layer in the same place."""

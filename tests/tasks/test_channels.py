@@ -211,7 +211,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_read(monkeypatch):
     def read(*_):
         raise AssertionError("read")
 
-    monkeypatch.setattr("napari_tincture.tiling.inputs._fetch", read)
+    monkeypatch.setattr("napari_tincture.tiling.inputs.Reader.read", read)
     assert len(map_channels(IMAGE, TWO, [0, 1]).lanes) == 2
 
 

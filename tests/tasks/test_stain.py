@@ -13,6 +13,7 @@ from networks import EXACT, Fn, conv
 
 from napari_tincture import Raster, list_models, open_image, stain
 from napari_tincture.errors import DeviceError, InputError, ModelError
+from napari_tincture.io.identity import differences, signature
 from napari_tincture.models import Normalisation
 from napari_tincture.placement import Placement
 
@@ -410,9 +411,12 @@ def test_provenance_says_how_it_was_made(normed, tmp_path):
     assert (step["model"], step["image"]) == ("small", "scan")
     assert step["weights"] == normed.fingerprint
     assert step["settings"]["tile"] == 16
-    assert step["settings"]["region"] == str({"y": (5, 20)})
+    assert step["settings"]["region"] == {"y": [5, 20]}
     saved = open_image(result.save(tmp_path / "a.ome.zarr")).provenance
+    (source,) = saved["steps"][0]["sources"]
+    assert differences(source.pop("signature"), signature(image)) == []
     assert saved["steps"] == result.provenance["steps"]
+    assert saved["versions"]["torch"] == torch.__version__
     assert saved["exact"] is True
     assert list(saved["values"]) == [""]
 

@@ -65,7 +65,7 @@ def test_weights_are_not_in_the_graph(model):
     array = lazy(job, job.plan.dtype, None, "stain")
     with pytest.raises(TinctureError, match="belongs to the process that made it"):
         pickle.dumps(array)
-    with pytest.raises(TinctureError, match=r"Save it to a \.ome\.zarr"):
+    with pytest.raises(TinctureError, match="Save it, on a cluster"):
         array.compute(scheduler="processes")
 
 

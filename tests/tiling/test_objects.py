@@ -20,7 +20,9 @@ from napari_tincture.raster import Raster
 from napari_tincture.tasks.channels import map_channels
 from napari_tincture.tiling.cache import BlockCache
 from napari_tincture.tiling.job import Plan, TileJob
-from napari_tincture.tiling.objects import Matcher, ObjectJob, ObjectRunner, _rims, _too_large
+from napari_tincture.tiling.matching import Matcher, largest_extent, rims_of
+from napari_tincture.tiling.object_run import ObjectRunner, too_large
+from napari_tincture.tiling.objects import ObjectJob
 from napari_tincture.tiling.objects import number_by_first_pixel as by_first_pixel
 
 AS_IT_IS = model_of(Fn(lambda _, x: x), 1, normalisation=Normalisation("none"))
@@ -164,7 +166,7 @@ def test_rims_of_neighbours_cover_the_same_pixels(core, halo, region):
     job = job_of(np.zeros((31, 40)), halo, core, region)
     grid = job.grid
     places = np.arange(np.prod(grid.shape)).reshape(grid.shape) + 1
-    rims = {t.index: _rims(t, places[slice(*t.y.window), slice(*t.x.window)]) for t in grid}
+    rims = {t.index: rims_of(t, places[slice(*t.y.window), slice(*t.x.window)]) for t in grid}
     met = 0
     for i, j in rims:
         for side, opposite, other in (
@@ -278,7 +280,7 @@ def test_largest_extent_counts_objects_of_cores_only():
     assert "warning" not in facts
     _, facts = streamed(job_of(mask, 25, 10))
     assert "26 pixels across" in facts["warning"]
-    assert _too_large(8, 8) == {}
+    assert too_large(8, 8) == {}
 
 
 def test_cancelled_between_tiles(tmp_path, monkeypatch):
@@ -337,35 +339,14 @@ def test_a_cache_that_holds_all_computes_each_block_once():
     assert len(engine.sizes) == len(job.grid)
 
 
-def test_rims_are_let_go_when_both_sides_have_met(monkeypatch):
-    from napari_tincture.tiling import objects
-
-    waiting = []
-    segment = objects._PlanePass.segment
-
-    def counting(self, index):
-        segment(self, index)
-        waiting.append((len(self._rims), sum(map(len, self._rims.values()))))
-
-    monkeypatch.setattr(objects._PlanePass, "segment", counting)
-    job = job_of(np.zeros((200, 50)), 4, 10)
-    streamed(job)
-    columns = job.grid.counts[1]
-    assert waiting[-1][1] == 0
-    assert max(tiles for tiles, _ in waiting) <= columns + 1
-    assert max(rims for _, rims in waiting) <= 2 * columns
-
-
 def test_extents_are_those_of_bounding_boxes():
     mask = rectangles((50, 60), 40, 9)
     labels = by_first_pixel(label(mask, connectivity=1), (0, 0), mask.shape)
     job = job_of(mask, 10, 1000)
-    from napari_tincture.tiling.objects import _largest_extent
-
     boxes = ndimage.find_objects(label(mask, connectivity=1))
     expected = max(s.stop - s.start for box in boxes for s in box)
-    assert _largest_extent(labels, job.grid[0, 0]) == expected
-    assert _largest_extent(np.zeros_like(labels), job.grid[0, 0]) == 0
+    assert largest_extent(labels, job.grid[0, 0]) == expected
+    assert largest_extent(np.zeros_like(labels), job.grid[0, 0]) == 0
 
 
 def test_temporary_labels_that_were_deleted_are_noticed(tmp_path, monkeypatch):
@@ -373,9 +354,9 @@ def test_temporary_labels_that_were_deleted_are_noticed(tmp_path, monkeypatch):
 
     def progress(done, total):
         if done == total:
-            for chunk in tmp_path.glob("*/labels.zarr/c/1/*"):
+            for chunk in tmp_path.glob("*/tiles/1-*.npz"):
                 chunk.unlink()
 
     job = job_of(np.zeros((40, 40)), 4, 10)
-    with pytest.raises(TinctureError, match="lost labels"):
+    with pytest.raises(TinctureError, match="temporary file"):
         ObjectRunner(job).stream(lambda *_: None, progress, CancelToken())

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import napari_tincture as nt
+from napari_tincture.io.identity import signature
 from napari_tincture.raster import Raster
 from napari_tincture.widgets.segment import SegmentPanel
 from napari_tincture.widgets.stain import StainPanel
@@ -102,6 +103,10 @@ def test_the_whole_layer(
     same_place(labels, source)
     assert labels.data.max() > 0
     assert type(labels).__name__ == "Labels"
+    (step,) = nt.explain(labels).steps
+    assert step["sources"][0]["signature"]["sample"] == signature(expected)["sample"]
+    assert (step["model_file"], step["run"]["device"]) == (str(model_paths["segment"]), "cpu")
+    assert "torch" in step["run"]["versions"]
 
 
 @pytest.mark.parametrize("panel_class", [StainPanel, SegmentPanel])

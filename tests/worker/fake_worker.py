@@ -39,7 +39,7 @@ class Runner:
         self.image, self.between = image, between
 
     def stream(
-        self, write: Write, progress: Progress, cancel: CancelToken
+        self, write: Write, progress: Progress, cancel: CancelToken, checkpoint: Any = None
     ) -> Mapping[str, Any] | None:
         rows = self.image.sizes["y"]
         for row in range(rows):

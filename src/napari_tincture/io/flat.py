@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture import axes as ax
-from napari_tincture.errors import InputError
+from napari_tincture.errors import InputError, ReadError
 from napari_tincture.layers import RGB_NAMES
 from napari_tincture.raster import Raster, SourceRef
 
@@ -118,8 +118,8 @@ def _refuse_deep_colour(path: Path) -> None:
         )
 
 
-def _unreadable(path: Path, reason: object) -> InputError:
-    return InputError(
+def _unreadable(path: Path, reason: object) -> ReadError:
+    return ReadError(
         f"{path} cannot be read: {reason}. Check that it was completely written; very large "
         "images belong in TIFF or OME-Zarr."
     )

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture import axes as ax
-from napari_tincture.errors import InputError
+from napari_tincture.errors import InputError, ReadError
 from napari_tincture.io import own_metadata
 from napari_tincture.layers import RGB_NAMES
 from napari_tincture.placement import Placement, micrometres
@@ -27,6 +27,19 @@ if TYPE_CHECKING:
 SUFFIXES = (
     ".tif", ".tiff", ".btf", ".tf8", ".svs", ".ndpi", ".scn", ".bif", ".qptiff", ".lsm", ".stk",
 )  # fmt: skip
+
+
+def own_annotation(path: Path) -> Mapping[str, Any] | None:
+    """Give our own annotation of an OME-TIFF; None if there is none, or it is no OME-TIFF."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            facts = _ome(file)
+    except (tifffile.TiffFileError, OSError, ElementTree.ParseError):
+        return None
+    own = (facts or {}).get("own")
+    return own if isinstance(own, Mapping) else None
 
 
 class TiffLevel:
@@ -237,8 +250,8 @@ def _aperio(file: tifffile.TiffFile) -> dict[str, Any] | None:
     return {"scale": dict.fromkeys("yx", float(mpp)), "units": dict.fromkeys("yx", "micrometer")}
 
 
-def _undecodable(path: str, error: Exception) -> InputError:
-    return InputError(
+def _undecodable(path: str, error: Exception) -> ReadError:
+    return ReadError(
         f"{path} could not be decoded: {error}. JPEG, LZW and other compressed TIFF need the "
         "package imagecodecs: pip install imagecodecs; otherwise the file may be damaged."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from napari_tincture import axes as ax
 from napari_tincture.errors import InputError
-from napari_tincture.io import own_metadata
+from napari_tincture.io import own_metadata, remote
 from napari_tincture.placement import Placement
 from napari_tincture.raster import Raster, SourceRef
 
@@ -25,6 +26,28 @@ MARKERS = ("zarr.json", ".zgroup", ".zarray")
 def is_zarr(path: str | os.PathLike[str]) -> bool:
     """Tell whether a local folder is a zarr store."""
     return any((Path(path) / marker).is_file() for marker in MARKERS)
+
+
+def local_attributes(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the attributes of a node in a local folder from its JSON alone; empty if there is none.
+
+    Raises
+    ------
+    InputError
+        If they are no JSON object.
+    """
+    for name, within in (("zarr.json", "attributes"), (".zattrs", None)):
+        try:
+            content = json.loads(Path(folder, name).read_text("utf-8"))
+            return dict(content.get(within, {}) if within else content)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{Path(folder, name)} is no valid JSON object: {error}. The store is damaged; "
+                "write it again."
+            ) from error
+    return {}
 
 
 def open_zarr(source: Any, axes: str | None = None) -> Raster:
@@ -74,11 +97,13 @@ def _open_node(source: object) -> zarr.Array[Any] | zarr.Group:
     import zarr
     from zarr.errors import BaseZarrError
 
+    options = remote.storage_options(str(source))
     try:
-        return zarr.open(str(source), mode="r")
+        return zarr.open(str(source), mode="r", storage_options=options)
     except (BaseZarrError, OSError, ValueError, KeyError) as error:
+        reason = str(error) or type(error).__name__
         raise InputError(
-            f"{source} cannot be opened as zarr: {error}. Give the folder that holds zarr.json, "
+            f"{source} cannot be opened as zarr: {reason}. Give the folder that holds zarr.json, "
             ".zgroup or .zarray."
         ) from error
 

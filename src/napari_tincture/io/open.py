@@ -131,6 +131,12 @@ def _path(path: str | os.PathLike[str], axes: str | None) -> Raster:
     suffix = file.suffix.lower()
     if ome_zarr.is_zarr(file):
         return ome_zarr.open_zarr(file, axes)
+    for partial in (file, file.with_name(f"{file.name}.partial")):
+        if partial.suffix == ".partial" and (partial / "plan.json").exists():
+            raise InputError(
+                f"{partial} is an unfinished result. Save it again as it was begun: the same call "
+                "continues where it stopped."
+            )
     if not file.exists():
         raise InputError(f"There is no file or folder {path}; check the spelling.")
     if file.is_file() and suffix in ome_tiff.SUFFIXES:
@@ -156,6 +162,12 @@ def _layer(layer: Any, axes: str | None) -> Raster:
         source = SourceRef("path", paths[0], {"levels": paths, "order": raster.order})
     # The layer may have been moved or renamed since its data were opened.
     return replace(raster, source=source.then("describe", _description(raster)))
+
+
+def described_source(raster: Raster) -> SourceRef:
+    """How another process opens a raster that has a source, with all that is said of it here."""
+    assert raster.source is not None
+    return raster.source.then("describe", _description(raster))
 
 
 def _zarr_path(array: Any) -> str | None:

@@ -1,10 +1,9 @@
-"""Files and folders that appear complete or not at all."""
+"""Places where results go: what may be replaced, and what is said if writing fails."""
 
 from __future__ import annotations
 
 import errno
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,31 +13,6 @@ from napari_tincture.io.ome_zarr import MARKERS
 
 _NO_SPACE = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-
-
-@contextmanager
-def appearing(path: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, which takes its place at the end.
-
-    What was written is removed on any error or cancel; an existing output stays until the new
-    one is complete.
-
-    Raises
-    ------
-    OutputError
-        If `path` exists (without `overwrite`), or is a folder that holds no zarr store, or its
-        place cannot be written.
-    """
-    check_free(path, overwrite=overwrite)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield temporary
-        with writing(path):
-            _replace(path, temporary, overwrite=overwrite)
-    finally:
-        remove(temporary)
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
@@ -73,7 +47,8 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _replace(path: Path, temporary: Path, *, overwrite: bool) -> None:
+def take_place(path: Path, temporary: Path, *, overwrite: bool) -> None:
+    """Move a complete file or folder to `path`, whose former contents go last."""
     check_free(path, overwrite=overwrite)
     if not path.is_dir():
         temporary.replace(path)
@@ -89,7 +64,7 @@ def _reason(path: Path, error: OSError) -> str:
         free = shutil.disk_usage(_existing(path)).free / 1e9
         return (
             f"the disk is full ({free:.1f} GB are free) or a quota is used up. Free some space or "
-            "save to another disk; what was written has been removed."
+            "save to another disk; what is finished is kept, and the same call continues."
         )
     if error.errno in _FORBIDDEN:
         return "its folder is not writable. Choose another folder or change its permissions."

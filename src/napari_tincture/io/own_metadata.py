@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from napari_tincture.errors import InputError
-from napari_tincture.io.provenance import plain, software
+from napari_tincture.io.provenance import completed, plain, software
 from napari_tincture.placement import FloatArray, Placement, micrometres
 from napari_tincture.raster import Raster
 
@@ -22,7 +22,7 @@ def to_json(raster: Raster, facts: Mapping[str, Any]) -> dict[str, Any]:
         "software": software(), "axes": raster.axes, "kind": raster.kind, "rgb": raster.rgb,
         "order": raster.order, "name": raster.name, "channels": list(raster.channels),
         "display": plain(raster.display), "placement": plain(raster.placement.to_json()),
-        "provenance": plain({**raster.provenance, **facts}),
+        "provenance": completed(raster, facts),
     }  # fmt: skip
 
 

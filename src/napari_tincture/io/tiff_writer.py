@@ -3,78 +3,62 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_tincture.durable import flush_file
 from napari_tincture.errors import OutputError
 from napari_tincture.io import own_metadata
-from napari_tincture.io.output import appearing, remove, writing
-from napari_tincture.io.zarr_writer import Stream, write_pyramid
+from napari_tincture.io.layout import Layout
+from napari_tincture.io.unfinished import Unfinished
 from napari_tincture.placement import micrometres
 from napari_tincture.raster import Raster
+
+if TYPE_CHECKING:
+    from napari_tincture.io.save import Facts
 
 TILE = 512
 
 
-def write_ome_tiff(raster: Raster, stream: Stream, path: Path, *, overwrite: bool = False) -> Path:
-    """Write an image or label map as pyramidal OME-TIFF.
+def finish_ome_tiff(raster: Raster, layout: Layout, facts: Facts, unfinished: Unfinished) -> Path:
+    """Write a complete pyramid as OME-TIFF; gives the file.
 
-    TIFF wants its tiles in order, so the pyramid is first written to a temporary zarr store
-    beside `path`, which needs about as much disk space again.
-
-    Parameters
-    ----------
-    raster, stream, path, overwrite
-        As for `napari_tincture.io.zarr_writer.write_ome_zarr`.
-
-    Returns
-    -------
-    Path
-        `path`.
+    TIFF wants its tiles in order, so the pyramid waits in a zarr store of about the same size.
 
     Raises
     ------
     OutputError
-        As there; also if labels exceed 32 bits, the most that OME-TIFF holds.
-
-    Warns
-    -----
-    UserWarning
-        As there, for rotation, shear and affine.
+        If labels exceed 32 bits, the most that OME-TIFF holds.
     """
-    if own_metadata.is_rotated(raster.placement):
-        warnings.warn(
-            f"{path.name}: OME-TIFF holds no rotation, shear or affine. They are kept in an "
-            "annotation of our own, which napari-tincture restores; other programs will show "
-            "the image without them.",
-            stacklevel=2,
-        )
-    with appearing(path, overwrite=overwrite) as temporary:
-        store = temporary.with_suffix(".zarr")
-        try:
-            facts = write_pyramid(raster, stream, store, path)
-            dtype = _tiff_dtype(raster, facts["extremes"])
-            with writing(path):
-                _write_tiff(raster, store, temporary, dtype, facts)
-        finally:
-            remove(store)
+    path = unfinished.folder / "result.tif"
+    try:
+        dtype = _tiff_dtype(raster, facts.extremes)
+    except OutputError:
+        unfinished.abandon()
+        raise
+    _write_tiff(raster, layout, unfinished.data, path, dtype, facts)
+    flush_file(path)
     return path
 
 
 def _write_tiff(
-    raster: Raster, store: Path, path: Path, dtype: np.dtype[Any], facts: dict[str, Any]
+    raster: Raster,
+    layout: Layout,
+    store: Path,
+    path: Path,
+    dtype: np.dtype[Any],
+    facts: Facts,
 ) -> None:
     import tifffile
     import zarr
 
     group = zarr.open_group(store, mode="r")
-    levels: list[Any] = [group[str(i)] for i in range(len(facts["shapes"]))]
+    levels: list[Any] = [group[str(i)] for i in range(len(layout.shapes))]
     order = raster.axes.replace("c", "") + "c" if raster.rgb else raster.axes
     options: dict[str, Any] = {
         "dtype": dtype, "tile": (TILE, TILE), "compression": "zlib",
@@ -130,9 +114,9 @@ def _tiff_dtype(raster: Raster, extremes: dict[int, tuple[float, float]]) -> np.
     )
 
 
-def _metadata(raster: Raster, order: str, facts: dict[str, Any]) -> dict[str, Any]:
+def _metadata(raster: Raster, order: str, facts: Facts) -> dict[str, Any]:
     scale, translation = own_metadata.scale_translation(raster.placement)
-    own = own_metadata.to_json(raster, facts["run"])
+    own = own_metadata.to_json(raster, facts.run)
     result: dict[str, Any] = {
         "axes": (order[:-1] + "s" if raster.rgb else order).upper(),
         "CommentAnnotation": {"Namespace": own_metadata.KEY, "Value": json.dumps(own)},

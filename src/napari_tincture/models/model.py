@@ -61,6 +61,11 @@ class Model:
         find_build(model._card.architecture)
         return model
 
+    def __reduce__(self) -> Any:
+        if self._path is not None:
+            return _opened_again, (self._path.absolute(), self._card)
+        return Model, (self._network, self._card)
+
     @property
     def card(self) -> ModelCard:
         """What the model takes and gives."""
@@ -78,7 +83,14 @@ class Model:
 
     def with_card(self, card: ModelCard) -> Model:
         """The same network with another card."""
-        return Model(self.network, card)
+        model = Model(self.network, card)
+        model._path = self._path
+        return model
+
+    @property
+    def path(self) -> Path | None:
+        """The file that its weights were read from; None if they were not."""
+        return self._path
 
     @property
     def fingerprint(self) -> str:
@@ -177,6 +189,12 @@ class Model:
                 f"got {rows.shape}."
             )
         return np.broadcast_to(rows, (batch, channels, 2))
+
+
+def _opened_again(path: Path, card: ModelCard) -> Model:
+    model = Model.from_file(path)
+    model._card = card
+    return model
 
 
 def _to_numpy(item: Tensor) -> NDArray[Any]:

@@ -13,14 +13,13 @@ import numpy as np
 from napari_tincture.device import resolve_precision
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
-from napari_tincture.io.provenance import extended
 from napari_tincture.models import Model, load_model
 from napari_tincture.raster import Raster
 from napari_tincture.tasks.channels import map_channels
 from napari_tincture.tiling.inputs import Inputs, NonFinite, Plane
 from napari_tincture.tiling.job import Plan, TileJob
 from napari_tincture.tiling.reach import with_reach
-from napari_tincture.tiling.result import RUN_FACTS
+from napari_tincture.tiling.reading import OnReadError, Reader
 from napari_tincture.tiling.whole import PlaneValues, check_mode
 
 PIXEL_SIZE_TOLERANCE = 0.10
@@ -136,7 +135,7 @@ def make_job(image: Raster, model: Model, settings: Mapping[str, Any], dtype: An
     """Build the tile job of a task from its validated arguments."""
     check_pixel_size(image, model, settings["pixel_size"])
     resolve_precision(settings["precision"], settings["device"])
-    _check_nonfinite(settings["nonfinite"])
+    _check_policies(settings)
     bounds = as_region(settings["region"], image)
     region = None
     if {"y", "x"} & set(bounds):
@@ -155,9 +154,19 @@ def make_job(image: Raster, model: Model, settings: Mapping[str, Any], dtype: An
     outer = settings.get("outer", {})
     inputs = map_channels(image, model.card, settings["channels"], settings["nonfinite"], outer)
     origin = tuple(outer[axis].start if axis in outer else 0 for axis in inputs.leading)
-    inputs = replace(inputs, origin=origin)
+    starts = {axis: bounds.start for axis, bounds in outer.items()}
+    inputs = replace(inputs, origin=origin, reader=Reader(settings["on_read_error"], starts))
     known = None if isinstance(context, str) else _known(context, inputs, model)
     return TileJob(inputs, model, plan, known)
+
+
+def given_context(job: TileJob) -> Any:
+    """The `context` argument with which another process makes the same job."""
+    if not job.given:
+        return job.plan.context
+    place = job.inputs.place_of
+    values = {",".join(map(str, place(p))): v.to_json() for p, v in job.given.items()}
+    return {"values": values}
 
 
 def _known(context: Any, inputs: Inputs, model: Model) -> dict[Plane, PlaneValues]:
@@ -202,9 +211,11 @@ def _values_found_by(job: TileJob, place: Plane) -> PlaneValues | None:
     return job.values_of(own[place]) if place in own else None
 
 
-def _check_nonfinite(policy: Any) -> None:
-    if policy not in get_args(NonFinite):
-        raise InputError(f"nonfinite={policy!r}: expected 'error' or 'background'.")
+def _check_policies(settings: Mapping[str, Any]) -> None:
+    for name, kind in (("nonfinite", NonFinite), ("on_read_error", OnReadError)):
+        if settings[name] not in get_args(kind):
+            expected = " or ".join(map(repr, get_args(kind)))
+            raise InputError(f"{name}={settings[name]!r}: expected {expected}.")
 
 
 def _tile(tile: Any) -> Any:
@@ -231,21 +242,3 @@ def narrowed(image: Raster, region: Any) -> tuple[Raster, dict[str, Any]]:
 def opened(image: Any) -> Raster:
     """The image as a Raster, of kind image."""
     return open_image(image)
-
-
-def provenance_of(
-    task: str, image: Raster, model: Model, settings: Mapping[str, Any]
-) -> dict[str, Any]:
-    """How a result is made: JSON-serialisable."""
-    kept = {k: v for k, v in settings.items() if isinstance(v, str | int | float | bool | None)}
-    # What the run before found out is no fact of this one, least of all its values.
-    before = {key: fact for key, fact in image.provenance.items() if key not in RUN_FACTS}
-    return extended(
-        before,
-        task,
-        model=model.card.name,
-        architecture=model.card.architecture,
-        weights=model.fingerprint,
-        image=image.name,
-        settings=kept,
-    )

@@ -147,7 +147,7 @@ def _lane(image: Raster, name: str, choice: Choice, outer: Mapping[str, slice]) 
         raise InputError(f"Input {name!r} cannot come from {choice!r}; give a channel or an image.")
     if isinstance(choice, int | np.integer):
         return _along(image, name, "c", int(choice))
-    if _is_place(choice):
+    if is_place(choice):
         if isinstance(choice[1], bool) or not isinstance(choice[1], int | np.integer):
             raise InputError(
                 f"Input {name!r} cannot come from {choice!r}: expected an axis and an index along "
@@ -173,7 +173,8 @@ def _lane(image: Raster, name: str, choice: Choice, outer: Mapping[str, slice]) 
     return Lane(other.crop(part) if part else other, {"c": 0} if "c" in other.axes else {})
 
 
-def _is_place(choice: Any) -> bool:
+def is_place(choice: Any) -> bool:
+    """Tell whether a choice is an axis with an index along it."""
     pair = isinstance(choice, tuple | list) and len(choice) == 2
     return pair and isinstance(choice[0], str) and choice[0] in ("c", "z", "t")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -15,12 +15,16 @@ from napari_tincture.errors import InputError, ModelError
 from napari_tincture.instances import label_instances
 from napari_tincture.models import Model
 from napari_tincture.raster import Raster
-from napari_tincture.tasks._run import as_model, make_job, narrowed, opened, provenance_of
+from napari_tincture.recipe import Recipe
+from napari_tincture.tasks._record import record
+from napari_tincture.tasks._run import as_model, given_context, make_job, narrowed, opened
 from napari_tincture.tiling.inputs import NonFinite
 from napari_tincture.tiling.job import TileJob
 from napari_tincture.tiling.lazy import lazy, result_axes
-from napari_tincture.tiling.objects import ObjectJob, ObjectRunner
-from napari_tincture.tiling.result import as_raster, order_of, place_of
+from napari_tincture.tiling.object_run import ObjectRunner
+from napari_tincture.tiling.objects import ObjectJob
+from napari_tincture.tiling.reading import OnReadError
+from napari_tincture.tiling.result import JobRunner, as_raster, order_of, place_of
 
 Output = Literal["labels", "classes", "probabilities"]
 OBJECT_HALO = 96
@@ -39,6 +43,7 @@ def segment(
     precision: str = "auto",
     tile: int | Literal["auto"] = "auto",
     nonfinite: NonFinite = "error",
+    on_read_error: OnReadError = "stop",
     pixel_size: Literal["refuse", "ignore"] = "refuse",
 ) -> Raster:
     """Segment an image; nothing is computed until the result is read.
@@ -57,7 +62,7 @@ def segment(
     region
         As in `stain`; but objects are found in what lies within it, so that those at its edge are
         cut, and are numbered from 1.
-    channels, context, device, precision, tile, nonfinite, pixel_size
+    channels, context, device, precision, tile, nonfinite, on_read_error, pixel_size
         As in `stain`.
 
     Returns
@@ -78,38 +83,41 @@ def segment(
     found = as_model(model, "segment")
     if output not in ("labels", "classes", "probabilities"):
         raise InputError(f"output={output!r}: expected 'labels', 'classes' or 'probabilities'.")
-    source, part = narrowed(opened(image), region)
+    given = opened(image)
+    source, part = narrowed(given, region)
     settings = {
-        **part,
+        "region": region,
         "channels": channels,
         "context": context,
         "device": device,
         "precision": precision,
         "tile": tile,
         "nonfinite": nonfinite,
+        "on_read_error": on_read_error,
         "pixel_size": pixel_size,
     }
-    job = make_job(source, found, settings, "float32")
+    job = make_job(source, found, {**settings, **part}, "float32")
     name = f"{source.name} {found.card.name}".strip()
-    kept = {**settings, "region": str(region), "output": output}
-    provenance = provenance_of("segment", source, found, kept)
-    if output == "probabilities":
-        return as_raster(job, source, name, provenance)
-    if output == "classes":
-        return _classes(as_raster(job, source, name, provenance), found)
-    return _objects(job, found, source, name, provenance)
-
-
-def _classes(maps: Raster, model: Model) -> Raster:
-    """The likeliest class of every pixel, block by block from the maps."""
-    c = maps.axes.find("c")
-    threshold = dict(model.card.instances or {}).get("threshold", 0.5)
-    if model.card.instances is not None or c < 0:
-        take = partial(_above, axis=c, threshold=threshold)
+    settings["output"] = output
+    provenance, sources = record("segment", given, found, settings)
+    if output == "labels":
+        result = _objects(job, found, source, name, (provenance, sources))
     else:
-        take = partial(_likeliest, axis=c)
-    drop = None if c < 0 else [c]
+        result = as_raster(job, source, name, provenance, sources)
+        result = _classes(result, job) if output == "classes" else result
+    recipe = Recipe("segment", given, found, {**settings, "context": given_context(job)})
+    return replace(result, recipe=recipe)
+
+
+def _classes(maps: Raster, job: TileJob) -> Raster:
+    """The likeliest class of every pixel, block by block from the maps."""
+    c, card = maps.axes.find("c"), job.model.card
+    threshold = None
+    if card.instances is not None or c < 0:
+        threshold = float(dict(card.instances or {}).get("threshold", 0.5))
     meta = np.empty((0,) * (maps.ndim - (c >= 0)), np.uint8)
+    take = partial(_taken, classes=Classes(threshold), axis=c)
+    drop = None if c < 0 else [c]
     data = da.map_blocks(take, maps.data, drop_axis=drop, dtype=np.uint8, meta=meta)
     return replace(
         maps,
@@ -120,23 +128,45 @@ def _classes(maps: Raster, model: Model) -> Raster:
         kind="labels",
         channels=(),
         display={},
-        runner=None,
+        runner=JobRunner(job, False, Classes(threshold), getattr(maps.runner, "sources", ())),
     )
 
 
-def _above(maps: npt.NDArray[Any], axis: int, threshold: float) -> npt.NDArray[np.uint8]:
-    first = maps if axis < 0 else np.take(maps, 0, axis=axis)
-    result: npt.NDArray[np.uint8] = (first > threshold).astype(np.uint8)
-    return result
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """From maps (c, y, x) to the number of the likeliest class (1, y, x), uint8.
+
+    Attributes
+    ----------
+    threshold
+        Of the first map, above which the class is 1; None takes the greatest map.
+    """
+
+    threshold: float | None
+
+    def __call__(self, maps: npt.NDArray[Any], axis: int = 0) -> npt.NDArray[np.uint8]:
+        """Find the classes; `axis` is the channels' and stays, with length 1."""
+        if self.threshold is None:
+            return np.asarray(np.argmax(maps, axis=axis, keepdims=True), np.uint8)
+        first = np.take(maps, [0], axis=axis)
+        result: npt.NDArray[np.uint8] = (first > self.threshold).astype(np.uint8)
+        return result
 
 
-def _likeliest(maps: npt.NDArray[Any], axis: int) -> npt.NDArray[np.uint8]:
-    result: npt.NDArray[np.uint8] = np.argmax(maps, axis=axis).astype(np.uint8)
+def _taken(maps: npt.NDArray[Any], classes: Classes, axis: int) -> npt.NDArray[np.uint8]:
+    """Classes of a block with the maps' axes, of which `axis` (if not negative) goes."""
+    if axis < 0:
+        return np.asarray(classes(maps[None])[0])
+    result: npt.NDArray[np.uint8] = classes(maps, axis).squeeze(axis)
     return result
 
 
 def _objects(
-    maps: TileJob, model: Model, source: Raster, name: str, provenance: Mapping[str, Any]
+    maps: TileJob,
+    model: Model,
+    source: Raster,
+    name: str,
+    recorded: tuple[Mapping[str, Any], tuple[Raster, ...]],
 ) -> Raster:
     if model.card.instances is None:
         raise ModelError(
@@ -153,7 +183,7 @@ def _objects(
         placement=place_of(source, axes, maps),
         kind="labels",
         name=name,
-        provenance=provenance,
+        provenance=recorded[0],
         order=order_of(source, axes, rgb=False),
-        runner=ObjectRunner(job),
+        runner=ObjectRunner(job, recorded[1]),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -10,8 +11,11 @@ import numpy as np
 from napari_tincture.errors import InputError
 from napari_tincture.models import Model
 from napari_tincture.raster import Raster
-from napari_tincture.tasks._run import as_model, make_job, narrowed, opened, provenance_of
+from napari_tincture.recipe import Recipe
+from napari_tincture.tasks._record import record
+from napari_tincture.tasks._run import as_model, given_context, make_job, narrowed, opened
 from napari_tincture.tiling.inputs import NonFinite
+from napari_tincture.tiling.reading import OnReadError
 from napari_tincture.tiling.result import as_raster
 
 
@@ -29,6 +33,7 @@ def stain(
     tile: int | Literal["auto"] = "auto",
     dtype: str = "auto",
     nonfinite: NonFinite = "error",
+    on_read_error: OnReadError = "stop",
     pixel_size: Literal["refuse", "ignore"] = "refuse",
 ) -> Raster:
     """Stain an image virtually; nothing is computed until the result is read.
@@ -68,6 +73,10 @@ def stain(
         range. Integers: that range scaled to the type's.
     nonfinite
         What to do with NaN and infinity: "error", or "background".
+    on_read_error
+        What to do with a place that cannot be read, after several attempts: "stop" with an error
+        that names it, or take the "background", the darkest value around it; then a warning and
+        the provenance name it.
     pixel_size
         "refuse" images whose pixel size differs by more than 10 % from the model's, or "ignore".
 
@@ -88,21 +97,26 @@ def stain(
     """
     found = as_model(model, "stain")
     _check_outputs(found, outputs, direction)
-    source, part = narrowed(opened(image), region)
+    given = opened(image)
+    source, part = narrowed(given, region)
     settings = {
-        **part,
+        "region": region,
         "channels": channels,
         "context": context,
         "device": device,
         "precision": precision,
         "tile": tile,
         "nonfinite": nonfinite,
+        "on_read_error": on_read_error,
         "pixel_size": pixel_size,
     }
-    job = make_job(source, found, settings, _dtype(dtype, found))
+    job = make_job(source, found, {**settings, **part}, _dtype(dtype, found))
     name = f"{source.name} {found.card.name}".strip()
-    provenance = provenance_of("stain", source, found, {**settings, "region": str(region)})
-    return as_raster(job, source, name, provenance)
+    settings["dtype"] = dtype
+    provenance, sources = record("stain", given, found, settings)
+    result = as_raster(job, source, name, provenance, sources)
+    recipe = Recipe("stain", given, found, {**settings, "context": given_context(job)})
+    return replace(result, recipe=recipe)
 
 
 def _dtype(dtype: str, model: Model) -> np.dtype[Any]:

@@ -195,6 +195,7 @@ def lock_step(
     network: Network,
     deliver: Callable[[T, Tensor], None],
     check: Check = lambda: None,
+    settled: Callable[[Found], None] = lambda _: None,
 ) -> Found:
     """Run all tiles in lock-step, one forward pass each, with the values of all of them together.
 
@@ -212,6 +213,8 @@ def lock_step(
         Receives each tile's output, in the order of `tiles`.
     check
         Called between any two steps; what it raises ends all tiles.
+    settled
+        Told what was found, before the first output is delivered.
     """
     hub = getcurrent()
     tasks = [greenlet(_coroutine(sites, tile, hub, read, network), parent=hub) for tile in tiles]
@@ -219,7 +222,7 @@ def lock_step(
     # in disorder, which the end of inference mode sets right.
     with torch.inference_mode():
         try:
-            return _in_step(sites, tiles, tasks, deliver, check)
+            return _in_step(sites, tiles, tasks, deliver, check, settled)
         finally:
             # An error in one tile unwinds all, so that none keeps its feature maps.
             for task in tasks:
@@ -233,6 +236,7 @@ def _in_step(
     tasks: Sequence[greenlet],
     deliver: Callable[[T, Tensor], None],
     check: Check,
+    settled: Callable[[Found], None],
 ) -> Found:
     values: list[Share] = []
     apart = 0.0
@@ -245,10 +249,12 @@ def _in_step(
         values.append(merge(shares))
         resume = (values[-1],)
         apart = max(apart, _halves_differ(shares))
+    found = Found(tuple(values), apart)
+    settled(found)
     for task, tile in zip(tasks, tiles, strict=True):
         check()
         deliver(tile, task.switch(*resume))
-    return Found(tuple(values), apart)
+    return found
 
 
 def _halves_differ(shares: Sequence[Share]) -> float:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from napari_tincture.errors import InputError
 from napari_tincture.grid import Tile, mirror_index
 from napari_tincture.raster import Raster
+from napari_tincture.tiling.reading import Reader
 
 Plane = tuple[int, ...]
 """Place along the leading axes (t, z) that the job runs over, in the order of `Inputs.leading`."""
@@ -44,12 +45,15 @@ class Inputs:
     origin
         Where the first plane lies along the leading axes of the image that was cropped to this
         one; empty for the start.
+    reader
+        What to do with places that cannot be read, and which these were.
     """
 
     lanes: tuple[Lane, ...]
     leading: str
     nonfinite: NonFinite = "error"
     origin: Plane = ()
+    reader: Reader = field(default_factory=Reader, compare=False)
     _darkest: dict[Plane, npt.NDArray[Any]] = field(default_factory=dict, compare=False)
 
     @property
@@ -149,7 +153,7 @@ class Inputs:
         low, high = min(wanted), max(wanted) + 1
         fixed = {**self.lanes[0].at, **place}
         fixed.pop(axis)
-        values = _fetch(raster, {**fixed, axis: slice(low, high), "y": y, "x": x})
+        values = self.reader.read(raster, {**fixed, axis: slice(low, high), "y": y, "x": x})
         order = [w - low for w in wanted]
         return values if order == list(range(high - low)) else values[order]
 
@@ -157,15 +161,7 @@ class Inputs:
         self, lane: Lane, place: Mapping[str, int], y: slice, x: slice
     ) -> npt.NDArray[Any]:
         own = {a: i for a, i in place.items() if a in lane.raster.axes}
-        return _fetch(lane.raster, {**lane.at, **own, "y": y, "x": x})
-
-
-def _fetch(raster: Raster, at: Mapping[str, int | slice]) -> npt.NDArray[Any]:
-    index = tuple(at[axis] for axis in raster.axes)
-    memory = raster.memory
-    if memory is not None:
-        return memory[index]
-    return np.asarray(raster.data[index].compute(scheduler="synchronous"))
+        return self.reader.read(lane.raster, {**lane.at, **own, "y": y, "x": x})
 
 
 def _blocks(length: int, side: int = 2048) -> list[slice]:

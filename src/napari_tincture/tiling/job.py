@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Literal
@@ -74,6 +74,16 @@ class Plan:
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype("float32"))
 
 
+class Listener:
+    """Hears what a job finds out on its way."""
+
+    def settled(self, plane: Plane, values: PlaneValues) -> None:
+        """Hear of a plane's values, before any block takes them."""
+
+    def shrunk(self, memory: dict[str, Any]) -> None:
+        """Hear what memory allows from now on, as `TileJob.memory` gives it."""
+
+
 class TileJob:
     """A network applied to planes of an image, block by block.
 
@@ -108,9 +118,11 @@ class TileJob:
         self.grid = Grid.cut(inputs.shape, core, self.reach.geometry, plan.region)
         self.cache = BlockCache(CACHE_BYTES)
         self.events: list[str] = []
+        self.listener = Listener()
+        self.given = dict(known or {})
         self._batch: int | None = None
         self._halvings = 0
-        self._known = dict(known or {})
+        self._known = dict(self.given)
         self._lock = threading.RLock()
 
     @property
@@ -125,7 +137,8 @@ class TileJob:
         """Tiles that are run at once: one on the CPU, on a GPU what a share of its memory holds."""
         if self._batch is None:
             device = self.engine.device
-            if device.type == "cpu":
+            if device.type == "cpu" or self.needs_context:
+                # Lock-step runs tile by tile, and a batch rounds otherwise than its members.
                 self._batch = 1
             else:
                 largest = max(self.grid, key=lambda t: t.y.window_size * t.x.window_size)
@@ -142,7 +155,24 @@ class TileJob:
     def note(self, event: str) -> None:
         """Record what memory forced the job to do, for its provenance, and warn the user of it."""
         self.events.append(event)
+        self.listener.shrunk(self.memory)
         warnings.warn(f"{self.model.card.name}: {event}", TinctureWarning, stacklevel=2)
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """What memory allows so far, JSON-serialisable."""
+        return {"batch": self.batch, "halvings": self._halvings, "events": list(self.events)}
+
+    def take_over(self, memory: Mapping[str, Any], known: Mapping[Plane, PlaneValues]) -> None:
+        """Go on as another run of the same job, which had this memory and found these values.
+
+        Blocks that were computed otherwise are forgotten.
+        """
+        self.batch = memory["batch"]
+        self._halvings = memory["halvings"]
+        self.events[:] = memory["events"]
+        self._known.update(known)
+        self.cache.clear()
 
     @property
     def blended(self) -> bool:
@@ -185,8 +215,9 @@ class TileJob:
         with self._lock:
             found = self._known.get(plane)
             if found is None:
-                found = find_values(self, plane, cancel or CancelToken(), deliver)
-                self._known[plane] = found
+                found = self.settle(
+                    plane, find_values(self, plane, cancel or CancelToken(), deliver)
+                )
             return found
 
     def adopt(self, plane: Plane, values: PlaneValues) -> None:
@@ -194,6 +225,24 @@ class TileJob:
         with self._lock:
             self._known[plane] = values
             self.cache.clear()
+
+    def search(self, plane: Plane, cancel: CancelToken, deliver: Deliver) -> PlaneValues:
+        """Find a plane's values anew; those that it has stay until others are adopted."""
+        with self._lock:
+            before = self._known.pop(plane, None)
+            try:
+                return find_values(self, plane, cancel, deliver)
+            finally:
+                self._known.pop(plane, None)
+                if before is not None:
+                    self._known[plane] = before
+
+    def settle(self, plane: Plane, values: PlaneValues) -> PlaneValues:
+        """Take values for a plane, unless it has some already; gives those that it has."""
+        if plane not in self._known:
+            self._known[plane] = values
+            self.listener.settled(plane, values)
+        return self._known[plane]
 
     @property
     def known(self) -> dict[Plane, PlaneValues]:

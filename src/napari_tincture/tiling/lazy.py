@@ -51,8 +51,8 @@ class BlockSource:
     def __reduce__(self) -> Any:
         raise TinctureError(
             "A lazy result belongs to the process that made it and cannot be sent to another: its "
-            "network would travel with every block. Save it to a .ome.zarr and send that, or "
-            "compute with dask's threaded scheduler."
+            "network would travel with every block. Save it, on a cluster with "
+            "save(path, client=client), or compute with dask's threaded scheduler."
         )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import accumulate, product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from napari_tincture.raster import Raster
 from napari_tincture.tiling.cache import BlockCache
 from napari_tincture.tiling.inputs import Plane
 from napari_tincture.tiling.job import CACHE_BYTES, TileJob
-from napari_tincture.tiling.layout import Layout, TileIndex
+from napari_tincture.tiling.layout import Block, Layout, TileIndex
 from napari_tincture.tiling.objects import ObjectJob
 
 
@@ -57,10 +58,12 @@ def live_job(raster: Raster) -> LiveJob:
     maps = getattr(runner, "maps", None)
     if maps is None:
         return _by_chunks(raster)
-    job = getattr(runner, "job", maps)
+    job, derive = getattr(runner, "job", maps), getattr(runner, "derive", None)
     if maps.needs_context:
         maps = TileJob(maps.inputs, maps.model, maps.plan, maps.known)
         job = ObjectJob(maps, job.segment, job.halo) if isinstance(job, ObjectJob) else maps
+    if derive is not None:
+        job = DerivedJob(maps, derive)
     rows, columns = job.grid.chunks
     layout = Layout(
         leading=job.inputs.leading, counts=job.inputs.counts, rows=rows, columns=columns,
@@ -72,20 +75,53 @@ def live_job(raster: Raster) -> LiveJob:
 def remember(live: LiveJob) -> None:
     """Give the jobs caches that outlive the session, unless there is to be no cache on disk."""
     root, maps = cache_folder(), live.maps
-    if root is None or maps is None:
+    # What could not be read today may be read tomorrow.
+    if root is None or maps is None or maps.inputs.reader.on_error != "stop":
         return
     identity = _identity(maps)
-    for job, of, limit in ((maps, "maps", CACHE_BYTES), (live.job, "objects", CACHE_BYTES // 4)):
-        if isinstance(job.cache, TileCache) or (of == "objects" and job is maps):
-            continue
-        own = identity if job is maps else {**identity, "objects": _objects(live.job)}
-        job.cache = TileCache(root, own, limit)
+    _remember(maps, root, identity, CACHE_BYTES)
+    if live.job is not maps:
+        own = {**identity, "made of them": _made_how(live.job)}
+        _remember(live.job, root, own, CACHE_BYTES // 4)
+
+
+def _remember(job: Any, root: Path, identity: Mapping[str, Any], limit: int) -> None:
+    if not isinstance(job.cache, TileCache):
+        job.cache = TileCache(root, identity, limit)
         job.cache.open()
 
 
-def _objects(job: ObjectJob) -> dict[str, Any]:
+def _made_how(job: ObjectJob | DerivedJob) -> Any:
+    if isinstance(job, DerivedJob):
+        return repr(job.derive)
     segment: Any = job.segment
     return {"halo": job.halo, "parameters": dict(getattr(segment, "keywords", {}))}
+
+
+class DerivedJob:
+    """Blocks that are made of those of another job, pixel by pixel.
+
+    Parameters
+    ----------
+    maps
+        The other job.
+    derive
+        From its blocks (c, y, x) to this one's.
+    """
+
+    def __init__(self, maps: TileJob, derive: Callable[[Block], Block]) -> None:
+        self.inputs, self.grid = maps.inputs, maps.grid
+        self.cache = BlockCache(CACHE_BYTES // 4)
+        self.derive = derive
+        self._maps = maps
+
+    def block(self, plane: Plane, index: TileIndex) -> Block:
+        """One block."""
+        found: Block | None = self.cache.get((plane, index))
+        if found is None:
+            found = self.derive(self._maps.block(plane, index))
+            self.cache.put((plane, index), found)
+        return found
 
 
 def _identity(maps: TileJob) -> dict[str, Any]:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from napari_tincture.arrays import clipped
+from napari_tincture.checkpoint import Checkpoint, Task
+from napari_tincture.io.provenance import versions
 from napari_tincture.placement import Placement
-from napari_tincture.progress import CancelToken, Progress
+from napari_tincture.progress import CancelToken, Progress, as_callback
 from napari_tincture.raster import Raster, Write
 from napari_tincture.tiling.job import Block, Item, TileJob
 from napari_tincture.tiling.lazy import BlockJob, lazy, result_axes, to_axes
+from napari_tincture.tiling.resume import (
+    continued,
+    frozen_plan,
+    identity_of,
+    kept_events,
+    kept_values,
+    run_facts,
+    touching,
+    value_tasks,
+)
 from napari_tincture.tiling.stream import stream
-
-RUN_FACTS = (
-    "values", "events", "device", "precision", "tile", "exact", "objects", "warning",
-)  # fmt: skip
-"""What a run adds to a result's provenance."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,14 @@ class JobRunner:
 
     job: TileJob
     with_channels: bool
+    derive: Callable[[Block], Block] | None = None
+    """From a block of the network's outputs (c, y, x) to one of the result, where they differ."""
+    sources: tuple[Raster, ...] = ()
+    """The images that the job was made from, as its provenance lists them."""
+
+    def facts(self) -> dict[str, Any]:
+        """What was found out so far; empty before the first block."""
+        return facts_of(self.job) if self.job.known else {}
 
     @property
     def maps(self) -> TileJob:
@@ -34,17 +51,61 @@ class JobRunner:
         return self.job
 
     def stream(
-        self, write: Write, progress: Progress, cancel: CancelToken
+        self,
+        write: Write,
+        progress: Progress,
+        cancel: CancelToken,
+        checkpoint: Checkpoint | None = None,
     ) -> Mapping[str, Any] | None:
-        """Write all blocks; tell what only the run could know."""
-        job = self.job
+        """Write all blocks, or those still missing; tell what only the run could know."""
+        job, wanted = self.job, None
+        with continued(job, checkpoint):
+            if checkpoint is not None:
+                wanted = touching(job, checkpoint, self.with_channels)
+            stream(job, self._put(write), progress, cancel, wanted)
+            return facts_of(job, checkpoint)
 
+    def rounds(self, checkpoint: Checkpoint, workers: int) -> Iterator[Sequence[Task]]:
+        """First the values that the whole image is needed for, then the areas."""
+        yield value_tasks(self.job, checkpoint)
+        yield [{"area": [[s.start, s.stop] for s in area]} for area in checkpoint.missing]
+
+    def perform(
+        self, task: Task, checkpoint: Checkpoint, write: Write, cancel: CancelToken
+    ) -> None:
+        """Find a plane's values, or compute the tiles of an area."""
+        if "values" in task:
+            self.job.values_of(tuple(task["values"]), cancel)
+            return
+        area = tuple(slice(*edges) for edges in task["area"])
+        one = Checkpoint(checkpoint.folder, [area], [area])
+        groups = touching(self.job, one, self.with_channels)
+        stream(self.job, self._put(clipped(write, area)), as_callback(None), cancel, groups)
+
+    def continuing(self, checkpoint: Checkpoint) -> AbstractContextManager[None]:
+        """Take over what earlier runs have decided and found."""
+        return continued(self.job, checkpoint)
+
+    def outcome(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """What only the run could tell."""
+        return facts_of(self.job, checkpoint)
+
+    def _put(self, write: Write) -> Callable[[Item, Block], None]:
         def put(item: Item, block: Block) -> None:
-            index, values = placed(job, item, block, self.with_channels)
+            result = block if self.derive is None else self.derive(block)
+            index, values = placed(self.job, item, result, self.with_channels)
             write(index, values)
 
-        stream(job, put, progress, cancel)
-        return facts_of(job)
+        return put
+
+    def freeze(self) -> dict[str, Any]:
+        """What decides about the numbers."""
+        return frozen_plan(self.job)
+
+    def identity(self) -> dict[str, Any]:
+        """Model, inputs, what part of them, and what is made of the outputs."""
+        derived = {} if self.derive is None else {"derived": repr(self.derive)}
+        return {**identity_of(self.job), **derived}
 
 
 def placed(
@@ -60,17 +121,16 @@ def placed(
     return index, np.ascontiguousarray(to_axes(block, leading, with_channels))
 
 
-def facts_of(job: TileJob) -> dict[str, Any]:
+def facts_of(job: TileJob, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
     """What a run found out: context values per plane, and changes forced by memory."""
-    place = job.inputs.place_of
-    found = {",".join(map(str, place(p))): v.to_json() for p, v in job.known.items()}
+    known, place = kept_values(job, checkpoint), job.inputs.place_of
     return {
-        "values": found,
-        "events": list(job.events),
-        "device": str(job.engine.device),
-        "precision": job.engine.precision,
+        "values": {",".join(map(str, place(p))): v.to_json() for p, v in known.items()},
+        "events": kept_events(job, checkpoint),
+        **(checkpoint.plan["run"] if checkpoint and checkpoint.plan else run_facts(job)),
         "tile": [job.grid.rows[0].core_size, job.grid.columns[0].core_size],
-        "exact": job.reach.exact and all(_is_whole(v.how) for v in job.known.values()),
+        "exact": job.reach.exact and all(_is_whole(v.how) for v in known.values()),
+        "versions": versions(),
     }
 
 
@@ -102,7 +162,13 @@ def order_of(source: Raster, axes: str, rgb: bool) -> str:
     return order
 
 
-def as_raster(job: TileJob, source: Raster, name: str, provenance: Mapping[str, Any]) -> Raster:
+def as_raster(
+    job: TileJob,
+    source: Raster,
+    name: str,
+    provenance: Mapping[str, Any],
+    sources: tuple[Raster, ...] = (),
+) -> Raster:
     """Wrap a job as a lazy raster on its source's grid."""
     card = job.model.card
     rgb = card.rgb_output
@@ -125,7 +191,7 @@ def as_raster(job: TileJob, source: Raster, name: str, provenance: Mapping[str, 
         display=display,
         provenance=provenance,
         order=order_of(source, axes, rgb),
-        runner=JobRunner(job, with_channels),
+        runner=JobRunner(job, with_channels, sources=sources),
     )
 
 

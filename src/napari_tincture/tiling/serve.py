@@ -24,8 +24,7 @@ from napari_tincture.tiling.job import TileJob
 from napari_tincture.tiling.layout import Block, Layout, Plane, TileIndex
 from napari_tincture.tiling.lazy import BlockJob
 from napari_tincture.tiling.mosaic import aligned_level
-from napari_tincture.tiling.objects import ObjectJob
-from napari_tincture.tiling.whole import PlaneValues, find_values, first_values
+from napari_tincture.tiling.whole import PlaneValues, first_values
 
 Item = tuple[Plane, TileIndex]
 
@@ -224,12 +223,11 @@ class TileServer:
             if fits:
                 blocks.append((item, block))
 
-        found = find_values(maps, plane, _Until(self._check_for_urgent), keep)
+        found = maps.search(plane, _Until(self._check_for_urgent), keep)
         self._unsettled.popleft()
         stale = not _same(found, maps.known[plane])
         maps.adopt(plane, found)
-        if isinstance(self.job, ObjectJob):
-            self.job.cache.clear()
+        self.job.cache.clear()
         self._use(plane, settled=True)
         for item, block in blocks:
             maps.keep(item, block)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, Self, TypeVar
 
 import numpy.typing as npt
 
+from napari_tincture.grid import Tile
 from napari_tincture.progress import CancelToken, Progress, as_callback
+from napari_tincture.tiling.inputs import Plane
 from napari_tincture.tiling.job import Block, Item, TileJob
 
 T = TypeVar("T")
@@ -21,6 +23,7 @@ def stream(
     write: Callable[[Item, Block], None],
     progress: Progress = as_callback(None),  # noqa: B008 - a constant
     cancel: CancelToken | None = None,
+    wanted: Sequence[Sequence[Item]] | None = None,
 ) -> None:
     """Compute all blocks of a job and hand each to `write`, in an order of the job's choice.
 
@@ -32,6 +35,9 @@ def stream(
         Called in this thread with the number of finished and of all tiles.
     cancel
         Checked between tiles.
+    wanted
+        What is still missing, in the order in which it is wanted; None for all. The others count
+        as finished. Batches do not reach over the groups.
 
     Raises
     ------
@@ -42,7 +48,8 @@ def stream(
     # A result larger than the cache would only push itself out of it.
     keep = job.bytes <= job.cache.limit
     total = len(job)
-    done = 0
+    by_plane = _by_plane([job.items()] if wanted is None else wanted)
+    done = total - sum(map(len, by_plane.values()))
     progress(done, total)
     with _Writer(write) as writer:
 
@@ -52,47 +59,58 @@ def stream(
             done += 1
             progress(done, total)
 
-        for plane in job.inputs.planes:
-            written: set[tuple[int, int]] = set()
-            for item, block in _cached(job, plane):
-                written.add(item[1].index)
+        for plane, left in by_plane.items():
+            for item, block in _cached(job, plane, left):
+                token.check()
+                del left[item[1].index]
                 finished(item, block)
 
-            def deliver(item: Item, block: Block, written: set[Any] = written) -> None:
-                if item[1].index not in written:
-                    written.add(item[1].index)
+            def deliver(item: Item, block: Block, left: Tiles = left) -> None:
+                if left.pop(item[1].index, None) is not None:
                     if keep:
                         job.keep(item, block)
                     finished(item, block)
 
-            if len(written) < len(job.grid):
+            if left:
                 job.values_of(plane, token, deliver)
-            left = [(plane, tile) for tile in job.grid if tile.index not in written]
-            with _Reader(job.read, left) as reader:
-                for batch in _batches(reader, job):
+            items = [(plane, tile) for tile, _ in left.values()]
+            groups = [group for _, group in left.values()]
+            with _Reader(job.read, items) as reader:
+                for batch in _batches(reader, job, groups):
                     token.check()
                     for item, block in job.compute(batch, keep):
                         finished(item, block)
 
 
-def _cached(job: TileJob, plane: tuple[int, ...]) -> Iterator[tuple[Item, Block]]:
-    for tile in job.grid:
+Tiles = dict[tuple[int, int], tuple[Tile, int]]
+"""Tiles of a plane by index, each with the number of its group."""
+
+
+def _by_plane(groups: Iterable[Iterable[Item]]) -> dict[Plane, Tiles]:
+    found: dict[Plane, Tiles] = {}
+    for number, group in enumerate(groups):
+        for plane, tile in group:
+            found.setdefault(plane, {})[tile.index] = tile, number
+    return found
+
+
+def _cached(job: TileJob, plane: Plane, left: Tiles) -> Iterator[tuple[Item, Block]]:
+    for tile, _ in list(left.values()):
         block = job.cache.get((plane, tile.index))
         if block is not None:
             yield (plane, tile), block
 
 
 def _batches(
-    reader: Iterable[tuple[Item, npt.NDArray[Any]]], job: TileJob
+    reader: Iterable[tuple[Item, npt.NDArray[Any]]], job: TileJob, groups: Sequence[int]
 ) -> Iterator[list[tuple[Item, npt.NDArray[Any]]]]:
     batch: list[tuple[Item, npt.NDArray[Any]]] = []
-    for loaded in reader:
+    for number, loaded in enumerate(reader):
         batch.append(loaded)
-        if len(batch) >= job.batch:
+        last = number + 1 == len(groups) or groups[number] != groups[number + 1]
+        if last or len(batch) >= job.batch:
             yield batch
             batch = []
-    if batch:
-        yield batch
 
 
 class _Reader(Generic[T]):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -92,19 +91,20 @@ def find_values(
         return PlaneValues(stats, (), how)
     if mode == "tile":
         return PlaneValues(stats, (), {**how, "context": "tile"})
-    search = _Search(job, plane, PlaneValues(stats), cancel, deliver)
+    search = _Search(job, plane, PlaneValues(stats, (), how), cancel, deliver)
     with job.engine.session():
-        found, facts = search.run(mode)
-    if facts["context"] == "sampled" and found.halves_differ > HALVES_MAY_DIFFER:
+        values = search.run(mode)
+    facts = values.how
+    if facts["context"] == "sampled" and facts["halves_differ"] > HALVES_MAY_DIFFER:
         warnings.warn(
             f"{job.model.card.name}: what the network takes from the whole image was found from "
             f"{facts['tiles']} of {facts['of_tiles']} tiles, two halves of which differ by "
-            f"{found.halves_differ:.2g} standard deviations (at most {HALVES_MAY_DIFFER} is "
+            f"{facts['halves_differ']:.2g} standard deviations (at most {HALVES_MAY_DIFFER} is "
             "wanted). Brightness or contrast may be off; context='exact' takes all tiles.",
             TinctureWarning,
             stacklevel=2,
         )
-    return PlaneValues(stats, found.values, {**how, **facts, "halves_differ": found.halves_differ})
+    return values
 
 
 def first_values(
@@ -115,12 +115,9 @@ def first_values(
     if not job.needs_context or len(tiles) <= count:
         return None
     stats, how = plane_stats(job.inputs, plane, job.model.card.normalisation, exact=False)
-    search = _Search(job, plane, PlaneValues(stats), cancel, None)
-    sample = [tiles[i] for i in _spread(len(tiles))[:count]]
+    search = _Search(job, plane, PlaneValues(stats, (), how), cancel, None)
     with job.engine.session():
-        found = search.lock_step(sample, whole=False)
-    facts = {**how, **_facts("sampled", sample, tiles), "halves_differ": found.halves_differ}
-    return PlaneValues(stats, found.values, facts)
+        return search.few([tiles[i] for i in _spread(len(tiles))[:count]], len(tiles))
 
 
 @dataclass
@@ -131,27 +128,40 @@ class _Search:
     cancel: CancelToken
     deliver: Deliver | None
 
-    def run(self, mode: ContextMode) -> tuple[Found, dict[str, Any]]:
+    def run(self, mode: ContextMode) -> PlaneValues:
         while True:
             try:
                 return self._run(mode)
             except OutOfMemory as error:
                 self.job.shrink(str(error), self.job.grid[0, 0])
+                if self.plane in self.job.known:  # blocks were delivered that have taken them
+                    return self.job.known[self.plane]
 
-    def _run(self, mode: ContextMode) -> tuple[Found, dict[str, Any]]:
+    def _run(self, mode: ContextMode) -> PlaneValues:
         grid = self.job.whole_grid()
         tiles = [part for tile in grid for part in self.job.parts(tile)]
         room = self._tiles_that_fit(tiles)
         part = self.job.plan.region is not None and len(self.job.grid) < len(grid) / 2
         if len(tiles) <= room and mode != "sampled" and not (part and mode == "auto"):
             try:
-                return self.lock_step(tiles, whole=True), _facts("lock-step", tiles, tiles)
+                return self._whole(tiles)
             except OutOfMemory:
+                if self.plane in self.job.known:
+                    raise
                 self.job.note("out of memory in lock-step: one pass per reduction instead")
                 room = max(room // 4, 2)
         if mode == "exact":
-            return self._by_passes(tiles), _facts("passes", tiles, tiles)
-        return self._sampled(tiles, room)
+            return self._values(self._by_passes(tiles), _facts("passes", tiles, tiles))
+        return self._values(*self._sampled(tiles, room))
+
+    def few(self, sample: Sequence[Tile], of: int) -> PlaneValues:
+        """Take the values of a few tiles, however well they agree."""
+        facts = {"context": "sampled", "tiles": len(sample), "of_tiles": of}
+        return self._values(self._lock_step(sample), facts)
+
+    def _values(self, found: Found, facts: Mapping[str, Any]) -> PlaneValues:
+        how = {**self.values.how, **facts, "halves_differ": found.halves_differ}
+        return PlaneValues(self.values.stats, found.values, how)
 
     def _tiles_that_fit(self, tiles: Sequence[Tile]) -> int:
         job = self.job
@@ -161,18 +171,33 @@ class _Search:
         )
         return int(memory_budget(job.engine.device) * MEMORY_SHARE / max(need.suspended, 1))
 
-    def lock_step(self, tiles: Sequence[Tile], *, whole: bool) -> Found:
+    def _whole(self, tiles: Sequence[Tile]) -> PlaneValues:
+        """Lock-step over all tiles, whose blocks are delivered once the values are settled."""
         job = self.job
         known = {tile.index: tile for tile in job.grid}
-        give = whole and not job.blended and job.plan.region is None
+        give = self.deliver is not None and not job.blended and job.plan.region is None
+        facts = _facts("lock-step", tiles, tiles)
 
         def finished(tile: Tile, output: torch.Tensor) -> None:
             if give and self.deliver is not None and known[tile.index] == tile:
                 block = job.finish(output[0], tile)
                 self.deliver((self.plane, tile), block)
 
+        def settled(found: Found) -> None:
+            if give:
+                job.settle(self.plane, self._values(found, facts))
+
+        return self._values(self._lock_step(tiles, finished, settled), facts)
+
+    def _lock_step(
+        self,
+        tiles: Sequence[Tile],
+        finished: Callable[[Tile, torch.Tensor], None] = lambda *_: None,
+        settled: Callable[[Found], None] = lambda _: None,
+    ) -> Found:
+        job, check = self.job, self.cancel.check
         return lock_step(
-            job.reach.sites, tiles, self._load, job.engine.network, finished, self.cancel.check
+            job.reach.sites, tiles, self._load, job.engine.network, finished, check, settled
         )
 
     def _by_passes(self, tiles: Sequence[Tile]) -> Found:
@@ -187,7 +212,7 @@ class _Search:
         while True:
             sample = [tiles[i] for i in order[:count]]
             # Doubling goes on in memory as long as it can, then pass by pass.
-            search = partial(self.lock_step, whole=False) if count <= room else self._by_passes
+            search = self._lock_step if count <= room else self._by_passes
             found = search(sample)
             if count == len(tiles):
                 return found, _facts("lock-step" if count <= room else "passes", sample, tiles)

@@ -36,6 +36,8 @@ class Options(Folding):
         )
         self.nan_is_background = QCheckBox("NaN is background")
         self.nan_is_background.setToolTip("Treat NaN and infinity as the darkest value")
+        self.leave_out = QCheckBox("leave out what cannot be read")
+        self.leave_out.setToolTip("Take unreadable places as dark instead of stopping")
         self.any_pixel_size = QCheckBox("any pixel size")
         self.any_pixel_size.setToolTip("Run although the model was made for other pixels")
         layout, body = form(), QWidget()
@@ -44,13 +46,14 @@ class Options(Folding):
         layout.addRow("Device", self.device)
         layout.addRow("Precision", self.precision)
         layout.addRow(self.nan_is_background)
+        layout.addRow(self.leave_out)
         layout.addRow(self.any_pixel_size)
         align_labels(layout)
         super().__init__("Options", body, tooltip="Seldom needed")
         self.offer_devices({})
         for choice in (self.context, self.device, self.precision):
             choice.chosen.connect(self._tell)
-        for box in (self.nan_is_background, self.any_pixel_size):
+        for box in self._boxes:
             box.toggled.connect(lambda _: self._tell())
 
     def offer_devices(self, known: Mapping[str, str]) -> None:
@@ -60,9 +63,13 @@ class Options(Folding):
             [Item("auto", "auto", "A GPU if there is one, else the processor"), *items]
         )
 
+    @property
+    def _boxes(self) -> tuple[QCheckBox, ...]:
+        return self.nan_is_background, self.leave_out, self.any_pixel_size
+
     def _tell(self) -> None:
         choices = {"context": self.context, "device": self.device, "precision": self.precision}
         changed = [str(choice.value) for choice in choices.values() if choice.value != "auto"]
-        boxes = [box for box in (self.nan_is_background, self.any_pixel_size) if box.isChecked()]
+        boxes = [box for box in self._boxes if box.isChecked()]
         self.summarise(", ".join(changed + [box.text() for box in boxes]))
         self.changed.emit()

@@ -69,6 +69,8 @@ def _progress_text(job: Job, queue: Sequence[Job]) -> str:
         before = queue.index(job) if job in queue else 0
         return f"waiting for {before} job{'s' * (before > 1)}" if before else "starting"
     behind = f", {len(queue) - 1} waiting" if len(queue) > 1 else ""
+    if job.settings.images is not None and job.total:
+        return f"{job.done} of {job.total} images{behind}\n{job.detail}".rstrip()
     return (f"{job.done} of {job.total} tiles" if job.total else "preparing") + behind
 
 
@@ -76,6 +78,7 @@ def _outcome(job: Job | None) -> tuple[Level, str]:
     if job is None or not job.state.final:
         return Level.READY, ""
     if job.state is State.FINISHED:
-        return Level.READY, f"Done: {job.title}."
+        level = Level.NOTE if "failed" in job.summary else Level.READY
+        return level, f"Done: {job.title}. {job.summary}".rstrip()
     level = Level.PROBLEM if job.state is State.FAILED else Level.NOTE
     return level, str(job.error)

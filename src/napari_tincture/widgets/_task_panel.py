@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QVBoxLayout, QWidget
 
 from napari_tincture.errors import InputError, ModelError, TinctureError
+from napari_tincture.widgets._batch import Batch, batch_choices, batch_settings
 from napari_tincture.widgets._channel_rows import ChannelRows
 from napari_tincture.widgets._form import (
     Choice,
@@ -102,6 +104,25 @@ class TaskPanel(QWidget):
         self._show_jobs()
         return self._job
 
+    def run_batch(self) -> Job:
+        """Start what the panel shows on all images of a folder; each result is a file.
+
+        Raises
+        ------
+        TinctureError
+            If something is missing or does not fit.
+        """
+        options = self.options()
+        if self.more.any_pixel_size.isChecked():
+            options["pixel_size"] = "ignore"
+        settings = batch_settings(
+            self.task, self.model.name, self.batch.folders, self.channels.origins,
+            options=options, overwrite=self.batch.replace.isChecked(), **batch_choices(self.more),
+        )  # fmt: skip
+        self._job = self._hub.start(self.viewer, settings, ())
+        self._show_jobs()
+        return self._job
+
     def cancel(self) -> None:
         """Stop the panel's latest job within one tile."""
         if self._job is not None:
@@ -131,7 +152,8 @@ class TaskPanel(QWidget):
 
     def options(self) -> dict[str, Any]:
         """Give the task's own keyword arguments; a subclass adds to them."""
-        return {"nonfinite": "background"} if self.more.nan_is_background.isChecked() else {}
+        ticked = {"nonfinite": self.more.nan_is_background, "on_read_error": self.more.leave_out}
+        return {name: "background" for name, box in ticked.items() if box.isChecked()}
 
     def add_rows(self, layout: QFormLayout) -> None:
         """Add the task's own settings; for a subclass."""
@@ -167,6 +189,7 @@ class TaskPanel(QWidget):
         )
         self.output = Output()
         self.more = Options()
+        self.batch = Batch()
         self.message, self.runner, self.live_row = Message(), RunRow(), LiveRow(self._hub)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -189,6 +212,7 @@ class TaskPanel(QWidget):
         inner.setContentsMargins(0, 0, 0, 0)
         inner.addLayout(self._form)
         inner.addWidget(self.more)
+        inner.addWidget(self.batch)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(6)
@@ -203,9 +227,10 @@ class TaskPanel(QWidget):
             choice.chosen.connect(self._later.start)
         self.axes.chosen.connect(self._on_axes)
         self.model.changed.connect(self._on_model)
-        for part in (self.channels, self.output, self.more):
+        for part in (self.channels, self.output, self.more, self.batch):
             part.changed.connect(self._later.start)
-        self.runner.run.connect(self._on_run)
+        self.runner.run.connect(partial(self._on_run, self.run))
+        self.batch.run.connect(partial(self._on_run, self.run_batch))
         self.runner.cancel.connect(self.cancel)
         self.live_row.saving.connect(self._on_saving)
         self.live_row.problem.connect(partial(self.message.show_text, Level.PROBLEM))
@@ -225,7 +250,7 @@ class TaskPanel(QWidget):
         return own | {name: getattr(self.more, name) for name in ("context", "device", "precision")}
 
     def _boxes(self) -> dict[str, QCheckBox]:
-        names = ("nan_is_background", "any_pixel_size")
+        names = ("nan_is_background", "leave_out", "any_pixel_size")
         return {name: getattr(self.more, name) for name in names}
 
     def _offer_layers(self) -> None:
@@ -299,9 +324,9 @@ class TaskPanel(QWidget):
             self._hub.client.warm(settings)
         self._later.start()
 
-    def _on_run(self) -> None:
+    def _on_run(self, start: Callable[[], Any]) -> None:
         try:
-            self.run()
+            start()
         except TinctureError as error:  # something changed since the last refresh
             self._say(Level.PROBLEM, str(error))
 

@@ -17,6 +17,7 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from napari_tincture.errors import Cancelled, InputError, WorkerError
 from napari_tincture.raster import Raster
@@ -94,11 +95,12 @@ class WorkerClient:
         Raises
         ------
         InputError
-            If there is no source.
+            If there is no source, nor a folder of images in the settings.
         """
-        if not sources:
+        if not sources and settings.images is None:
             raise InputError("There is no image to work on; choose a layer.")
-        title = f"{settings.task} {sources[0].name}".strip()
+        name = sources[0].name if sources else Path(settings.images or "").name
+        title = f"{settings.task} {name}".strip()
         job = Job(next(self._numbers), settings, expand(sources), listener, title)
         job.inputs = len(sources)
         with self._lock:

@@ -56,13 +56,17 @@ class Job:
     state
         Where the job stands.
     done, total
-        Tiles; both 0 until they are counted.
+        Tiles, or images if there are many; both 0 until they are counted.
+    detail
+        What is under way, where there is more to say than that.
     warnings
         What was said on the way, e.g. that memory ran out and the tile was halved.
     error
         Why it failed or ended early; the worker's traceback is its note.
     result
-        The finished image; in memory, or opened from `settings.save_to`.
+        The finished image; in memory, or opened from `settings.save_to`; None for many images.
+    summary
+        What became of many images.
     """
 
     number: int
@@ -74,9 +78,11 @@ class Job:
     state: State = State.QUEUED
     done: int = 0
     total: int = 0
+    detail: str = ""
     warnings: list[str] = field(default_factory=list)
     error: TinctureError | None = None
     result: Raster | None = None
+    summary: str = ""
     _array: np.ndarray | None = None
     _attributes: Mapping[str, Any] | None = None
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -137,6 +143,7 @@ class Job:
 
     def _on_progress(self, message: Message) -> None:
         self.done, self.total = message["done"], message["total"]
+        self.detail = message.fields.get("detail", "")
         self.listener(self)
 
     def _on_warning(self, message: Message) -> None:
@@ -149,6 +156,9 @@ class Job:
 
     def _on_finished(self, message: Message) -> None:
         facts = message["facts"]
+        if self.settings.images is not None:
+            self._take_report(facts)
+            return
         if self.settings.save_to is not None:
             from napari_tincture.io.open import open_image
 
@@ -160,6 +170,13 @@ class Job:
             self.result = build(pyramid(self._array, values["kind"]), values)
         for note in notes(self.result.provenance):
             self._note(note)
+        self.end(State.FINISHED)
+
+    def _take_report(self, facts: Mapping[str, Any]) -> None:
+        self.summary = facts["summary"]
+        if facts["failed"]:
+            reasons = [f"{image}: {reason}" for image, reason in facts["failed"]]
+            self._note("\n".join([f"{self.title}: {self.summary}", *reasons]))
         self.end(State.FINISHED)
 
     def _on_cancelled(self, _: Message) -> None:

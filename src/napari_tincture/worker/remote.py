@@ -8,7 +8,7 @@ import threading
 
 import numpy as np
 
-from napari_tincture.errors import Cancelled, InputError
+from napari_tincture.errors import Cancelled, ReadError
 from napari_tincture.worker.sources import Fetch
 from napari_tincture.worker.wire import Link, Message
 
@@ -49,7 +49,7 @@ class Windows:
         if message is None:
             raise Cancelled("napari was closed.")
         if message.payload is None:
-            raise InputError(message["problem"])
+            raise ReadError(message["problem"])
         return message.payload
 
     def deliver(self, message: Message) -> None:

@@ -38,6 +38,9 @@ class JobSettings:
         Path of the image to write, or None for a result in memory.
     overwrite
         Whether an existing `save_to` is replaced.
+    images
+        A folder or plate, each image of which gives a result in the folder `save_to`; the job has
+        no sources then. None: the job has one image.
 
     Raises
     ------
@@ -56,12 +59,15 @@ class JobSettings:
     options: Mapping[str, Any] = field(default_factory=dict)
     save_to: str | None = None
     overwrite: bool = False
+    images: str | None = None
 
     def __post_init__(self) -> None:
         if not self.task.isidentifier():
             raise InputError(f"Expected the name of a task, e.g. 'stain', got {self.task!r}.")
         if not self.model:
             raise InputError("No model was named; choose one.")
+        if self.images is not None and self.save_to is None:
+            raise InputError("No folder was named for the results of many images; choose one.")
         _expect("context", self.context, CONTEXTS)
         _expect("precision", self.precision, ("auto", *PRECISIONS))
         for axis, (start, stop) in (self.region or {}).items():

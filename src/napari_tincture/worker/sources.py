@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import dask.array as da
 import numpy as np
 
-from napari_tincture.errors import InputError
+from napari_tincture.errors import InputError, ReadError
 from napari_tincture.io.provenance import plain
 from napari_tincture.placement import Placement
-from napari_tincture.progress import CancelToken, Progress
-from napari_tincture.raster import Raster, SourceRef, Write
+from napari_tincture.raster import Raster, SourceRef
 from napari_tincture.worker.settings import JobSettings
 
 Fetch = Callable[[int, list[list[int]]], np.ndarray]
@@ -44,20 +43,14 @@ class Behind:
     sources: tuple[Raster, ...]
     channel: int | None
 
-    def stream(
-        self, write: Write, progress: Progress, cancel: CancelToken
-    ) -> Mapping[str, Any] | None:
-        """Refuse: only the worker has the network.
-
-        Raises
-        ------
-        InputError
-            Always.
-        """
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        """Only the worker has the network."""
         raise InputError(
             f"The live layer made by {self.settings.model!r} is computed in another process. Save "
             "it from its panel first, or choose it as the layer of a panel."
         )
+
+    stream = freeze = identity = rounds = perform = continuing = outcome = _refuse
 
 
 def expand(sources: Sequence[Raster]) -> tuple[Raster, ...]:
@@ -173,7 +166,7 @@ def read_window(raster: Raster, level: int, window: list[list[int]]) -> np.ndarr
 
     Raises
     ------
-    InputError
+    ReadError
         If the layer's data cannot be read.
     """
     index = tuple(slice(start, stop) for start, stop in window)
@@ -183,7 +176,7 @@ def read_window(raster: Raster, level: int, window: list[list[int]]) -> np.ndarr
             return raster.memory[index]
         return np.asarray(data[index])
     except Exception as error:  # any reader or lazy computation may be behind it
-        raise InputError(
+        raise ReadError(
             f"Reading {raster.name!r} at {index} failed in napari: {type(error).__name__}: "
             f"{error}. See whether the layer can still be shown there."
         ) from error

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +16,14 @@ import numpy as np
 import napari_tincture
 from napari_tincture import models
 from napari_tincture.device import available_devices, describe_device, release_memory
-from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
-from napari_tincture.io.provenance import plain
+from napari_tincture.io.provenance import completed
 from napari_tincture.placement import Placement
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Index, Raster
+from napari_tincture.tasks.batch import batch
+from napari_tincture.tasks.batch_report import BatchProgress
+from napari_tincture.tasks.find import find_task
 from napari_tincture.worker.remote import Windows
 from napari_tincture.worker.settings import JobSettings
 from napari_tincture.worker.sources import attributes, channel_choices, rebuild
@@ -61,6 +62,9 @@ class Workbench:
     def run(self, job: int, fields: Mapping[str, Any], cancel: CancelToken) -> None:
         """Run one job and send its result."""
         settings = JobSettings.from_json(fields["settings"])
+        if settings.images is not None:
+            self._run_batch(job, settings, cancel)
+            return
         with self._telling_warnings(job):
             result = self.prepare(job, fields)
             facts = self._deliver(job, result, settings, cancel)
@@ -94,6 +98,28 @@ class Workbench:
 
         return made({"settings": fields["settings"], "of": fields["inputs"]})
 
+    def _run_batch(self, job: int, settings: JobSettings, cancel: CancelToken) -> None:
+        """Run one job on many images; what failed is part of its result."""
+        assert settings.images is not None
+        assert settings.save_to is not None
+
+        def progress(step: BatchProgress) -> None:
+            tiles = f"{step.tiles} of {step.all_tiles} tiles" if step.all_tiles else "preparing"
+            detail = f"{Path(step.image).name}: {tiles}" if step.image else ""
+            counts = {"done": step.done, "total": step.images, "detail": detail}
+            self._link.send(Message("progress", {"job": job, **counts}))
+
+        with self._telling_warnings(job):
+            report = batch(
+                settings.images, settings.task, self._model(settings.model), settings.save_to,
+                existing="overwrite" if settings.overwrite else "skip",
+                progress=progress, cancel=cancel,
+                channels=channel_choices(settings.channels, ()), **settings.arguments(),
+            )  # fmt: skip
+        failed = [[failure.image, failure.reason] for failure in report.failed]
+        facts = {"summary": report.summary, "failed": failed}
+        self._link.send(Message("finished", {"job": job, "facts": facts}))
+
     def _deliver(
         self, job: int, result: Raster, settings: JobSettings, cancel: CancelToken
     ) -> Mapping[str, Any]:
@@ -116,7 +142,7 @@ class Workbench:
         begin = {"job": job, "attributes": attributes(result), **layout}
         self._link.send(Message("started", begin))
         facts = result.stream(write, progress=progress, cancel=cancel)
-        return {"provenance": plain({**result.provenance, **facts})}
+        return {"provenance": completed(result, facts)}
 
     @contextmanager
     def _telling_warnings(self, job: int) -> Iterator[None]:
@@ -152,22 +178,3 @@ class Workbench:
 def _as_shown(result: Raster, values: Mapping[str, Any]) -> Raster:
     """Put a result where its layer lies, and name it so; a person may have moved the layer."""
     return replace(result, placement=Placement.from_json(values["placement"]), name=values["name"])
-
-
-def find_task(name: str) -> Callable[..., Raster]:
-    """Find a task by its name: the function of that name in its module of the same name.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    path = f"napari_tincture.tasks.{name}"
-    try:
-        module = importlib.import_module(path)
-    except ModuleNotFoundError as error:
-        if error.name != path:
-            raise
-        raise InputError(f"There is no task {name!r}; expected e.g. 'stain'.") from error
-    task: Callable[..., Raster] = getattr(module, name)
-    return task

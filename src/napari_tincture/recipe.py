@@ -1,0 +1,46 @@
+"""How a lazy result is made again in another process."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_tincture.raster import Raster
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A call of a task, with all that it was given.
+
+    Attributes
+    ----------
+    task
+        Name of a module and function of `napari_tincture.tasks`.
+    image
+        What it was called with.
+    model
+        The `Model`; one that was opened from a file is opened again, others travel.
+    arguments
+        Keyword arguments.
+    """
+
+    task: str
+    image: Raster
+    model: Any
+    arguments: Mapping[str, Any]
+
+    def make(self) -> Raster:
+        """Call the task again."""
+        task = getattr(importlib.import_module(f"napari_tincture.tasks.{self.task}"), self.task)
+        result: Raster = task(self.image, self.model, **self.arguments)
+        return result
+
+
+def make(recipe: Recipe, fields: Mapping[str, Any]) -> Raster:
+    """Make a result again, with what was said of it since."""
+    from dataclasses import replace
+
+    return replace(recipe.make(), **fields)

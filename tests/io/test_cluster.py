@@ -1,0 +1,152 @@
+"""A cluster gives the same bytes as one process, whoever is lost on the way."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import dask.array as da
+import numpy as np
+import pytest
+import torch
+from files import tree
+from models import image_of, model_of
+from networks import EXACT, Fn
+
+from napari_tincture import open_image, segment, stain
+from napari_tincture.errors import Cancelled, OutputError
+from napari_tincture.io import layout
+from napari_tincture.models import Normalisation
+from napari_tincture.progress import CancelToken
+from napari_tincture.raster import Raster
+
+distributed = pytest.importorskip("distributed")
+
+
+@pytest.fixture(scope="module")
+def client():
+    # Workers do not see what tests know of networks unless they are told where it is.
+    support = str(Path(__file__).parents[1] / "support")
+    path = os.pathsep.join([support, os.environ.get("PYTHONPATH", "")])
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, env={"PYTHONPATH": path}
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(layout, "SHARD", 128)
+    monkeypatch.setattr(layout, "CHUNK", 32)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+MODELS = {name: model_of(EXACT[name]()) for name in ("unet", "resnet")}
+AS_IT_IS = model_of(
+    Fn(lambda _, x: x), 3, 3, task="segment", normalisation=Normalisation("none"),
+    instances={"threshold": 0.5, "largest": 40},
+)  # fmt: skip
+SPOTS = open_image(image_of((3, 260, 330), "float32"), axes="zyx")
+STACK = open_image(image_of((2, 2, 260, 330)), axes="zcyx")
+
+
+def results():
+    region = {"y": (20, 250), "x": (33, 329)}
+    return {
+        "plain": stain(STACK, MODELS["unet"], tile=64),
+        "normed": stain(STACK, MODELS["resnet"], tile=64, context="exact"),
+        "region": stain(STACK, MODELS["unet"], tile=64, region=region),
+        "labels": segment(SPOTS, AS_IT_IS, tile=64),
+        "classes": segment(SPOTS, AS_IT_IS, tile=64, output="classes"),
+        "probabilities": segment(SPOTS, AS_IT_IS, tile=64, output="probabilities"),
+        "image": Raster.from_array(da.from_array(image_of((300, 400)), chunks=64), "yx"),
+    }
+
+
+@pytest.mark.parametrize("kind", sorted(results()))
+def test_two_workers_give_the_bytes_of_one_process(tmp_path, client, kind):
+    told = []
+    results()[kind].save(
+        tmp_path / "many" / "a.ome.zarr", client=client, progress=lambda *n: told.append(n)
+    )
+    results()[kind].save(tmp_path / "one" / "a.ome.zarr")
+    many, one = tree(tmp_path / "many"), tree(tmp_path / "one")
+    assert many.keys() == one.keys()
+    assert [name for name in one if many[name] != one[name]] == []
+    assert told[0][0] == 0
+    assert told[-1][0] == told[-1][1] > 3
+
+
+def test_what_a_cluster_began_one_process_continues(tmp_path, client):
+    token = CancelToken()
+    lazy = results()["plain"]
+    with pytest.raises(Cancelled, match="same call continues"):
+        lazy.save(
+            tmp_path / "many" / "a.ome.zarr", client=client, cancel=token,
+            progress=lambda done, _: done == 5 and token.cancel(),
+        )  # fmt: skip
+    told = []
+    lazy.save(tmp_path / "many" / "a.ome.zarr", progress=lambda *n: told.append(n))
+    assert told[0][0] > 0
+    lazy.save(tmp_path / "one" / "a.ome.zarr")
+    assert tree(tmp_path / "many") == tree(tmp_path / "one")
+
+
+class DyingOnce:
+    """An array whose first reader is killed."""
+
+    def __init__(self, mark: Path):
+        self.mark, self.shape, self.ndim, self.dtype = mark, (300, 400), 2, np.dtype(np.uint8)
+
+    def __getitem__(self, index):
+        window = np.ones(self.shape, np.uint8)[index]
+        if window.size > 64 * 64 and not self.mark.exists():
+            self.mark.touch()
+            os._exit(9)
+        return window
+
+
+def test_what_a_lost_worker_had_begun_is_done_again(tmp_path, client):
+    raster = Raster.from_array(DyingOnce(tmp_path / "mark"), "yx")
+    raster.save(tmp_path / "a.ome.zarr", client=client)
+    assert (tmp_path / "mark").exists()
+    assert (open_image(tmp_path / "a.ome.zarr").compute() == 1).all()
+
+
+def test_the_model_is_opened_once_per_worker(tmp_path, client):
+    lazy = results()["plain"]
+    lazy.save(tmp_path / "a.ome.zarr", client=client)
+    counts = client.run(_engines)
+    assert sorted(counts.values()) == [1, 1]
+
+
+def _engines() -> int:
+    from napari_tincture.io import cluster
+
+    (work,) = cluster._OPENED.values()
+    return int(work.raster.runner.job._engine is not None)
+
+
+def test_an_error_on_a_worker_comes_out_as_it_is(tmp_path, client):
+    values = image_of((2, 260, 330), "float32")
+    values[0, 200, 300] = np.nan
+    lazy = stain(open_image(values, axes="cyx"), MODELS["unet"], tile=64)
+    with pytest.raises(ValueError, match="NaN"):
+        lazy.save(tmp_path / "a.ome.zarr", client=client)
+
+
+def test_a_place_that_workers_cannot_see_is_named(tmp_path, client):
+    from napari_tincture.io.cluster import _opened
+
+    with pytest.raises(OutputError, match="all workers share"):
+        client.submit(_opened, str(tmp_path / "no" / "work.pickle"), "0").result()
