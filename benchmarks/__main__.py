@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--size 4096] [--rounds 3] [--only speed,memory,any,startup,cuda]``."""
+"""``python -m benchmarks [--size 4096] [--rounds 3] [--only startup,live,speed,…]``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks.any_size import print_any_size
 from benchmarks.limits import LIMITS
+from benchmarks.live import print_live
 from benchmarks.startup import print_startup
 from napari_tincture.device import allocator_environment
 from napari_tincture.display import virtual_display
@@ -30,13 +31,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=4096, help="side of the image in pixels")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured")
-    parser.add_argument("--only", default="startup,speed,memory,any,cuda")
+    parser.add_argument("--only", default="startup,live,speed,memory,any,cuda")
     options = parser.parse_args()
     chosen = options.only.split(",")
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores\n")
     if "startup" in chosen:
         with virtual_display():
             print_startup()
+    if "live" in chosen:
+        print_live()
     if "speed" in chosen:
         for model in MODELS:
             print_speed(model, options.size, options.rounds, "cpu")

@@ -30,6 +30,12 @@ LIMITS: dict[str, dict[str, Limit]] = {
         "gain of a second process / that of the bare network": ("at least", 0.95),
     },
     "memory": {"peak, sixteen times the area": ("at most", 1.1)},
+    "live": {
+        "longest hold of the event loop, drawing included, ms": ("at most", 50),
+        "of a turn, what the live layers themselves take at most, ms": ("at most", 50),
+        "first new tile / its forward pass": ("at most", 1.5),
+        "tiles computed that were never on screen": ("at most", 0),
+    },
     "startup": {
         "import napari_tincture": ("at most", 0.1),
         "open a widget": ("at most", 0.5),

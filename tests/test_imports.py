@@ -33,6 +33,7 @@ UPWARD = {
     # The methods of Raster and of its source that reach upward, importing when they are called.
     ("raster", "io"),
     ("source", "io"),
+    ("raster", "widgets"),
 }
 
 
@@ -125,3 +126,8 @@ def test_what_napari_imports_loads_no_torch() -> None:
     modules += ["napari_tincture.samples", "napari_tincture.io.napari_files"]
     loaded = _loaded_after(f"import {', '.join(modules)}")
     assert "torch" not in loaded
+
+
+def test_the_live_pyramid_knows_neither_qt_nor_zarr_nor_torch() -> None:
+    loaded = _loaded_after("import napari_tincture.tiling.live, napari_tincture.tiling.levels")
+    assert not loaded & {"torch", "zarr", "napari", "qtpy"}

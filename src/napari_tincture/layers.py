@@ -112,6 +112,8 @@ def from_layer(layer: Any, axes: str | None = None) -> Raster:
             "needed. Convert it (right-click › Convert to Labels) or choose another."
         )
     arrays = list(layer.data) if layer.multiscale else [layer.data]
+    # A live layer knows only parts of what it shows.
+    behind: Raster | None = getattr(arrays[0], "behind", None)
     rgb = bool(getattr(layer, "rgb", False))
     own = _own_metadata(layer, rgb)
     order = _layer_axes(layer, axes, own.get("axes"), rgb)
@@ -122,6 +124,9 @@ def from_layer(layer: Any, axes: str | None = None) -> Raster:
     if rgb:
         placement = placement.insert(order.index("c"), "c")
     target = ax.canonical(order)
+    if behind is not None:
+        placement = placement.permute(ax.permutation(order, target))
+        return replace(behind, placement=placement, name=layer.name)
     unchanged = own.get("source") and own.get("data") == _array_name(arrays[0])
     return Raster.from_array(
         arrays, order, placement=placement.permute(ax.permutation(order, target)), kind=kind,

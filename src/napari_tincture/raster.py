@@ -377,8 +377,31 @@ class Raster:
 
         return to_layer(self)
 
-    def add_to(self, viewer: Any) -> Any:
-        """Add to a napari viewer; gives the layer."""
+    def add_to(self, viewer: Any, *, live: bool = False) -> Any:
+        """Add to a napari viewer.
+
+        Parameters
+        ----------
+        viewer : napari.Viewer
+            Gets the layer.
+        live : bool
+            Of a lazy result, compute what is on screen, in a thread that ends with the layer; one
+            layer per channel.
+
+        Returns
+        -------
+        napari layer
+            The first one.
+
+        Raises
+        ------
+        InputError
+            If the image is not computed, and `live` means nothing.
+        """
+        if live:
+            from napari_tincture.widgets._live_open import add_live
+
+            return add_live(viewer, self)
         data, options, kind = self.to_layer()
         return getattr(viewer, f"add_{kind}")(data, **options)
 

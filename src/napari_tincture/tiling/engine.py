@@ -44,6 +44,11 @@ class Engine:
     device, precision
         As in the public calls, "auto" included.
 
+    Attributes
+    ----------
+    check
+        Called before each layer; what it raises ends the run.
+
     Raises
     ------
     DeviceError
@@ -63,6 +68,10 @@ class Engine:
         # channels_last nearly halves a convolution on the CPU.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         activate_in_place(network, self._example())
+        self.check: Callable[[], None] = _go_on
+        for module in network.modules():
+            if not any(module.children()):
+                module.register_forward_pre_hook(lambda *_: self.check())
         self._network: Callable[[Tensor], Tensor] = network
 
     def _example(self) -> Tensor:
@@ -146,6 +155,10 @@ class Engine:
         """Copy an output to a contiguous array (c', y, x)."""
         result: npt.NDArray[np.float32] = output.float().cpu().contiguous().numpy()
         return result
+
+
+def _go_on() -> None:
+    """Never stop a network half-way."""
 
 
 @contextmanager

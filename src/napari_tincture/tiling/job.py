@@ -7,6 +7,7 @@ are kept in a bounded cache, so that all who read one job run the network once.
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,6 +40,10 @@ Deliver = Callable[[Item, Block], None]
 GPU_SHARE = 0.5
 """Part of a GPU's free memory that one batch may take."""
 LARGEST_BATCH = 16
+LEVEL_UNIT = 64
+"""Cores of a large image are multiples of this: upper levels of a pyramid keep its tiles apart."""
+MANY = 8
+"""Tiles along an axis from which on an image is large."""
 CACHE_BYTES = 256 * 2**20
 """What finished blocks of one job may take, in bytes."""
 
@@ -185,8 +190,13 @@ class TileJob:
         sides = [b - a for a, b in region] if region else list(self.inputs.shape)
         if self.plan.core != "auto":
             return self.plan.core, self.plan.core
-        target = max(1024, 4 * geometry.halo)
-        y, x = (balanced_core(side, target, geometry.stride) for side in sides)
+        unit = math.lcm(geometry.stride, LEVEL_UNIT)
+        target = math.ceil(max(1024, 4 * geometry.halo) / unit) * unit
+        # Where there are many tiles, none need be smaller for the sake of the last.
+        y, x = (
+            target if side >= MANY * target else balanced_core(side, target, geometry.stride)
+            for side in sides
+        )
         return y, x
 
     def whole_grid(self) -> Grid:
@@ -209,6 +219,23 @@ class TileJob:
                     plane, find_values(self, plane, cancel or CancelToken(), deliver)
                 )
             return found
+
+    def adopt(self, plane: Plane, values: PlaneValues) -> None:
+        """Take other values for a plane; blocks that were made with earlier ones are forgotten."""
+        with self._lock:
+            self._known[plane] = values
+            self.cache.clear()
+
+    def search(self, plane: Plane, cancel: CancelToken, deliver: Deliver) -> PlaneValues:
+        """Find a plane's values anew; those that it has stay until others are adopted."""
+        with self._lock:
+            before = self._known.pop(plane, None)
+            try:
+                return find_values(self, plane, cancel, deliver)
+            finally:
+                self._known.pop(plane, None)
+                if before is not None:
+                    self._known[plane] = before
 
     def settle(self, plane: Plane, values: PlaneValues) -> PlaneValues:
         """Take values for a plane, unless it has some already; gives those that it has."""

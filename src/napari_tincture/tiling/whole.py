@@ -107,6 +107,19 @@ def find_values(
     return values
 
 
+def first_values(
+    job: TileJob, plane: Plane, cancel: CancelToken, count: int = 4
+) -> PlaneValues | None:
+    """Find a plane's values from a few tiles, soon; None where that is no less than all of it."""
+    tiles = list(job.whole_grid())
+    if not job.needs_context or len(tiles) <= count:
+        return None
+    stats, how = plane_stats(job.inputs, plane, job.model.card.normalisation, exact=False)
+    search = _Search(job, plane, PlaneValues(stats, (), how), cancel, None)
+    with job.engine.session():
+        return search.few([tiles[i] for i in _spread(len(tiles))[:count]], len(tiles))
+
+
 @dataclass
 class _Search:
     job: TileJob
@@ -142,6 +155,11 @@ class _Search:
         if mode == "exact":
             return self._values(self._by_passes(tiles), _facts("passes", tiles, tiles))
         return self._values(*self._sampled(tiles, room))
+
+    def few(self, sample: Sequence[Tile], of: int) -> PlaneValues:
+        """Take the values of a few tiles, however well they agree."""
+        facts = {"context": "sampled", "tiles": len(sample), "of_tiles": of}
+        return self._values(self._lock_step(sample), facts)
 
     def _values(self, found: Found, facts: Mapping[str, Any]) -> PlaneValues:
         how = {**self.values.how, **facts, "halves_differ": found.halves_differ}

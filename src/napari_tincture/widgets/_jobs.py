@@ -24,8 +24,11 @@ from qtpy.QtCore import QEvent, QObject, Qt, Signal  # type: ignore[attr-defined
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_tincture.raster import Raster
+from napari_tincture.widgets._live import close_views
+from napari_tincture.widgets._live_open import open_view
 from napari_tincture.worker.client import WorkerClient
 from napari_tincture.worker.jobs import Job, State
+from napari_tincture.worker.live_client import LiveLink
 from napari_tincture.worker.process import COMMAND
 from napari_tincture.worker.settings import JobSettings
 
@@ -55,17 +58,22 @@ class JobHub(QObject):
     """A job has ended, and its result, if any, has become a layer."""
     ready = Signal()
     """The worker is ready, and its devices are known."""
+    live_opened = Signal(object, object)
+    """A live layer is in its viewer: the link to the worker, and the view."""
     _heard = Signal(object)
+    _live_heard = Signal(object)
     _woken = Signal()
 
     def __init__(self, command: Sequence[str] = COMMAND) -> None:
         super().__init__()
         self._heard.connect(self._on_news, Qt.ConnectionType.QueuedConnection)
+        self._live_heard.connect(self._on_live, Qt.ConnectionType.QueuedConnection)
         self._woken.connect(self.ready, Qt.ConnectionType.QueuedConnection)
         self.client = WorkerClient(command, on_ready=self._woken.emit)
         self._lock = threading.Lock()
         self._waiting: set[int] = set()
         self._orders: dict[int, _Order] = {}
+        self._live_viewers: dict[int, Any] = {}
         self._panels: set[int] = set()
         self._resting = False
         self._windows: dict[int, Any] = {}
@@ -79,6 +87,12 @@ class JobHub(QObject):
         job = self.client.submit(settings, sources, self._hear)
         self._orders[job.number] = _Order(viewer)
         return job
+
+    def start_live(self, viewer: Any, settings: JobSettings, sources: Sequence[Raster]) -> LiveLink:
+        """Open a live layer in the viewer, computed where someone looks."""
+        live = self.client.open_live(settings, sources, self._live_heard.emit)
+        self._live_viewers[live.number] = viewer
+        return live
 
     def open_panel(self, panel: int) -> None:
         """Keep the worker until `close_panel` is called with the same number."""
@@ -131,6 +145,21 @@ class JobHub(QObject):
             self.ended.emit(job)
         self.changed.emit(job)
 
+    def _on_live(self, live: LiveLink) -> None:
+        viewer = self._live_viewers.pop(live.number, None)
+        if live.error is not None:
+            _LOGGER.error("Live layer failed: %s\n%s", live.error, _notes(live.error))
+            show_error(str(live.error))
+            if viewer is not None:
+                live.close()
+        elif viewer is None:
+            live.close()  # its window is gone
+        else:
+            view = open_view(viewer, live)
+            view.closed.connect(self._rest)
+            self.live_opened.emit(live, view)
+        self._rest()
+
     def _conclude(self, job: Job, viewer: Any) -> None:
         if job.state is State.FAILED:
             _tell_error(job)
@@ -146,6 +175,10 @@ class JobHub(QObject):
         for order in self._orders.values():
             if _bare(order.viewer) is _bare(viewer):
                 order.viewer = None
+        for number, other in list(self._live_viewers.items()):
+            if _bare(other) is _bare(viewer):
+                del self._live_viewers[number]
+        close_views(_bare(viewer))
         for job in self.client.jobs:
             order_of_job = self._orders.get(job.number)
             if order_of_job is not None and order_of_job.viewer is None:
@@ -154,7 +187,7 @@ class JobHub(QObject):
 
     def _rest(self) -> None:
         """Give back the worker's memory when nobody needs it."""
-        if self._resting and not self.client.jobs:
+        if self._resting and not self.client.jobs and not self.client.lives:
             self.client.stop()
 
 
@@ -194,6 +227,10 @@ def _channel(result: Raster, index: int) -> Raster:
 
 
 def _tell_error(job: Job) -> None:
-    details = "\n".join(getattr(job.error, "__notes__", ()))
+    details = _notes(job.error)
     _LOGGER.error("Job %d (%s) failed: %s\n%s", job.number, job.settings.task, job.error, details)
     show_error(str(job.error))
+
+
+def _notes(error: Exception | None) -> str:
+    return "\n".join(getattr(error, "__notes__", ()))

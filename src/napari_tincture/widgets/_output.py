@@ -1,4 +1,4 @@
-"""Where a result goes: into memory, or to a file."""
+"""Where a result goes: into memory, to a file, or on the screen as far as it is looked at."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SUFFIXES = (".zarr", ".tif", ".tiff")
 
 
 class Output(QWidget):
-    """Chooses memory, or the path of an image file and whether an existing one is replaced."""
+    """Chooses memory, live, or the path of an image file and whether one there is replaced."""
 
     changed = Signal()
 
@@ -25,6 +25,7 @@ class Output(QWidget):
             [
                 Item("in memory", "memory", "The new layer is an array in memory"),
                 Item("file on disk", "file", "The new layer reads from an OME-Zarr or OME-TIFF"),
+                Item("live", "live", "The new layer fills in where you look"),
             ],
             tooltip="Large results belong on disk",
         )
@@ -48,15 +49,20 @@ class Output(QWidget):
         self._update()
 
     @property
+    def live(self) -> bool:
+        """Whether only what is looked at is computed."""
+        return bool(self.kind.value == "live")
+
+    @property
     def save_to(self) -> str | None:
-        """The path; None for memory.
+        """The path; None for memory and live.
 
         Raises
         ------
         OutputError
             If nothing can be written there, or something is there and is to stay.
         """
-        if self.kind.value == "memory":
+        if self.kind.value != "file":
             return None
         return check_path(self.path.text(), replace=self.replace.isChecked())
 
@@ -74,17 +80,21 @@ class Output(QWidget):
         self.changed.emit()
 
     def _browse(self) -> None:
-        # The panel asks before it replaces; a zarr is a folder, which the dialog would not notice.
-        options = QFileDialog.Option.DontConfirmOverwrite
-        path, _ = QFileDialog.getSaveFileName(
-            self,
-            "Save the result as",
-            self.path.text() or "result.ome.zarr",
-            "OME-Zarr (*.ome.zarr *.zarr);;OME-TIFF (*.ome.tif *.tif *.tiff)",
-            options=options,
-        )
-        if path:
+        if path := ask_path(self, self.path.text()):
             self.path.setText(path)
+
+
+def ask_path(parent: QWidget, proposed: str) -> str:
+    """Ask for the file to save a result in; empty if the person thought better of it."""
+    # The panel asks before it replaces; a zarr is a folder, which the dialog would not notice.
+    path, _ = QFileDialog.getSaveFileName(
+        parent,
+        "Save the result as",
+        proposed or "result.ome.zarr",
+        "OME-Zarr (*.ome.zarr *.zarr);;OME-TIFF (*.ome.tif *.tif *.tiff)",
+        options=QFileDialog.Option.DontConfirmOverwrite,
+    )
+    return str(path)
 
 
 def check_path(text: str, *, replace: bool) -> str:

@@ -47,6 +47,8 @@ class Choices:
         ``"all"``, or ``"shown"`` for the one plane that the sliders stand at.
     context, device, precision, options, save_to, overwrite
         As in `JobSettings`.
+    live
+        Compute only what is looked at.
     any_pixel_size
         Run although the pixels are of another size than the model's.
     """
@@ -66,6 +68,7 @@ class Choices:
     options: Mapping[str, Any] = field(default_factory=dict)
     save_to: str | None = None
     overwrite: bool = False
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +181,7 @@ def _pixel_size_notes(image: Raster, card: ModelCard, choices: Choices) -> list[
 def _memory_notes(
     sizes: Mapping[str, int], leading: str, card: ModelCard, choices: Choices
 ) -> list[str]:
-    if choices.save_to is not None:
+    if choices.save_to is not None or choices.live:
         return []
     needed = math.prod(sizes[axis] for axis in leading + "yx") * _bytes_per_pixel(card, choices)
     free = psutil.virtual_memory().available

@@ -37,6 +37,8 @@ from napari_tincture.widgets._layers import (
     possible_axes,
     shapes_names,
 )
+from napari_tincture.widgets._live import LiveView
+from napari_tincture.widgets._live_row import LiveRow
 from napari_tincture.widgets._memory import keep, kept
 from napari_tincture.widgets._model_row import ModelRow
 from napari_tincture.widgets._options import Options
@@ -44,6 +46,7 @@ from napari_tincture.widgets._output import Output
 from napari_tincture.widgets._plan import Choices, Plan, make_plan, open_layer, own_letters
 from napari_tincture.widgets._run_row import RunRow
 from napari_tincture.worker.jobs import Job
+from napari_tincture.worker.live_client import LiveLink
 from napari_tincture.worker.settings import JobSettings
 
 _PAUSE = 40
@@ -75,6 +78,7 @@ class TaskPanel(QWidget):
         self._hub = hub or job_hub()
         self._axes: dict[str, str] = {}
         self._job: Job | None = None
+        self._live: LiveLink | None = None
         self._layer: Any = None
         self._make_settings()
         self._lay_out()
@@ -83,8 +87,8 @@ class TaskPanel(QWidget):
         self._on_active()
         self.refresh()
 
-    def run(self) -> Job:
-        """Start what the panel shows; the result becomes a layer.
+    def run(self) -> Job | LiveLink:
+        """Start what the panel shows; the result becomes a layer, at once if it is live.
 
         Raises
         ------
@@ -92,6 +96,9 @@ class TaskPanel(QWidget):
             If something is missing or does not fit.
         """
         plan = self.plan()
+        if self.output.live:
+            self._live = self._hub.start_live(self.viewer, plan.settings, plan.sources)
+            return self._live
         self._job = self._hub.start(self.viewer, plan.settings, plan.sources)
         self.output.replace.setChecked(False)  # the next run asks again
         self._show_jobs()
@@ -139,7 +146,7 @@ class TaskPanel(QWidget):
             context=self.more.context.value, device=self.more.device.value,
             precision=self.more.precision.value, options=self.options(),
             any_pixel_size=self.more.any_pixel_size.isChecked(), save_to=self.output.save_to,
-            overwrite=self.output.replace.isChecked(),
+            overwrite=self.output.replace.isChecked(), live=self.output.live,
         )  # fmt: skip
         return make_plan(self.viewer, choices, card)
 
@@ -183,7 +190,7 @@ class TaskPanel(QWidget):
         self.output = Output()
         self.more = Options()
         self.batch = Batch()
-        self.message, self.runner = Message(), RunRow()
+        self.message, self.runner, self.live_row = Message(), RunRow(), LiveRow(self._hub)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(_PAUSE)
@@ -209,7 +216,7 @@ class TaskPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.setSpacing(6)
-        for widget in (Scrolling(settings), self.message, self.runner):
+        for widget in (Scrolling(settings), self.message, self.runner, self.live_row):
             layout.addWidget(widget)
         layout.addStretch(1)
 
@@ -225,6 +232,9 @@ class TaskPanel(QWidget):
         self.runner.run.connect(partial(self._on_run, self.run))
         self.batch.run.connect(partial(self._on_run, self.run_batch))
         self.runner.cancel.connect(self.cancel)
+        self.live_row.saving.connect(self._on_saving)
+        self.live_row.problem.connect(partial(self.message.show_text, Level.PROBLEM))
+        self._hub.live_opened.connect(self._on_live)
         self._hub.changed.connect(self._show_jobs)
         self._hub.ready.connect(self._offer_devices)
         self._watch = LayerWatch(self.viewer, self._later.start, self._on_active, self._on_view)
@@ -314,11 +324,19 @@ class TaskPanel(QWidget):
             self._hub.client.warm(settings)
         self._later.start()
 
-    def _on_run(self, start: Callable[[], Job]) -> None:
+    def _on_run(self, start: Callable[[], Any]) -> None:
         try:
             start()
         except TinctureError as error:  # something changed since the last refresh
             self._say(Level.PROBLEM, str(error))
+
+    def _on_live(self, live: LiveLink, view: LiveView) -> None:
+        if live is self._live:
+            self.live_row.follow(live, view)
+
+    def _on_saving(self, job: Job) -> None:
+        self._job = job
+        self._show_jobs()
 
     def _say(self, level: Level, text: str) -> None:
         self.message.show_text(level, text)

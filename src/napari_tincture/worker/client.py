@@ -22,10 +22,11 @@ from pathlib import Path
 from napari_tincture.errors import Cancelled, InputError, WorkerError
 from napari_tincture.raster import Raster
 from napari_tincture.worker.jobs import Job, State
+from napari_tincture.worker.live_client import LiveLink
 from napari_tincture.worker.process import COMMAND
 from napari_tincture.worker.session import Session
 from napari_tincture.worker.settings import JobSettings
-from napari_tincture.worker.sources import describe
+from napari_tincture.worker.sources import describe_all, expand
 from napari_tincture.worker.wire import Message
 
 
@@ -58,6 +59,7 @@ class WorkerClient:
         self._running: Job | None = None
         self._session: Session | None = None
         self._ending: list[Session] = []
+        self._lives: dict[int, LiveLink] = {}
         self.devices: dict[str, str] = {}
         self.warmed: str | None = None
 
@@ -99,13 +101,45 @@ class WorkerClient:
             raise InputError("There is no image to work on; choose a layer.")
         name = sources[0].name if sources else Path(settings.images or "").name
         title = f"{settings.task} {name}".strip()
-        job = Job(next(self._numbers), settings, tuple(sources), listener, title)
+        job = Job(next(self._numbers), settings, expand(sources), listener, title)
+        job.inputs = len(sources)
         with self._lock:
             self._queue.append(job)
             self._start_session()
         job.listener(job)
         self._send_next()
         return job
+
+    def open_live(
+        self,
+        settings: JobSettings,
+        sources: Sequence[Raster],
+        listener: Callable[[LiveLink], None],
+    ) -> LiveLink:
+        """Open a live layer, which is served beside the jobs.
+
+        Parameters
+        ----------
+        settings, sources
+            As of a job.
+        listener
+            Called when the layer is open or was refused, in the session's thread.
+        """
+        live = LiveLink(next(self._numbers), settings, sources, listener, self._forget)
+        with self._lock:
+            self._lives[live.number] = live
+            live.open_in(self._start_session())
+        return live
+
+    @property
+    def lives(self) -> tuple[LiveLink, ...]:
+        """Live layers that are open."""
+        with self._lock:
+            return tuple(self._lives.values())
+
+    def _forget(self, live: LiveLink) -> None:
+        with self._lock:
+            self._lives.pop(live.number, None)
 
     def cancel(self, job: Job) -> None:
         """Drop a waiting job, or stop a running one within one tile."""
@@ -129,12 +163,14 @@ class WorkerClient:
         """End the process soon, without waiting; cancel all jobs. A later job starts it again."""
         with self._lock:
             session, self._session = self._session, None
-            ended = self.jobs
+            ended, lives = self.jobs, self.lives
             self._queue.clear()
             self._running = None
             if session is not None:
                 self._ending.append(session)
                 session.stop()
+        for live in lives:
+            live.close()
         for job in ended:
             job.end(State.CANCELLED, Cancelled("napari was closed."))
 
@@ -149,6 +185,9 @@ class WorkerClient:
     def _start_session(self) -> Session:
         if self._session is None:
             self._session = Session(self._command, self._on_message, self._on_end)
+            for live in self._lives.values():
+                if live.hopeful and live.pyramid is not None:
+                    live.open_in(self._session)
         return self._session
 
     def _send_next(self) -> None:
@@ -162,7 +201,8 @@ class WorkerClient:
                 "job",
                 job=job.number,
                 settings=job.settings.to_json(),
-                sources=[describe(source) for source in job.sources],
+                sources=describe_all(job.sources),
+                inputs=list(range(job.inputs)),
             )
         job.listener(job)
 
@@ -176,6 +216,14 @@ class WorkerClient:
         elif message.kind == "warm":
             self.warmed = message["model"]
             self._on_ready()
+        elif message.kind.startswith("live_"):
+            if (live := self._lives.get(message["live"])) is not None:
+                live.receive(message)
+            return
+        elif message.kind == "read" and message["job"] < 0:
+            live = self._lives.get(-message["job"])
+            session.answer(message, live.sources[message["source"]] if live else None)
+            return
         else:
             self._on_job_message(session, message)
         self._send_next()
@@ -205,8 +253,15 @@ class WorkerClient:
             if reason is None or not session.ready:  # it would not come up for the others either
                 ended += self._queue
                 self._queue.clear()
-            if self._queue:
+            lives = self.lives
+            for live in lives:
+                live.lose("The worker process ended; it is started again.")
+            hopeful = [live for live in lives if live.hopeful and live.pyramid is not None]
+            if self._queue or (hopeful and reason is not None and session.ready):
                 self._start_session()
+        for live in lives:
+            if live not in hopeful or not session.ready:
+                live.refuse(reason or WorkerError("napari was closed."))
         for job in ended:
             if reason is None:
                 job.end(State.CANCELLED, Cancelled("napari was closed."))

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from napari_tincture import errors
 from napari_tincture.errors import Cancelled, TinctureError, WorkerError
 from napari_tincture.io.pyramid import downsample, level_shapes
 from napari_tincture.raster import Raster
+from napari_tincture.worker.errors import rebuild_error
 from napari_tincture.worker.settings import JobSettings
 from napari_tincture.worker.sources import build
 from napari_tincture.worker.wire import Message
@@ -48,7 +48,7 @@ class Job:
     number
         Counts the jobs of a client from 1.
     settings, sources
-        What to do, and with what.
+        What to do, and with what; after the first `inputs` come those that these are made of.
     listener
         Called after every change, in the thread that changed it.
     title
@@ -74,6 +74,7 @@ class Job:
     sources: tuple[Raster, ...]
     listener: Callable[[Job], None]
     title: str
+    inputs: int = 1
     state: State = State.QUEUED
     done: int = 0
     total: int = 0
@@ -182,13 +183,7 @@ class Job:
         self.end(State.CANCELLED, Cancelled("The job was cancelled."))
 
     def _on_failed(self, message: Message) -> None:
-        kind = getattr(errors, message["error"], None)
-        text = message["message"]
-        if not (isinstance(kind, type) and issubclass(kind, TinctureError)):
-            kind, text = WorkerError, f"{message['error']}: {text}"
-        error = kind(text)
-        error.add_note(message["details"])
-        self.fail(error)
+        self.fail(rebuild_error(message))
 
 
 def pyramid(array: np.ndarray, kind: Literal["image", "labels"]) -> list[np.ndarray]:

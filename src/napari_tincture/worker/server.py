@@ -2,7 +2,7 @@
 
 1. The main thread connects, says hello, imports torch, then runs commands from a queue.
 2. A reader thread receives: jobs and warm-ups go to the queue, windows to who waits for them,
-   cancellations to their job at once.
+   cancellations to their job at once, and what concerns live layers to their desk.
 3. When napari's process says quit or is gone, the reader cancels what runs and ends the queue;
    a main thread that does not come to its end in time is not waited for.
 """
@@ -16,14 +16,14 @@ import queue
 import signal
 import sys
 import threading
-import traceback
-from collections.abc import Mapping
 from multiprocessing.connection import Listener
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_tincture.errors import Cancelled
 from napari_tincture.progress import CancelToken
+from napari_tincture.worker.errors import describe_error
+from napari_tincture.worker.live import LiveDesk, PausingToken
 from napari_tincture.worker.process import LISTENING
 from napari_tincture.worker.remote import Windows
 from napari_tincture.worker.wire import Link, Message
@@ -55,6 +55,7 @@ class Server:
         self._commands: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._windows = Windows(link)
         self._cancels: dict[int, CancelToken] = {}
+        self._desk = LiveDesk(link)
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -65,12 +66,15 @@ class Server:
         reader.start()
         try:
             bench = Workbench(self._link, self._windows)
+            self._desk.begin(bench)
             self._link.send(Message("ready", bench.abilities()))
             while (command := self._next(bench)) is not None:
                 self._run_command(bench, command)
         except OSError:
             pass  # napari's process is gone, nobody is left to tell
         finally:
+            self._desk.close()
+            self._desk.join()
             self._ended.set()
             reader.join()
 
@@ -116,6 +120,7 @@ class Server:
             pass
         for cancel in list(self._cancels.values()):
             cancel.cancel()
+        self._desk.close()
         self._windows.close()
         self._commands.put(None)
         if not self._ended.wait(GRACE):
@@ -127,26 +132,15 @@ class Server:
                 cancel.cancel()
         elif message.kind == "window":
             self._windows.deliver(message)
+        elif message.kind.startswith("live_"):
+            self._desk.take(message)
         elif message.kind == "quit":
             return False
         else:
             if message.kind == "job":
-                self._cancels[message["job"]] = CancelToken()
+                self._cancels[message["job"]] = PausingToken(self._desk)
             self._commands.put(message)
         return True
-
-
-def describe_error(error: Exception) -> Mapping[str, str]:
-    """Give class, message and traceback of an error, JSON-able."""
-    details = "".join(traceback.format_exception(error))
-    if isinstance(error, MemoryError):
-        return {
-            "error": "MemoryError",
-            "message": f"Memory ran out ({error}). Choose a smaller region, or write the result "
-            "to disk instead of memory.",
-            "details": details,
-        }
-    return {"error": type(error).__name__, "message": str(error), "details": details}
 
 
 def _listen() -> Link:

@@ -29,6 +29,9 @@ class JobSettings:
         Axis → (start, stop) in pixels of the finest level; None: everything.
     context, device, precision
         As the task takes them.
+    values
+        What depends on the whole image, by plane, as in a result's provenance; instead of finding
+        it as `context` says.
     options
         Further keyword arguments of the task, JSON-able.
     save_to
@@ -50,6 +53,7 @@ class JobSettings:
     channels: tuple[tuple[int, str, int], ...] | None = None
     region: Mapping[str, tuple[int, int]] | None = None
     context: str = "auto"
+    values: Mapping[str, Any] | None = None
     device: str = "auto"
     precision: str = "auto"
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -77,7 +81,7 @@ class JobSettings:
         """Keyword arguments for the task, without image, model and channels."""
         return {
             "region": self.region,
-            "context": self.context,
+            "context": {"values": self.values} if self.values else self.context,
             "device": self.device,
             "precision": self.precision,
             **self.options,

@@ -7,20 +7,74 @@ the worker gets an array-like whose windows are asked for over the connection.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import dask.array as da
 import numpy as np
 
-from napari_tincture.errors import ReadError
+from napari_tincture.errors import InputError, ReadError
 from napari_tincture.io.provenance import plain
 from napari_tincture.placement import Placement
 from napari_tincture.raster import Raster, SourceRef
+from napari_tincture.worker.settings import JobSettings
 
 Fetch = Callable[[int, list[list[int]]], np.ndarray]
 """Level and (start, stop) per axis in, pixels out."""
 
 _LARGEST_CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class Behind:
+    """The runner of a live layer's raster: what the worker computes it of.
+
+    Attributes
+    ----------
+    settings
+        The task and its arguments.
+    sources
+        The images of the task.
+    channel
+        The one channel of the result that the layer shows; None for all.
+    """
+
+    settings: JobSettings
+    sources: tuple[Raster, ...]
+    channel: int | None
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        """Only the worker has the network."""
+        raise InputError(
+            f"The live layer made by {self.settings.model!r} is computed in another process. Save "
+            "it from its panel first, or choose it as the layer of a panel."
+        )
+
+    stream = freeze = identity = rounds = perform = continuing = outcome = _refuse
+
+
+def expand(sources: Sequence[Raster]) -> tuple[Raster, ...]:
+    """Add to some sources all that those of live layers are computed of."""
+    found = list(sources)
+    for raster in found:  # grows while it is walked
+        if isinstance(raster.runner, Behind):
+            found += [s for s in raster.runner.sources if not any(s is other for other in found)]
+    return tuple(found)
+
+
+def describe_all(sources: Sequence[Raster]) -> list[dict[str, Any]]:
+    """Give what the worker must know of the sources that `expand` gave."""
+    return [
+        _describe_made(s, sources) if isinstance(s.runner, Behind) else describe(s) for s in sources
+    ]
+
+
+def _describe_made(raster: Raster, sources: Sequence[Raster]) -> dict[str, Any]:
+    behind = raster.runner
+    assert isinstance(behind, Behind)
+    numbers = [next(i for i, s in enumerate(sources) if s is own) for own in behind.sources]
+    made = {"settings": behind.settings.to_json(), "of": numbers, "channel": behind.channel}
+    return {"made": made, **attributes(raster)}
 
 
 def describe(raster: Raster) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from napari_tincture import models
 from napari_tincture.device import available_devices, describe_device, release_memory
 from napari_tincture.io.open import open_image
 from napari_tincture.io.provenance import completed
+from napari_tincture.placement import Placement
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Index, Raster
 from napari_tincture.tasks.batch import batch
@@ -64,20 +65,38 @@ class Workbench:
         if settings.images is not None:
             self._run_batch(job, settings, cancel)
             return
-        sources = [
-            rebuild(source, self._windows.fetcher(job, number), f"{job}-{number}")
-            for number, source in enumerate(fields["sources"])
-        ]
         with self._telling_warnings(job):
-            task = find_task(settings.task)
-            result = task(
+            result = self.prepare(job, fields)
+            facts = self._deliver(job, result, settings, cancel)
+        self._link.send(Message("finished", {"job": job, "facts": facts}))
+
+    def prepare(self, job: int, fields: Mapping[str, Any]) -> Raster:
+        """Make the lazy result of a job or, with its number negative, of a live layer.
+
+        A live layer, which runs beside jobs, gets models of its own: measuring a network, as every
+        job does, changes it for a moment.
+        """
+        load = models.load_model if job < 0 else self._model
+
+        def made(what: Mapping[str, Any]) -> Raster:
+            settings = JobSettings.from_json(what["settings"])
+            sources = [source(number) for number in what["of"]]
+            result = find_task(settings.task)(
                 sources[0],
-                self._model(settings.model),
+                load(settings.model),
                 channels=channel_choices(settings.channels, sources),
                 **settings.arguments(),
             )
-            facts = self._deliver(job, result, settings, cancel)
-        self._link.send(Message("finished", {"job": job, "facts": facts}))
+            channel = what.get("channel")
+            return result if channel is None else result.plane(c=channel)
+
+        def source(number: int) -> Raster:
+            values = fields["sources"][number]
+            if "made" in values:
+                return _as_shown(made(values["made"]), values)
+            return rebuild(values, self._windows.fetcher(job, number), f"{job}-{number}")
+
+        return made({"settings": fields["settings"], "of": fields["inputs"]})
 
     def _run_batch(self, job: int, settings: JobSettings, cancel: CancelToken) -> None:
         """Run one job on many images; what failed is part of its result."""
@@ -154,3 +173,8 @@ class Workbench:
     def tidy(self) -> None:
         """Give back the memory that jobs have used."""
         release_memory()
+
+
+def _as_shown(result: Raster, values: Mapping[str, Any]) -> Raster:
+    """Put a result where its layer lies, and name it so; a person may have moved the layer."""
+    return replace(result, placement=Placement.from_json(values["placement"]), name=values["name"])
