@@ -94,6 +94,11 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.partial")
 
 
+def is_unfinished(path: str | Path) -> bool:
+    """Tell whether a result was begun that is not complete."""
+    return (partial_path(Path(path).expanduser()) / "plan.json").exists()
+
+
 @contextmanager
 def begin(
     path: Path, plan: Mapping[str, Any], create: Any, *, overwrite: bool

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import accumulate, product
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture.errors import InputError
-from napari_tincture.io.identity import signature
 from napari_tincture.io.provenance import plain, software
 from napari_tincture.io.tile_cache import TileCache, cache_folder
 from napari_tincture.raster import Raster
@@ -22,6 +20,7 @@ from napari_tincture.tiling.inputs import Plane
 from napari_tincture.tiling.job import CACHE_BYTES, TileJob
 from napari_tincture.tiling.layout import Block, Layout, TileIndex
 from napari_tincture.tiling.objects import ObjectJob
+from napari_tincture.tiling.resume import frozen_plan, identity_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +91,7 @@ def _remember(job: Any, root: Path, identity: Mapping[str, Any], limit: int) -> 
 
 
 def _made_how(job: ObjectJob | DerivedJob) -> Any:
-    if isinstance(job, DerivedJob):
-        return repr(job.derive)
-    segment: Any = job.segment
-    return {"halo": job.halo, "parameters": dict(getattr(segment, "keywords", {}))}
+    return repr(job.derive) if isinstance(job, DerivedJob) else job.how
 
 
 class DerivedJob:
@@ -126,25 +122,16 @@ class DerivedJob:
 
 def _identity(maps: TileJob) -> dict[str, Any]:
     """Everything that the numbers of a job depend on."""
-    lanes = maps.inputs.lanes
-    rasters = list({id(lane.raster): lane.raster for lane in lanes}.values())
-    numbers = {id(raster): number for number, raster in enumerate(rasters)}
-    plan = {k: v for k, v in asdict(maps.plan).items() if k not in ("device", "dtype", "core")}
-    found: Mapping[str, Any] = {
-        "software": software(),
-        "weights": maps.model.fingerprint,
-        "sources": [signature(raster) for raster in rasters],
-        "lanes": [[numbers[id(lane.raster)], dict(lane.at)] for lane in lanes],
-        "leading": maps.inputs.leading,
-        "origin": maps.inputs.origin,
-        "nonfinite": maps.inputs.nonfinite,
-        "plan": plan,
-        "dtype": maps.plan.dtype.name,
-        "device": maps.engine.device.type,
-        "threads": os.environ.get("OMP_NUM_THREADS"),
-        "tiles": [[span.core for span in along] for along in (maps.grid.rows, maps.grid.columns)],
-    }
-    return dict(plain(found))
+    plan = frozen_plan(maps)
+    free = plan.pop("free")
+    return dict(
+        plain(
+            {
+                "software": software(), **identity_of(maps), **plan, **free["run"],
+                "tiles": [[s.core for s in along] for along in (maps.grid.rows, maps.grid.columns)],
+            }
+        )
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,11 +74,11 @@ class ObjectRunner:
 
     def freeze(self) -> dict[str, Any]:
         """What decides about the numbers."""
-        return {**frozen_plan(self.maps), "objects": repr(self.job.segment), "rim": self.job.halo}
+        return frozen_plan(self.maps)
 
     def identity(self) -> dict[str, Any]:
         """What the maps are of, and how objects are found in them."""
-        return {**identity_of(self.maps), "objects": repr(self.job.segment)}
+        return {**identity_of(self.maps), "objects": self.job.how}
 
     def rounds(self, checkpoint: Checkpoint, workers: int = 1) -> Iterator[Sequence[Task]]:
         """What is to do: for each plane the tiles, then what is made of all of them."""

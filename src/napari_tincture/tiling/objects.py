@@ -46,6 +46,17 @@ class ObjectJob:
         self.cache = BlockCache(CACHE_BYTES // 4)
 
     @property
+    def how(self) -> dict[str, Any]:
+        """How objects are found, JSON-serialisable, the same in every process."""
+        step: Any = self.segment
+        function = getattr(step, "func", step)
+        return {
+            "step": getattr(function, "__name__", type(function).__name__),
+            "parameters": dict(getattr(step, "keywords", {})),
+            "halo": self.halo,
+        }
+
+    @property
     def inputs(self) -> Inputs:
         """What the maps' job reads; its planes are this job's."""
         return self.maps.inputs

@@ -9,6 +9,7 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
 from napari_tincture.errors import OutputError
+from napari_tincture.io.unfinished import is_unfinished
 from napari_tincture.widgets._form import Choice, Item, row
 
 SUFFIXES = (".zarr", ".tif", ".tiff")
@@ -70,7 +71,8 @@ class Output(QWidget):
         """Look again whether something is there already."""
         on_disk = self.kind.value == "file"
         self._file.setVisible(on_disk)
-        there = bool(self.path.text().strip()) and Path(self.path.text().strip()).exists()
+        path = self.path.text().strip()
+        there = bool(path) and (Path(path).expanduser().exists() or is_unfinished(path))
         self.replace.setVisible(on_disk and there)
         if not there:
             self.replace.setChecked(False)

@@ -14,6 +14,7 @@ import psutil
 
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
+from napari_tincture.io.unfinished import is_unfinished
 from napari_tincture.models.card import ModelCard
 from napari_tincture.raster import Raster
 from napari_tincture.tasks.channels import map_channels
@@ -99,6 +100,7 @@ def make_plan(viewer: Any, choices: Choices, card: ModelCard) -> Plan:
     notes = [
         *_pixel_size_notes(image, card, choices),
         *_memory_notes(sizes, inputs.leading, card, choices),
+        *_unfinished_notes(choices),
     ]
     options = dict(choices.options)
     if choices.any_pixel_size:
@@ -195,6 +197,14 @@ def _bytes_per_pixel(card: ModelCard, choices: Choices) -> int:
     if card.task == "segment" and choices.options.get("output") != "probabilities":
         return 4
     return 3 if card.rgb_output else 4 * len(card.outputs)
+
+
+def _unfinished_notes(choices: Choices) -> list[str]:
+    if choices.save_to is None or not is_unfinished(choices.save_to):
+        return []
+    if choices.overwrite:
+        return ["An unfinished result is there; what does not fit these settings is replaced."]
+    return ["An unfinished result is there; Run continues it if nothing has changed since."]
 
 
 def _size_text(sizes: Mapping[str, int], leading: str) -> str:

@@ -179,8 +179,8 @@ class Job:
             self._note("\n".join([f"{self.title}: {self.summary}", *reasons]))
         self.end(State.FINISHED)
 
-    def _on_cancelled(self, _: Message) -> None:
-        self.end(State.CANCELLED, Cancelled("The job was cancelled."))
+    def _on_cancelled(self, message: Message) -> None:
+        self.end(State.CANCELLED, Cancelled(message["message"]))
 
     def _on_failed(self, message: Message) -> None:
         self.fail(rebuild_error(message))

@@ -96,8 +96,8 @@ class Server:
         try:
             cancel.check()
             bench.run(job, command.fields, cancel)
-        except Cancelled:
-            self._link.send(Message("cancelled", {"job": job}))
+        except Cancelled as error:
+            self._link.send(Message("cancelled", {"job": job, "message": str(error)}))
         except Exception as error:  # noqa: BLE001 - whatever a job raises is told in napari
             self._link.send(Message("failed", {"job": job, **describe_error(error)}))
         finally:

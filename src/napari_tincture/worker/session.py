@@ -118,7 +118,8 @@ class Session:
         when = "in the middle of the job" if self.ready else "before it was ready"
         error = WorkerError(
             f"The worker process ended {when}: {self._process.ended()} The next Run starts it "
-            "again. If memory is short, choose a smaller region, or write the result to disk."
+            "again, and continues a result on disk. If memory is short, choose a smaller region, "
+            "or write the result to disk."
         )
         error.add_note(self._process.log_tail())
         return error
