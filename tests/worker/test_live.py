@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +119,13 @@ def test_a_layer_outlives_the_worker(client: WorkerClient) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-def test_a_worker_that_dies_again_and_again_is_given_up(client: WorkerClient) -> None:
+def test_a_worker_that_dies_again_and_again_is_given_up() -> None:
     news = News()
+    with closing(WorkerClient(COMMAND, on_ready=news)) as client:
+        check_that_it_is_given_up(client, news)
+
+
+def check_that_it_is_given_up(client: WorkerClient, news: News) -> None:
     live = open_live(client, news)
     pids = set()
     while live.error is None:
