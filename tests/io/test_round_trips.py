@@ -9,10 +9,9 @@ import pytest
 import zarr
 from ome_zarr_models import v04, v05
 
-from napari_tincture import Placement, Raster, open_image
+from napari_tincture import OutputError, Placement, Raster, open_image
+from napari_tincture.io import label_groups, layout
 from napari_tincture.io.napari_files import get_reader
-from napari_tincture.io.ome_metadata import ome_metadata
-from napari_tincture.io.own_metadata import KEY, to_json
 
 RNG = np.random.default_rng(0)
 SIZES = {"t": 2, "c": 3, "z": 2, "y": 560, "x": 130}
@@ -33,18 +32,6 @@ def raster_of(axes, kind="image", rgb=False):
     return Raster.from_array(values, axes, kind=kind, rgb=rgb, placement=placement, name="cells")
 
 
-def write_04(raster, path):
-    """One level with the metadata of OME-Zarr 0.4, zarr format 2."""
-    group = zarr.create_group(path, zarr_format=2)
-    keys = {"name": "v2", "separator": "/"}
-    array = group.create_array("0", shape=raster.shape, dtype=raster.dtype, chunk_key_encoding=keys)
-    array[...] = np.asarray(raster)
-    metadata = ome_metadata(raster, [raster.shape], {}, "0.4")
-    group.attrs.update({**metadata, KEY: to_json(raster, {})})
-    return path
-
-
-WRITERS = {"0.5": Raster.save, "0.4": write_04}
 IMAGES = {
     "plane": ("yx", "image", False), "stack": ("zyx", "image", False),
     "channels": ("cyx", "image", False), "all": ("tczyx", "image", False),
@@ -64,8 +51,11 @@ def raster(request):
 
 
 @pytest.fixture
-def path(raster, version, tmp_path):
-    return WRITERS[version](raster, tmp_path / "a.ome.zarr")
+def path(raster, version, tmp_path, monkeypatch):
+    # Several shards and levels of a small image.
+    monkeypatch.setattr(layout, "SHARD", 256)
+    monkeypatch.setattr(layout, "CHUNK", 128)
+    return raster.save(tmp_path / "a.ome.zarr", version=version)
 
 
 @dataclass
@@ -196,3 +186,21 @@ def test_many_channels_have_colours(tmp_path):
     channels = zarr.open_group(path, mode="r").attrs["ome"]["omero"]["channels"]
     assert len({channel["label"] for channel in channels}) == 9
     assert all(len(channel["color"]) == 6 for channel in channels)
+
+
+def test_labels_are_written_into_their_image_in_its_version(tmp_path, version):
+    image, labels = raster_of("yx"), raster_of("yx", "labels")
+    path = image.save(tmp_path / "a.ome.zarr", version=version)
+    for name in ("nuclei", "cells"):
+        labels.save(path / "labels" / name)
+    labels.save(path / "labels" / "cells", overwrite=True)
+    assert [p.name for p in label_groups.label_paths(path)] == ["nuclei", "cells"]
+    found = open_image(path / "labels" / "nuclei")
+    assert found.kind == "labels"
+    np.testing.assert_array_equal(found.compute(), np.asarray(labels))
+    np.testing.assert_array_equal(open_image(path).compute(), np.asarray(image))
+    valid = {"0.5": v05.ImageLabel, "0.4": v04.ImageLabel}[version]
+    valid.from_zarr(zarr.open_group(path / "labels" / "nuclei", mode="r"))
+    other = {"0.5": "0.4", "0.4": "0.5"}[version]
+    with pytest.raises(OutputError, match=f"is OME-Zarr {version}"):
+        labels.save(path / "labels" / "more", version=other)

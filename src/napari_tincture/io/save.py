@@ -120,8 +120,8 @@ def _version(target: Path, version: Version | None) -> Version:
     """The version asked for; within a store, such as a plate or an image, that of the store."""
     if version not in (None, "0.5", "0.4"):
         raise OutputError(f"Expected OME-Zarr version '0.5' or '0.4', got {version!r}.")
-    around = next((p for p in target.parents[:2] if is_zarr(p)), None)
-    if around is None:
+    around = target.parents[1] if label_groups.is_inside_image(target) else target.parent
+    if not is_zarr(around):
         return version or "0.5"
     own: Version = "0.5" if (around / "zarr.json").exists() else "0.4"
     if version not in (None, own):
