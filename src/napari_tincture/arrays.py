@@ -213,6 +213,11 @@ def block_slices(array: da.Array) -> list[Index]:
     return list(slices_from_chunks(array.chunks))
 
 
+def in_memory(array: da.Array) -> npt.NDArray[Any]:
+    """Compute an array in this process, also where the user has a cluster; C-contiguous."""
+    return np.ascontiguousarray(array.compute(scheduler="threads"))
+
+
 def clipped(
     write: Callable[[Index, npt.NDArray[Any]], None], area: Index
 ) -> Callable[[Index, npt.NDArray[Any]], None]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture import axes as ax
-from napari_tincture.arrays import Index, as_dask, block_slices, memory_of, window
+from napari_tincture.arrays import Index, as_dask, block_slices, in_memory, memory_of, window
 from napari_tincture.checkpoint import Checkpoint, Task
 from napari_tincture.errors import InputError
 from napari_tincture.placement import Placement
@@ -279,7 +279,7 @@ class Raster:
 
     def read(self, index: Index, level: int = 0) -> npt.NDArray[Any]:
         """Read a window of a level into memory, C-contiguous."""
-        return np.ascontiguousarray(window(self.levels[level], index))
+        return in_memory(window(self.levels[level], index))
 
     def stream(
         self,
@@ -310,7 +310,7 @@ class Raster:
         report(0, len(blocks))
         for done, index in enumerate(blocks, start=1):
             token.check()
-            write(index, np.ascontiguousarray(self.data[index].compute()))
+            write(index, in_memory(self.data[index]))
             report(done, len(blocks))
         return {}
 

@@ -16,6 +16,7 @@ from networks import EXACT, Fn
 from napari_tincture import open_image, segment, stain
 from napari_tincture.errors import Cancelled, OutputError
 from napari_tincture.io import layout
+from napari_tincture.io.identity import signature
 from napari_tincture.models import Normalisation
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Raster
@@ -151,3 +152,30 @@ def test_a_place_that_workers_cannot_see_is_named(tmp_path, client):
 
     with pytest.raises(OutputError, match="all workers share"):
         client.submit(_opened, str(tmp_path / "no" / "work.pickle"), "0").result()
+
+
+class StaysHere:
+    """An array that no other process can read."""
+
+    shape, ndim, dtype = (300, 400), 2, np.dtype(np.uint8)
+
+    def __getitem__(self, index):
+        return np.ones(self.shape, np.uint8)[index]
+
+    def __reduce__(self):
+        raise AssertionError("it was sent to the cluster")
+
+
+def test_reading_is_no_work_for_an_active_cluster(client):
+    with client.as_current():
+        raster = Raster.from_array(StaysHere(), "yx")
+        assert raster.read((slice(0, 5), slice(0, 7))).shape == (5, 7)
+        assert raster.compute().sum() == 300 * 400
+        signature(raster)
+
+
+def test_an_active_client_is_used_without_being_named(tmp_path, client):
+    with client.as_current():
+        results()["plain"].save(tmp_path / "many" / "a.ome.zarr")
+    assert not list(tmp_path.rglob("*.partial"))
+    assert sorted(client.run(_engines).values()) == [1, 1]

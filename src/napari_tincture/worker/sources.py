@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import dask.array as da
 import numpy as np
 
+from napari_tincture.arrays import in_memory
 from napari_tincture.errors import InputError, ReadError
 from napari_tincture.io.provenance import plain
 from napari_tincture.placement import Placement
@@ -174,7 +175,7 @@ def read_window(raster: Raster, level: int, window: list[list[int]]) -> np.ndarr
     try:
         if level == 0 and raster.memory is not None:
             return raster.memory[index]
-        return np.asarray(data[index])
+        return in_memory(data[index])
     except Exception as error:  # any reader or lazy computation may be behind it
         raise ReadError(
             f"Reading {raster.name!r} at {index} failed in napari: {type(error).__name__}: "
