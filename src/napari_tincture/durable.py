@@ -11,7 +11,7 @@ from typing import Any
 
 def flush_file(path: Path) -> None:
     """Wait until the contents of a file are on the disk."""
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # Windows flushes no file that is open for reading alone
         os.fsync(file.fileno())
 
 
@@ -24,6 +24,15 @@ def flush_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def flush_tree(folder: Path, names: frozenset[str]) -> None:
+    """Wait until all files below a folder that bear one of some names are on the disk."""
+    for file in folder.rglob("*"):
+        if file.name in names:
+            flush_file(file)
+            flush_folder(file.parent)
+    flush_folder(folder.parent)
 
 
 def write_json(path: Path, value: Any) -> None:

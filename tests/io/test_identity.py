@@ -49,3 +49,9 @@ def test_differences_name_what_changed():
     before = {"model": {"weights": "a", "name": "n"}, "tile": 512}
     now = {"model": {"weights": "b", "name": "n"}, "tile": 512, "new": 1}
     assert differences(before, now) == ["model.weights: 'a' → 'b'", "new: None → 1"]
+
+
+def test_a_spot_that_could_not_be_read_is_no_difference():
+    before = {"images": [{"sample": "a", "shape": [3]}]}
+    now = {"images": [{"sample": None, "shape": [4]}]}
+    assert differences(before, now) == ["images[0].shape[0]: 3 → 4"]

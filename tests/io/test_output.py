@@ -12,6 +12,7 @@ from zarr.storage import LocalStore
 from napari_tincture.errors import Cancelled, InputError, OutputError
 from napari_tincture.io import layout
 from napari_tincture.io.open import open_image
+from napari_tincture.io.unfinished import Unfinished
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Raster
 
@@ -188,6 +189,11 @@ def test_what_was_begun_otherwise_is_not_continued_unless_it_may_be_replaced(tmp
         )
     with pytest.raises(OutputError, match=r"image\.sample: .* → .*\n.*overwrite=True"):
         image(2).save(tmp_path / "a.ome.zarr")
+    # The refused call has cost nothing.
+    told = []
+    with pytest.raises(Cancelled):
+        image().save(tmp_path / "a.ome.zarr", cancel=token, progress=lambda *n: told.append(n))
+    assert told == [(0, 9 - 3)]
     image(2).save(tmp_path / "a.ome.zarr", overwrite=True)
     assert open_image(tmp_path / "a.ome.zarr").compute()[500, 500] == 2
 
@@ -219,3 +225,42 @@ def test_what_a_kill_left_after_the_result_had_moved_is_removed(tmp_path):
     with pytest.raises(OutputError, match="exists"):
         image().save(tmp_path / "a.ome.zarr")
     assert not left.exists()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@FORMATS
+def test_a_kill_while_the_result_takes_its_place_is_made_good(
+    tmp_path, monkeypatch, name, overwrite
+):
+    class Killed(BaseException):
+        """Nothing that the code could have caught."""
+
+    def killed(self):
+        raise Killed
+
+    if overwrite:
+        image(1).save(tmp_path / name)
+    with monkeypatch.context() as patch:
+        patch.setattr(Unfinished, "abandon", killed)
+        with pytest.raises(Killed):
+            image(2).save(tmp_path / name, overwrite=overwrite)
+    assert len(list(tmp_path.iterdir())) == 2
+    if overwrite:
+        image(2).save(tmp_path / name, overwrite=True)
+    else:
+        with pytest.raises(OutputError, match="exists"):
+            image(2).save(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert open_image(tmp_path / name).compute()[500, 500] == 2
+
+
+def test_files_that_the_system_puts_there_disturb_nobody(tmp_path):
+    token = CancelToken()
+    with pytest.raises(Cancelled):
+        image().save(
+            tmp_path / "a.ome.zarr", cancel=token, progress=lambda n, _: n == 3 and token.cancel()
+        )
+    for litter in (".DS_Store", "._data.zarr", "Thumbs.db", ".nfs0001"):
+        (tmp_path / "a.ome.zarr.partial" / litter).touch()
+    image().save(tmp_path / "a.ome.zarr")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.ome.zarr"]

@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import uuid
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +25,10 @@ import numpy as np
 
 from napari_tincture.checkpoint import Checkpoint, Task
 from napari_tincture.durable import flush_file
-from napari_tincture.errors import OutputError, WorkerError
+from napari_tincture.errors import Cancelled, DeviceError, OutputError, WorkerError
+from napari_tincture.io.identity import differences
 from napari_tincture.io.layout import Key, Layout
+from napari_tincture.io.output import writing
 from napari_tincture.io.pyramid_store import PyramidStore, Record
 from napari_tincture.io.shard_writer import ShardWriter
 from napari_tincture.progress import CancelToken, Progress
@@ -38,7 +43,16 @@ def freeze_on(client: Any, raster: Raster) -> dict[str, Any]:
     import cloudpickle
 
     remote = client.scatter(cloudpickle.dumps(raster))
-    plan: dict[str, Any] = client.submit(_freeze, remote, pure=False).result()
+    workers = list(client.scheduler_info(n_workers=-1)["workers"])
+    asked = [client.submit(_freeze, remote, workers=[w], pure=False) for w in workers]
+    plans: dict[str, dict[str, Any]] = dict(zip(workers, client.gather(asked), strict=True))
+    first, plan = next(iter(plans.items()))
+    for worker, other in plans.items():
+        if changes := differences(plan, other):
+            raise DeviceError(
+                f"The workers of the cluster are not alike, so that results would differ: "
+                f"{changes[0]} from {first} to {worker}. Give a client with workers of one kind."
+            )
     return plan
 
 
@@ -56,55 +70,74 @@ def compute_on(
 
     runner = raster.runner or _Reading(raster)
     work = _Work(raster, store, checkpoint)
-    file = checkpoint.folder / "work.pickle"
     data = cloudpickle.dumps(work)
+    digest = hashlib.sha256(data).hexdigest()
+    file = checkpoint.folder / f"work-{uuid.uuid4().hex}.pickle"
     file.write_bytes(data)
     flush_file(file)
-    call = (str(file), hashlib.sha256(data).hexdigest())
+    call = (str(file), digest)
+    workers = max(len(client.scheduler_info(n_workers=-1)["workers"]), 2)
+    queue = _Queue(client, call, cancel, 4 * workers)
+    try:
+        _run(runner.rounds(checkpoint, workers), queue, writer, checkpoint, progress)
+    finally:
+        file.unlink(missing_ok=True)  # who still works on it, and nobody waits for, writes no more
+    return runner.outcome(checkpoint)
+
+
+def _run(
+    rounds: Iterator[Sequence[Task]],
+    queue: _Queue,
+    writer: ShardWriter,
+    checkpoint: Checkpoint,
+    progress: Progress,
+) -> None:
     done, total = len(checkpoint.areas) - len(checkpoint.missing), len(checkpoint.areas)
     progress(done, total)
-    workers = len(client.scheduler_info(n_workers=-1)["workers"])
-    for tasks in runner.rounds(checkpoint, max(workers, 2)):
-        queue = _Queue(client, call, cancel)
+    for tasks in rounds:
         for task in tasks:
             queue.put(_perform, task)
         for task, records in queue:
             for key, record in records:
                 above = writer.add(key, record)
                 if above is not None:
-                    queue.put(_build, {"key": above})
+                    queue.put(_build, {"key": above, "below": writer.below(above)})
             if "area" in task:
                 done += 1
                 progress(min(done, total), total)
-    return runner.outcome(checkpoint)
 
 
 class _Queue:
     """Tasks on their way; iterating gives each with its result, and ends when none is left."""
 
-    def __init__(self, client: Any, call: tuple[str, str], cancel: CancelToken) -> None:
-        self._client, self._call, self._cancel = client, call, cancel
-        self._tasks: dict[Any, Task] = {}
+    def __init__(self, client: Any, call: tuple[str, str], cancel: CancelToken, most: int) -> None:
+        self._client, self._call, self._cancel, self._most = client, call, cancel, most
+        self._waiting: deque[tuple[Any, Task]] = deque()
+        self._running: dict[Any, Task] = {}
 
     def put(self, function: Any, task: Task) -> None:
-        future = self._client.submit(function, *self._call, task, pure=False)
-        self._tasks[future] = task
+        self._waiting.append((function, task))
 
     def __iter__(self) -> Iterator[tuple[Task, list[tuple[Key, Record]]]]:
         from distributed import wait
 
         try:
-            while self._tasks:
+            while self._waiting or self._running:
                 self._cancel.check()
+                # The scheduler need not know of ten thousand tasks to keep its workers busy.
+                while self._waiting and len(self._running) < self._most:
+                    function, task = self._waiting.popleft()
+                    future = self._client.submit(function, *self._call, task, pure=False)
+                    self._running[future] = task
                 try:
                     with self._client.as_current():
-                        done = wait(list(self._tasks), _LOOK_EVERY, "FIRST_COMPLETED").done
+                        done = wait(list(self._running), _LOOK_EVERY, "FIRST_COMPLETED").done
                 except TimeoutError:
                     continue
                 for future in done:
-                    yield self._tasks.pop(future), _result(future)
+                    yield self._running.pop(future), _result(future)
         finally:
-            self._client.cancel(list(self._tasks))
+            self._client.cancel(list(self._running))
 
 
 def _result(future: Any) -> list[tuple[Key, Record]]:
@@ -127,7 +160,6 @@ class _Work:
     raster: Raster
     store: PyramidStore
     checkpoint: Checkpoint
-    lock: Any = field(default_factory=threading.Lock)
 
     def __reduce__(self) -> Any:
         store = (self.store.folder, self.store.layout, self.raster.kind, self.raster.axes.find("c"))
@@ -149,6 +181,8 @@ class _Records(dict[Key, Record]):
 
 _OPENED: dict[str, _Work] = {}
 _OPENING = threading.Lock()
+_COMPUTING = threading.Lock()
+"""Threads of a worker take turns: torch's settings are those of the whole process."""
 
 
 def _opened(file: str, digest: str) -> _Work:
@@ -188,16 +222,31 @@ def _perform(file: str, digest: str, task: Task) -> list[tuple[Key, Record]]:
     work = _opened(file, digest)
     done, runner = _Records(), work.raster.runner or _Reading(work.raster)
     scratch = work.checkpoint.folder.parent / "scratch"
-    writer = ShardWriter(work.store, done, scratch, nullcontext, rise=False)
-    # Threads of a worker take turns: torch uses them all.
-    with work.lock, runner.continuing(work.checkpoint):
+    writer = ShardWriter(work.store, done, scratch, partial(_wanted, file), rise=False)
+    with _COMPUTING, runner.continuing(work.checkpoint):
         runner.perform(task, work.checkpoint, writer.write, CancelToken())
     return list(done.items())
 
 
 def _build(file: str, digest: str, task: Task) -> list[tuple[Key, Record]]:
-    key = tuple(task["key"])
-    return [(key, _opened(file, digest).store.build(key))]
+    key, store = tuple(task["key"]), _opened(file, digest).store
+    for child, record in task["below"]:
+        if not store.holds(tuple(child), record):
+            raise OutputError(
+                f"Shard {child} in {store.folder} is not what was written: the workers of the "
+                "cluster do not see the same files, or another program changes them."
+            )
+    with _wanted(file):
+        return [(key, store.build(key))]
+
+
+@contextmanager
+def _wanted(file: str) -> Iterator[None]:
+    """Write only while the run goes on, and say in a user's words what fails."""
+    if not Path(file).exists():
+        raise Cancelled("The run has ended.")
+    with writing(Path(file).parents[1]):
+        yield
 
 
 class _Reading(Divisible):

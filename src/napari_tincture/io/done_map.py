@@ -20,7 +20,8 @@ class DoneMap:
     def __init__(self, path: Path) -> None:
         self._records: dict[Key, dict[str, Any]] = {}
         good = self._read(path) if path.exists() else 0
-        self._file = path.open("r+b" if path.exists() else "w+b")
+        # Unbuffered: what could not be written must not be tried again when the file is closed.
+        self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
         self._file.truncate(good)
         self._file.seek(good)
 
@@ -54,9 +55,16 @@ class DoneMap:
 
     def add(self, key: Key, record: dict[str, Any]) -> None:
         """Call a shard finished; its pixels must be on the disk already."""
-        self._file.write(json.dumps({"shard": list(key), **record}).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        line = json.dumps({"shard": list(key), **record}).encode() + b"\n"
+        start = self._file.tell()
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+            os.fsync(self._file.fileno())
+        except OSError:
+            self._file.seek(start)
+            self._file.truncate(start)
+            raise
         self._records[key] = record
 
     def forget(self, key: Key) -> None:

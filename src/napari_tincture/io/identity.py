@@ -55,6 +55,9 @@ def differences(before: Any, now: Any, name: str = "") -> list[str]:
             path = f"{name}.{key}" if name else str(key)
             found += differences(before.get(key), now.get(key), path)
         return found
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        pairs = enumerate(zip(before, now, strict=True))
+        return [text for i, (a, b) in pairs for text in differences(a, b, f"{name}[{i}]")]
     # Where a spot could not be read, for the moment or for ever, pixels cannot be compared.
     unknown = name.rpartition(".")[2] == "sample" and None in (before, now)
     return [] if unknown or before == now else [f"{name}: {_short(before)} → {_short(now)}"]

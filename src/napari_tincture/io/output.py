@@ -48,15 +48,18 @@ def remove(path: Path) -> None:
 
 
 def take_place(path: Path, temporary: Path, *, overwrite: bool) -> None:
-    """Move a complete file or folder to `path`, whose former contents go last."""
+    """Move a complete file or folder to `path`; a folder that was there stays as ``.old``."""
     check_free(path, overwrite=overwrite)
     if not path.is_dir():
         temporary.replace(path)
         return
     old = temporary.with_suffix(".old")
     path.replace(old)
-    temporary.replace(path)
-    remove(old)
+    try:
+        temporary.replace(path)
+    except OSError:
+        old.replace(path)
+        raise
 
 
 def _reason(path: Path, error: OSError) -> str:

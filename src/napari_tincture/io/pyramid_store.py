@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from napari_tincture.durable import flush_file, flush_folder
+from napari_tincture.durable import flush_file, flush_folder, flush_tree
 from napari_tincture.io.layout import Key, Layout
 from napari_tincture.io.pyramid import downsample
 from napari_tincture.raster import Raster
@@ -18,6 +18,8 @@ from napari_tincture.raster import Raster
 Record = dict[str, Any]
 """What is known of a finished shard: ``bytes`` in files, ``extremes`` per channel at level 0."""
 Version = Literal["0.5", "0.4"]
+METADATA = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
+"""Names of the files in which zarr keeps metadata."""
 
 
 class PyramidStore:
@@ -65,6 +67,7 @@ class PyramidStore:
                 str(level), shape=shape, chunks=layout.chunk, dtype=dtype, fill_value=0,
                 compressors=_codec(dtype, sharded=sharded), **options,
             )  # fmt: skip
+        flush_tree(folder, METADATA)
         return cls(folder, layout, raster.kind, raster.axes.find("c"))
 
     def put(self, key: Key, values: npt.NDArray[Any]) -> Record:
@@ -75,7 +78,7 @@ class PyramidStore:
         files = list(self._files(key))
         for file in files:
             flush_file(file)
-        for folder in {file.parent for file in files}:
+        for folder in {p for file in files for p in file.parents if self.folder in p.parents}:
             flush_folder(folder)
         record: Record = {"bytes": sum(file.stat().st_size for file in files)}
         if key[0] == 0:

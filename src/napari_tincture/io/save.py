@@ -91,7 +91,7 @@ def save(
         try:
             facts = _compute(raster, layout, unfinished, report, token, client)
         except Cancelled as error:
-            if not unfinished.done:
+            if not unfinished.worthwhile:
                 raise
             raise Cancelled(
                 f"{error} What is finished waits in {unfinished.folder}; the same call continues."

@@ -27,6 +27,8 @@ class Done(Protocol):
 
     def __contains__(self, key: Key) -> bool: ...
 
+    def __getitem__(self, key: Key) -> Record: ...
+
     def add(self, key: Key, record: Record) -> None:
         """Call a shard finished."""
 
@@ -89,9 +91,14 @@ class ShardWriter:
 
     def add(self, key: Key, record: Record) -> Key | None:
         """Record a shard; gives the one above if it can be written now."""
-        self._done.add(key, record)
+        with self._guard():
+            self._done.add(key, record)
         above = self._layout.parent(key)
         return above if above is not None and self.ready(above) else None
+
+    def below(self, key: Key) -> list[tuple[Key, Record]]:
+        """What is known of the finished shards that one is made of."""
+        return [(child, self._done[child]) for child in self._layout.children(key)]
 
     def ready(self, key: Key) -> bool:
         """Tell whether a shard of an upper level is missing and all below it are finished."""

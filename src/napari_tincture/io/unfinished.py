@@ -31,8 +31,12 @@ from napari_tincture.io.output import check_free, remove, take_place, writing
 
 _OWN = {
     "plan.json", "done.jsonl", "run", "scratch", "lock", "owner.json", "data.zarr", "data.old",
-    "result.tif", "result.old",
+    "result.tif", "result.old", "delivering.json",
 }  # fmt: skip
+_MARK = "delivering.json"
+"""Names what is being moved to its place."""
+_SYSTEMS = ("._", ".nfs", ".DS_Store", "Thumbs.db", "desktop.ini")
+"""Beginnings of files that operating systems put into folders by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +51,11 @@ class Unfinished:
         What it was begun with.
     done
         Its finished shards.
-    resumed
-        Whether another run began it.
     """
 
     path: Path
     plan: Mapping[str, Any]
     done: DoneMap
-    resumed: bool
 
     @property
     def folder(self) -> Path:
@@ -76,10 +77,15 @@ class Unfinished:
         """What nobody needs after this process."""
         return self.folder / "scratch"
 
+    @property
+    def worthwhile(self) -> bool:
+        """Whether anything is there that another run need not compute again."""
+        return len(self.done) > 0 or any(self.run.glob("tiles*/*.npz"))
+
     def deliver(self, result: Path, *, overwrite: bool) -> None:
         """Move the complete result, a file or folder in `folder`, to its place."""
         with writing(self.path):
-            flush_folder(self.folder)
+            write_json(self.folder / _MARK, result.name)
             take_place(self.path, result, overwrite=overwrite)
             flush_folder(self.path.parent)
             self.abandon()
@@ -138,35 +144,55 @@ def begin(
         _check_ours(folder)
         folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder, path):
-        for leftover in (*folder.glob("*.partial"), *folder.glob("run/**/*.partial")):
-            remove(leftover)
-        finished = 0
+        if _delivered(folder, path):
+            _sweep(folder)
+        # What another run has left is kept, unless it is known that it is worth nothing.
+        keep = (folder / "plan.json").exists()
         try:
             with writing(path):
-                before = _read_plan(folder)
-                if before is not None and (changes := differences(_fixed(before), _fixed(plan))):
-                    if not overwrite:
-                        raise _changed(path, changes)
-                    before = None
+                for leftover in (*folder.glob("*.partial"), *folder.glob("run/**/*.partial")):
+                    remove(leftover)
+                before = _agreed(_read_plan(folder), plan, path, overwrite=overwrite)
                 if before is None:
+                    keep = False
                     _start(folder, plan, create)
                 for name in ("run", "scratch"):
                     (folder / name).mkdir(exist_ok=True)
             with DoneMap(folder / "done.jsonl") as done:
-                resumed = before is not None and len(done) > 0
+                unfinished = Unfinished(path, before or dict(plan), done)
                 try:
-                    yield Unfinished(path, before or dict(plan), done, resumed)
+                    yield unfinished
                 finally:
-                    finished = len(done)
+                    keep = unfinished.worthwhile
         finally:
             remove(folder / "scratch")
-            if not finished or not (folder / "plan.json").exists():
+            if not keep or not (folder / "plan.json").exists():
                 _sweep(folder)
+
+
+def _agreed(
+    before: dict[str, Any] | None, plan: Mapping[str, Any], path: Path, *, overwrite: bool
+) -> dict[str, Any] | None:
+    """The plan of an earlier run, if this one may continue it."""
+    if before is None:
+        return None
+    changes = differences(_fixed(before), _fixed(plan))
+    if changes and not overwrite:
+        raise _changed(path, changes)
+    return None if changes else before
+
+
+def _delivered(folder: Path, path: Path) -> bool:
+    """Whether a run was killed after its result had moved to its place."""
+    mark = folder / _MARK
+    if not mark.exists() or not path.exists():
+        return False
+    return not (folder / json.loads(mark.read_text("utf-8"))).exists()
 
 
 def _tidy(folder: Path, path: Path) -> None:
     """Remove what is left where a run was killed after its result had moved to its place."""
-    if folder.is_dir() and not (folder / "plan.json").exists():
+    if folder.is_dir() and (_delivered(folder, path) or not (folder / "plan.json").exists()):
         with suppress(OutputError), _locked(folder, path):
             _sweep(folder)
 
@@ -199,7 +225,9 @@ def _check_ours(folder: Path) -> None:
     if not folder.exists():
         return
     names = {p.name for p in folder.iterdir()} if folder.is_dir() else {folder.name}
-    foreign = sorted(n for n in names - _OWN if not n.endswith(".partial"))
+    foreign = sorted(
+        n for n in names - _OWN if not n.endswith(".partial") and not n.startswith(_SYSTEMS)
+    )
     if foreign:
         raise OutputError(
             f"{folder} is needed while the result is written, but holds {foreign[0]}, which is "
@@ -223,10 +251,14 @@ def _locked(folder: Path, path: Path) -> Iterator[None]:
             write_json(folder / "owner.json", _myself())
         yield
     finally:
-        (folder / "owner.json").unlink(missing_ok=True)
-        if {entry.name for entry in folder.iterdir()} <= {"lock"}:
-            remove(folder)
+        with suppress(OSError):  # what is wrong with the folder has been said
+            (folder / "owner.json").unlink(missing_ok=True)
+            left = {entry.name for entry in folder.iterdir()}
+            if all(name == "lock" or name.startswith(_SYSTEMS) for name in left):
+                remove(folder)
         lock.release()
+        if os.name == "nt" and not any(p.name != "lock" for p in folder.glob("*")):
+            remove(folder)  # there no lock is removed that is held
 
 
 def _myself() -> dict[str, Any]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_tincture.durable import flush_tree
 from napari_tincture.io import own_metadata
 from napari_tincture.io.layout import Layout
 from napari_tincture.io.ome_metadata import ome_metadata
-from napari_tincture.io.pyramid_store import Version
+from napari_tincture.io.pyramid_store import METADATA, Version
 from napari_tincture.io.unfinished import Unfinished
 from napari_tincture.raster import Raster
 
@@ -29,4 +30,5 @@ def finish_ome_zarr(
             own_metadata.KEY: own_metadata.to_json(raster, facts.run),
         }
     )
+    flush_tree(unfinished.data, METADATA)
     return unfinished.data
