@@ -29,6 +29,7 @@ def client():
     # Workers do not see what tests know of networks unless they are told where it is.
     support = str(Path(__file__).parents[1] / "support")
     path = os.pathsep.join([support, os.environ.get("PYTHONPATH", "")])
+    before = dict(os.environ)
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None, env={"PYTHONPATH": path}
@@ -36,6 +37,9 @@ def client():
         distributed.Client(cluster, set_as_default=False) as client,
     ):
         yield client
+    # For its workers, dask limits threads and memory in the environment of this process, too.
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(autouse=True)

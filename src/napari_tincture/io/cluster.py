@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from napari_tincture.checkpoint import Checkpoint, Task
+from napari_tincture.device import tune_allocator
 from napari_tincture.durable import flush_file
 from napari_tincture.errors import Cancelled, DeviceError, OutputError, WorkerError
 from napari_tincture.io.identity import differences
@@ -203,6 +204,7 @@ def _opened(file: str, digest: str) -> _Work:
                     f"{file} is not what this run has written: another run uses the same place."
                 )
             _OPENED.clear()
+            tune_allocator()
             _OPENED[digest] = cloudpickle.loads(data)
         return _OPENED[digest]
 
