@@ -45,8 +45,9 @@ def stream(
         If `cancel` was raised. Whatever reading, computing or writing raises comes out here too.
     """
     token = cancel or CancelToken()
-    # A result larger than the cache would only push itself out of it.
-    keep = job.bytes <= job.cache.limit
+    # A result larger than the cache would only push itself out of it, and what goes to the disk
+    # need not take memory, too.
+    keep = wanted is None and job.bytes <= job.cache.limit
     total = len(job)
     by_plane = _by_plane([job.items()] if wanted is None else wanted)
     done = total - sum(map(len, by_plane.values()))
