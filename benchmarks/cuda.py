@@ -64,7 +64,7 @@ def _run(image: object, model: Model, precision: str) -> Run:
     result = stain(image, model, device="cuda", precision=precision, dtype="float32")
     values = np.asarray(result)
     seconds = time.perf_counter() - start
-    events = list(result.runner.job.events)  # type: ignore[union-attr]
+    events = list(result.runner.job.portions.events)  # type: ignore[union-attr]
     return values, seconds, torch.cuda.max_memory_allocated(), events
 
 

@@ -137,7 +137,7 @@ def test_batches_hold_tiles_of_one_kind_and_give_the_same(plain, normed):
     for model, tolerance in ((plain, PLAIN), (normed, CONTEXT)):
         engine = SmallMemory(model, 10**9)
         job = job_of(model, IMAGE, core=24, engine=engine, context="exact")
-        job.batch = 4
+        job.portions.batch = 4
         check_equal(result_of(job), whole(model, IMAGE), tolerance)
         if model is plain:
             assert max(size[0] for size in engine.sizes) > 1
@@ -151,15 +151,15 @@ def test_want_of_memory_halves_the_batch_then_the_tiles(network, request):
     window = 75 * 65
     engine = SmallMemory(model, window)
     job = job_of(model, IMAGE, core=150, engine=engine, context="exact")
-    job.batch = 4
+    job.portions.batch = 4
     with pytest.warns(TinctureWarning, match="out of memory"):
         found = result_of(job)
     check_equal(found, expected, CONTEXT if network == "normed" else PLAIN)
-    text = " ".join(job.events)
+    text = " ".join(job.portions.events)
     assert "batch halved to 2" in text
     assert "batch halved to 1" in text
     assert "tiles divided into 2 parts" in text
-    assert job.batch == 1
+    assert job.portions.batch == 1
     assert max(size[-1] * size[-2] for size in engine.sizes[-4:]) <= window
 
 
@@ -201,7 +201,7 @@ def test_memory_that_runs_out_on_loading_counts_too(plain, monkeypatch):
     found = result_of(job)
     monkeypatch.undo()
     check_equal(found, whole(plain, IMAGE), PLAIN)
-    assert job.events
+    assert job.portions.events
 
 
 @pytest.mark.parametrize("name", INEXACT)

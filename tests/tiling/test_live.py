@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_tincture.tiling.layout import Layout
 from napari_tincture.tiling.live import MOST_ON_SCREEN, SLOTS, LivePyramid
+from napari_tincture.tiling.live_layout import LiveLayout
 
 SIDE = 32
 COUNT = 20
@@ -56,7 +56,7 @@ def news():
 
 @pytest.fixture
 def kitchen(news):
-    layout = Layout(
+    layout = LiveLayout(
         leading="z", counts=(3,), rows=(SIDE,) * COUNT, columns=(SIDE,) * COUNT, channels=1,
         dtype=np.dtype("float32"),
     )  # fmt: skip

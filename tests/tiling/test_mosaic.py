@@ -7,13 +7,13 @@ import pytest
 
 from napari_tincture.errors import InputError
 from napari_tincture.io.pyramid import downsample
-from napari_tincture.tiling.layout import Layout
 from napari_tincture.tiling.levels import LiveLevel
+from napari_tincture.tiling.live_layout import LiveLayout
 from napari_tincture.tiling.mosaic import PAGE, Mosaic, aligned_level
 
 
 def layout_of(rows, columns, *, channels=1, dtype="float32", **fields):
-    return Layout(
+    return LiveLayout(
         leading=fields.pop("leading", ""), counts=fields.pop("counts", ()), rows=tuple(rows),
         columns=tuple(columns), channels=channels, dtype=np.dtype(dtype), **fields,
     )  # fmt: skip
@@ -180,7 +180,7 @@ def test_a_whole_level_never_gives_holes():
 
 def test_a_layout_travels_as_json():
     for layout in LAYOUTS.values():
-        assert Layout.from_json(layout.to_json()) == layout
+        assert LiveLayout.from_json(layout.to_json()) == layout
 
 
 def test_levels_in_which_tiles_share_no_pixel():

@@ -20,7 +20,8 @@ import numpy as np
 from napari_tincture import models
 from napari_tincture.errors import InputError
 from napari_tincture.progress import CancelToken, Progress
-from napari_tincture.raster import Raster, Write
+from napari_tincture.raster import Raster
+from napari_tincture.runner import Write
 from napari_tincture.worker import server, work
 
 

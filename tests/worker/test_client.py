@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dask.array as da
 import numpy as np
+import psutil
 import pytest
 
 from napari_tincture.errors import Cancelled, InputError, WorkerError
@@ -174,6 +175,11 @@ def test_a_worker_that_dies_while_idle_is_replaced(client: WorkerClient) -> None
     except WorkerError:  # it was sent before the death was noticed
         client.submit(settings("double"), [image()]).wait(PATIENCE)
     assert client.pid != pid
+
+
+def test_drawing_goes_before_the_worker(client: WorkerClient) -> None:
+    client.submit(settings("double"), [image()]).wait(PATIENCE)
+    assert psutil.Process(client.pid).nice() > psutil.Process().nice()
 
 
 def test_a_worker_that_cannot_start_says_why() -> None:

@@ -33,7 +33,8 @@ from napari_tincture.io.output import writing
 from napari_tincture.io.pyramid_store import PyramidStore, Record
 from napari_tincture.io.shard_writer import ShardWriter
 from napari_tincture.progress import CancelToken, Progress
-from napari_tincture.raster import Divisible, Raster, Write
+from napari_tincture.raster import Raster
+from napari_tincture.runner import Divisible, Write
 
 _LOOK_EVERY = 0.25
 """Seconds after which a waiting run looks whether it was cancelled."""

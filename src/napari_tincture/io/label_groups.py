@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,11 @@ from ome_zarr_models.v04.labels import LabelsAttrs as LabelsAttrs04
 from ome_zarr_models.v05.image_label_types import Label as Label05
 from ome_zarr_models.v05.labels import LabelsAttrs as LabelsAttrs05
 
+from napari_tincture.durable import write_json
 from napari_tincture.errors import OutputError
 from napari_tincture.io.ome_metadata import plain_json
 from napari_tincture.io.ome_zarr import local_attributes
+from napari_tincture.io.output import writing
 
 GROUP = "labels"
 """Name of the group within an image."""
@@ -147,17 +147,5 @@ def _write_attributes(node: Path, attributes: Mapping[str, Any]) -> None:
 
 
 def _replace(path: Path, content: Mapping[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}. Make room on the disk or check "
-            "the permissions of the folder."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path):
+        write_json(path, content)

@@ -14,6 +14,7 @@ from napari_tincture import axes as ax
 from napari_tincture.errors import InputError
 from napari_tincture.io import flat, ome_tiff, ome_zarr
 from napari_tincture.io.channels import join_channels
+from napari_tincture.io.unfinished import is_unfinished, partial_path
 from napari_tincture.layers import from_layer, is_layer
 from napari_tincture.placement import Placement
 from napari_tincture.raster import Raster, SourceRef
@@ -131,12 +132,12 @@ def _path(path: str | os.PathLike[str], axes: str | None) -> Raster:
     suffix = file.suffix.lower()
     if ome_zarr.is_zarr(file):
         return ome_zarr.open_zarr(file, axes)
-    for partial in (file, file.with_name(f"{file.name}.partial")):
-        if partial.suffix == ".partial" and (partial / "plan.json").exists():
-            raise InputError(
-                f"{partial} is an unfinished result. Save it again as it was begun: the same call "
-                "continues where it stopped."
-            )
+    finished = file.with_suffix("") if suffix == ".partial" else file
+    if is_unfinished(finished):
+        raise InputError(
+            f"{partial_path(finished)} is an unfinished result. Save it again as it was begun: "
+            "the same call continues where it stopped."
+        )
     if not file.exists():
         raise InputError(f"There is no file or folder {path}; check the spelling.")
     if file.is_file() and suffix in ome_tiff.SUFFIXES:

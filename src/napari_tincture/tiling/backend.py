@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from napari_tincture.tiling.layout import Block, Plane, TileIndex
+from napari_tincture.tiling.live_layout import Block, Plane, TileIndex
 
 
 class Backend(Protocol):

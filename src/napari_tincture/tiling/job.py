@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -20,14 +19,15 @@ import numpy.typing as npt
 from torch import Tensor
 
 from napari_tincture.blend import blend_tiles
-from napari_tincture.device import memory_budget, release_memory
-from napari_tincture.errors import DeviceError, TinctureWarning
+from napari_tincture.device import memory_budget
 from napari_tincture.grid import Grid, Tile, balanced_core
 from napari_tincture.models import Model
 from napari_tincture.progress import CancelToken
 from napari_tincture.tiling.cache import BlockCache
 from napari_tincture.tiling.engine import Engine, OutOfMemory
 from napari_tincture.tiling.inputs import Inputs, Plane
+from napari_tincture.tiling.listener import Listener
+from napari_tincture.tiling.portions import Portions
 from napari_tincture.tiling.reach import Reach, reach_of
 from napari_tincture.tiling.trace import memory_of_forward
 from napari_tincture.tiling.trim import same_place
@@ -74,16 +74,6 @@ class Plan:
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype("float32"))
 
 
-class Listener:
-    """Hears what a job finds out on its way."""
-
-    def settled(self, plane: Plane, values: PlaneValues) -> None:
-        """Hear of a plane's values, before any block takes them."""
-
-    def shrunk(self, memory: dict[str, Any]) -> None:
-        """Hear what memory allows from now on, as `TileJob.memory` gives it."""
-
-
 class TileJob:
     """A network applied to planes of an image, block by block.
 
@@ -117,11 +107,11 @@ class TileJob:
         core = self._core(plan.region)
         self.grid = Grid.cut(inputs.shape, core, self.reach.geometry, plan.region)
         self.cache = BlockCache(CACHE_BYTES)
-        self.events: list[str] = []
+        self.portions = Portions(
+            self.grid, model.card.name, self._fitting, divisible=not self.blended
+        )
         self.listener = Listener()
         self.given = dict(known or {})
-        self._batch: int | None = None
-        self._halvings = 0
         self._known = dict(self.given)
         self._lock = threading.RLock()
 
@@ -132,45 +122,23 @@ class TileJob:
             self._engine = Engine(self.model, self.reach, self.plan.device, self.plan.precision)
         return self._engine
 
-    @property
-    def batch(self) -> int:
-        """Tiles that are run at once: one on the CPU, on a GPU what a share of its memory holds."""
-        if self._batch is None:
-            device = self.engine.device
-            if device.type == "cpu" or self.needs_context:
-                # Lock-step runs tile by tile, and a batch rounds otherwise than its members.
-                self._batch = 1
-            else:
-                largest = max(self.grid, key=lambda t: t.y.window_size * t.x.window_size)
-                channels, shape = len(self.inputs.lanes), largest.window_shape
-                need = memory_of_forward(self.model.network, channels, shape).peak
-                fitting = int(memory_budget(device) * GPU_SHARE / max(need, 1))
-                self._batch = min(max(fitting, 1), LARGEST_BATCH)
-        return self._batch
-
-    @batch.setter
-    def batch(self, count: int) -> None:
-        self._batch = count
-
-    def note(self, event: str) -> None:
-        """Record what memory forced the job to do, for its provenance, and warn the user of it."""
-        self.events.append(event)
-        self.listener.shrunk(self.memory)
-        warnings.warn(f"{self.model.card.name}: {event}", TinctureWarning, stacklevel=2)
-
-    @property
-    def memory(self) -> dict[str, Any]:
-        """What memory allows so far, JSON-serialisable."""
-        return {"batch": self.batch, "halvings": self._halvings, "events": list(self.events)}
+    def _fitting(self) -> int:
+        """Tiles to run at once: one on the CPU, on a GPU what a share of its memory holds."""
+        device = self.engine.device
+        if device.type == "cpu" or self.needs_context:
+            return 1  # lock-step runs tile by tile, and a batch rounds otherwise than its members
+        largest = max(self.grid, key=lambda t: t.y.window_size * t.x.window_size)
+        channels, shape = len(self.inputs.lanes), largest.window_shape
+        need = memory_of_forward(self.model.network, channels, shape).peak
+        fitting = int(memory_budget(device) * GPU_SHARE / max(need, 1))
+        return min(max(fitting, 1), LARGEST_BATCH)
 
     def take_over(self, memory: Mapping[str, Any], known: Mapping[Plane, PlaneValues]) -> None:
         """Go on as another run of the same job, which had this memory and found these values.
 
         Blocks that were computed otherwise are forgotten.
         """
-        self.batch = memory["batch"]
-        self._halvings = memory["halvings"]
-        self.events[:] = memory["events"]
+        self.portions.take_over(memory)
         self._known.update(known)
         self.cache.clear()
 
@@ -285,14 +253,14 @@ class TileJob:
     ) -> list[tuple[Item, Block]]:
         """Compute the blocks of tiles whose windows were read, and cache them if `keep`.
 
-        For want of memory, the batch is halved and then the tile; both are noted in `events`.
+        For want of memory, the batch is halved and then the tile; both are noted by `portions`.
         """
         results: list[tuple[Item, Block]] = []
         with self._lock, self.engine.session():
             for _, group in groupby(loaded, key=lambda pair: _kind(pair[0])):
                 members = list(group)
                 while members:
-                    done = self._attempt(members[: self.batch])
+                    done = self._attempt(members[: self.portions.batch])
                     results += done
                     members = members[len(done) :]
         if keep:
@@ -304,7 +272,7 @@ class TileJob:
         """Run one batch; on want of memory note it, change the plan, and give what was done."""
         plane = members[0][0][0]
         values = self.values_of(plane)
-        if self._halvings or self.blended:
+        if self.portions.halvings or self.blended:
             item, _ = members[0]
             return [(item, self._in_parts(item, values))]
         try:
@@ -319,40 +287,8 @@ class TileJob:
                 for (item, _), output in zip(members, outputs, strict=True)
             ]
         # Not before the error is gone, whose traceback holds the feature maps.
-        self.shrink(lacking, members[0][0][1])
+        self.portions.shrink(lacking, members[0][0][1])
         return []
-
-    def shrink(self, message: str, tile: Tile) -> None:
-        """Take less memory from now on: halve the batch, and then the tiles.
-
-        Raises
-        ------
-        DeviceError
-            If there is nothing left to halve.
-        """
-        release_memory()
-        if self.batch > 1:
-            self.batch //= 2
-            self.note(f"out of memory: batch halved to {self.batch}")
-            return
-        if self.blended or self._parts(tile, self._halvings + 1) == self.parts(tile):
-            raise DeviceError(
-                f"Memory does not suffice for the smallest tile that the network allows: {message} "
-                "Close other programs that use the device, pass a smaller tile=, or run with "
-                "device='cpu'."
-            )
-        self._halvings += 1
-        self.note(f"out of memory: tiles divided into {2**self._halvings} parts")
-
-    def parts(self, tile: Tile) -> list[Tile]:
-        """The tiles, halved as often as memory has asked for, that make up a tile."""
-        return self._parts(tile, self._halvings)
-
-    def _parts(self, tile: Tile, halvings: int) -> list[Tile]:
-        parts = [tile]
-        for _ in range(halvings):
-            parts = [half for part in parts for half in self.grid.split(part)]
-        return parts
 
     def _in_parts(self, item: Item, values: PlaneValues) -> Block:
         """Compute a block from smaller tiles, or blended from overlapping ones."""
@@ -361,10 +297,10 @@ class TileJob:
             try:
                 if self.blended:
                     return self._blended(item, values)
-                return self._joined(plane, tile, self.parts(tile), values)
+                return self._joined(plane, tile, self.portions.of(tile), values)
             except OutOfMemory as error:
                 lacking = str(error)
-            self.shrink(lacking, tile)
+            self.portions.shrink(lacking, tile)
 
     def _joined(self, plane: Plane, tile: Tile, parts: list[Tile], values: PlaneValues) -> Block:
         result: Block | None = None

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from napari_tincture.tiling.backend import Backend, LiveStatus
-from napari_tincture.tiling.layout import Block, Layout, Plane, TileIndex
+from napari_tincture.tiling.live_layout import Block, LiveLayout, Plane, TileIndex
 from napari_tincture.tiling.mosaic import Bounds, Mosaic
 
 Item = tuple[Plane, TileIndex]
@@ -41,7 +41,7 @@ class LivePyramid:
     """
 
     def __init__(
-        self, layout: Layout, notify: Callable[[], None], mosaic: Mosaic | None = None
+        self, layout: LiveLayout, notify: Callable[[], None], mosaic: Mosaic | None = None
     ) -> None:
         self.layout, self._notify = layout, notify
         self.mosaic = mosaic or Mosaic(layout)

@@ -18,7 +18,7 @@ from napari_tincture.raster import Raster
 from napari_tincture.tiling.cache import BlockCache
 from napari_tincture.tiling.inputs import Plane
 from napari_tincture.tiling.job import CACHE_BYTES, TileJob
-from napari_tincture.tiling.layout import Block, Layout, TileIndex
+from napari_tincture.tiling.live_layout import Block, LiveLayout, TileIndex
 from napari_tincture.tiling.objects import ObjectJob
 from napari_tincture.tiling.resume import frozen_plan, identity_of
 
@@ -39,7 +39,7 @@ class LiveJob:
 
     job: Any
     maps: TileJob | None
-    layout: Layout
+    layout: LiveLayout
 
 
 def live_job(raster: Raster) -> LiveJob:
@@ -64,7 +64,7 @@ def live_job(raster: Raster) -> LiveJob:
     if derive is not None:
         job = DerivedJob(maps, derive)
     rows, columns = job.grid.chunks
-    layout = Layout(
+    layout = LiveLayout(
         leading=job.inputs.leading, counts=job.inputs.counts, rows=rows, columns=columns,
         channels=raster.sizes.get("c", 1), dtype=raster.dtype, kind=raster.kind, rgb=raster.rgb,
     )  # fmt: skip
@@ -195,7 +195,7 @@ def _by_chunks(raster: Raster) -> LiveJob:
             f"Image {raster.name!r} is not computed but read; add it without live=True."
         )
     job = ChunkJob(raster)
-    layout = Layout(
+    layout = LiveLayout(
         leading=job.inputs.leading, counts=job.inputs.counts, rows=job.grid.chunks[0],
         columns=job.grid.chunks[1], channels=raster.sizes.get("c", 1), dtype=raster.dtype,
         kind=raster.kind, rgb=raster.rgb,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from napari_tincture.io.pyramid import downsample
-from napari_tincture.tiling.layout import Block, Layout, Plane, TileIndex
+from napari_tincture.tiling.live_layout import Block, LiveLayout, Plane, TileIndex
 
 Bounds = tuple[tuple[int, int], tuple[int, int]]
 """((y start, y stop), (x start, x stop)) in pixels of a level."""
@@ -74,7 +74,7 @@ class Mosaic:
     Any thread may read while one writes; a window that is read meanwhile may show part of a tile.
     """
 
-    def __init__(self, layout: Layout, limit: int = MEMORY) -> None:
+    def __init__(self, layout: LiveLayout, limit: int = MEMORY) -> None:
         self.layout = layout
         self.shapes = layout.shapes
         self._edges = layout.edges()

@@ -13,7 +13,8 @@ import numpy as np
 from napari_tincture.arrays import clipped
 from napari_tincture.checkpoint import Checkpoint, Task
 from napari_tincture.progress import CancelToken, Progress
-from napari_tincture.raster import Index, Raster, Write
+from napari_tincture.raster import Index, Raster
+from napari_tincture.runner import Write
 from napari_tincture.tiling.inputs import Plane
 from napari_tincture.tiling.job import TileJob
 from napari_tincture.tiling.lazy import result_axes

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from napari_tincture.arrays import stored_edges, window
 from napari_tincture.errors import InputError, TinctureWarning, is_read_error
 from napari_tincture.raster import Raster
+from napari_tincture.tiling.listener import Listener
 
 OnReadError = Literal["stop", "background"]
 PAUSES = (0.1, 0.5, 2.0)
@@ -79,13 +80,6 @@ class Cell:
                 yield replace(self, y=each[0], x=each[1])
 
 
-class ReadListener:
-    """Hears of what is left out."""
-
-    def left_out(self, event: str) -> None:
-        """Hear of a place that could not be read, once, before its value is taken."""
-
-
 class Reader:
     """Reads windows of rasters.
 
@@ -104,7 +98,7 @@ class Reader:
         self._filled: dict[tuple[Any, ...], tuple[Cell, npt.NDArray[Any]]] = {}
         self._events: dict[tuple[Any, ...], str] = {}
         self._lock = threading.RLock()
-        self.listener = ReadListener()
+        self.listener = Listener()
 
     @property
     def events(self) -> list[str]:

@@ -14,7 +14,8 @@ from napari_tincture.checkpoint import Checkpoint, Task
 from napari_tincture.io.provenance import versions
 from napari_tincture.placement import Placement
 from napari_tincture.progress import CancelToken, Progress, as_callback
-from napari_tincture.raster import Raster, Write
+from napari_tincture.raster import Raster
+from napari_tincture.runner import Write
 from napari_tincture.tiling.job import Block, Item, TileJob
 from napari_tincture.tiling.lazy import BlockJob, lazy, result_axes, to_axes
 from napari_tincture.tiling.resume import (

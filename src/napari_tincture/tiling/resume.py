@@ -17,9 +17,9 @@ from napari_tincture.device import describe_device, thread_count
 from napari_tincture.grid import Span
 from napari_tincture.io.identity import signature
 from napari_tincture.tiling.inputs import Plane
-from napari_tincture.tiling.job import Item, Listener, TileJob
+from napari_tincture.tiling.job import Item, TileJob
 from napari_tincture.tiling.lazy import BlockJob, result_axes
-from napari_tincture.tiling.reading import ReadListener
+from napari_tincture.tiling.listener import Listener
 from napari_tincture.tiling.whole import PlaneValues
 
 
@@ -38,7 +38,7 @@ def frozen_plan(job: TileJob) -> dict[str, Any]:
         "context": _hash(_values_json(job)) if job.given else job.plan.context,
         "device": facts["device"],
         "precision": facts["precision"],
-        "free": {"batch": job.batch, "run": facts},
+        "free": {"batch": job.portions.batch, "run": facts},
     }
 
 
@@ -60,7 +60,7 @@ def identity_of(job: TileJob) -> dict[str, Any]:
     }
 
 
-class _Keeper(Listener, ReadListener):
+class _Keeper(Listener):
     """Keeps what a job finds out."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -91,18 +91,26 @@ def continued(job: TileJob, checkpoint: Checkpoint | None) -> Iterator[None]:
     memory = checkpoint.recall("memory") or begin
     new = [plane for plane in job.known if checkpoint.recall(_name(plane)) is None]
     known = kept_values(job, checkpoint)
-    same = memory == job.memory and threads == torch.get_num_threads() and job.batch == 1
+    same = (
+        memory == job.portions.to_json()
+        and threads == torch.get_num_threads()
+        and job.portions.batch == 1
+    )
     if not same or len(known) > len(new):
         job.take_over(memory, known)
     keeper = _Keeper(checkpoint)
     for plane in new:
         keeper.settled(plane, known[plane])
-    job.listener = job.inputs.reader.listener = keeper
+    _tell(job, keeper)
     try:
         with thread_count(threads):
             yield
     finally:
-        job.listener, job.inputs.reader.listener = Listener(), ReadListener()
+        _tell(job, Listener())
+
+
+def _tell(job: TileJob, listener: Listener) -> None:
+    job.listener = job.portions.listener = job.inputs.reader.listener = listener
 
 
 def run_facts(job: TileJob) -> dict[str, Any]:
@@ -128,7 +136,7 @@ def kept_values(job: TileJob, checkpoint: Checkpoint | None) -> dict[Plane, Plan
 def kept_events(job: TileJob, checkpoint: Checkpoint | None) -> list[str]:
     """What memory forced, and what could not be read, in this run and those before."""
     if checkpoint is None:
-        return [*job.events, *sorted(job.inputs.reader.events)]
+        return [*job.portions.events, *sorted(job.inputs.reader.events)]
     memory = checkpoint.recall("memory") or {"events": []}
     left_out = {*job.inputs.reader.events, *checkpoint.recall_all("event-")}
     return [*memory["events"], *sorted(left_out)]

@@ -21,8 +21,8 @@ from napari_tincture.tiling.backend import Answers
 from napari_tincture.tiling.cache import BlockCache
 from napari_tincture.tiling.job import Item as JobItem
 from napari_tincture.tiling.job import TileJob
-from napari_tincture.tiling.layout import Block, Layout, Plane, TileIndex
 from napari_tincture.tiling.lazy import BlockJob
+from napari_tincture.tiling.live_layout import Block, LiveLayout, Plane, TileIndex
 from napari_tincture.tiling.mosaic import aligned_level
 from napari_tincture.tiling.whole import PlaneValues, first_values
 
@@ -61,7 +61,7 @@ class TileServer:
         self,
         job: CachedJob,
         maps: TileJob | None,
-        layout: Layout,
+        layout: LiveLayout,
         answers: Answers,
         busy: Callable[[bool], None] = lambda _: None,
     ) -> None:

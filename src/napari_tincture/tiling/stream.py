@@ -109,7 +109,7 @@ def _batches(
     for number, loaded in enumerate(reader):
         batch.append(loaded)
         last = number + 1 == len(groups) or groups[number] != groups[number + 1]
-        if last or len(batch) >= job.batch:
+        if last or len(batch) >= job.portions.batch:
             yield batch
             batch = []
 

@@ -134,13 +134,13 @@ class _Search:
                 return self._run(mode)
             except OutOfMemory as error:
                 lacking = str(error)
-            self.job.shrink(lacking, self.job.grid[0, 0])
+            self.job.portions.shrink(lacking, self.job.grid[0, 0])
             if self.plane in self.job.known:  # blocks were delivered that have taken them
                 return self.job.known[self.plane]
 
     def _run(self, mode: ContextMode) -> PlaneValues:
         grid = self.job.whole_grid()
-        tiles = [part for tile in grid for part in self.job.parts(tile)]
+        tiles = [part for tile in grid for part in self.job.portions.of(tile)]
         room = self._tiles_that_fit(tiles)
         part = self.job.plan.region is not None and len(self.job.grid) < len(grid) / 2
         if len(tiles) <= room and mode != "sampled" and not (part and mode == "auto"):
@@ -149,7 +149,7 @@ class _Search:
             except OutOfMemory:
                 if self.plane in self.job.known:
                     raise
-            self.job.note("out of memory in lock-step: one pass per reduction instead")
+            self.job.portions.note("out of memory in lock-step: one pass per reduction instead")
             release_memory()
             room = max(room // 4, 2)
         if mode == "exact":

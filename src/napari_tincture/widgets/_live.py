@@ -22,9 +22,9 @@ from napari_tincture.errors import InputError
 from napari_tincture.layers import METADATA, to_layer
 from napari_tincture.raster import Raster
 from napari_tincture.tiling.backend import LiveStatus
-from napari_tincture.tiling.layout import Plane
 from napari_tincture.tiling.levels import LiveLevel
 from napari_tincture.tiling.live import LivePyramid
+from napari_tincture.tiling.live_layout import Plane
 from napari_tincture.tiling.mosaic import Bounds
 from napari_tincture.widgets._legend import Legend
 from napari_tincture.widgets._regions import shown_planes, viewport

@@ -20,7 +20,7 @@ from napari_tincture.worker.errors import describe_error
 from napari_tincture.worker.wire import Link, Message
 
 if TYPE_CHECKING:
-    from napari_tincture.tiling.layout import Plane, TileIndex
+    from napari_tincture.tiling.live_layout import Plane, TileIndex
     from napari_tincture.tiling.serve import TileServer
     from napari_tincture.worker.work import Workbench
 

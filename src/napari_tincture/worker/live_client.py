@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_tincture.errors import TinctureError
 from napari_tincture.raster import Raster
-from napari_tincture.tiling.layout import Layout, Plane, TileIndex
 from napari_tincture.tiling.live import LivePyramid
+from napari_tincture.tiling.live_layout import LiveLayout, Plane, TileIndex
 from napari_tincture.worker.errors import rebuild_error
 from napari_tincture.worker.settings import JobSettings
 from napari_tincture.worker.sources import describe_all, expand
@@ -119,7 +119,7 @@ class LiveLink:
             session.post(kind, live=self.number, **fields)
 
     def _on_live_opened(self, message: Message) -> None:
-        layout = Layout.from_json(message["layout"])
+        layout = LiveLayout.from_json(message["layout"])
         first = self.pyramid is None
         if self.pyramid is None:
             self.pyramid = LivePyramid(layout, self._tell)

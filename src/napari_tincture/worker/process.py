@@ -23,6 +23,10 @@ COMMAND = (sys.executable, "-P", "-m", "napari_tincture.worker")
 """Without the working directory in its path, whose files might shadow modules."""
 LISTENING = b"napari-tincture listens"
 _LOG_BYTES = 4000
+_WINDOWS_FLAGS = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(
+    subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0
+)
+"""No console; and napari's window goes first."""
 
 
 class WorkerProcess:
@@ -45,7 +49,7 @@ class WorkerProcess:
             stdout=subprocess.PIPE,
             stderr=self._log,
             env=_environment(),
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            creationflags=_WINDOWS_FLAGS,
         )
         self.pid = self._process.pid
 

@@ -22,7 +22,7 @@ SMALLEST_LEVEL = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class LiveLayout:
     """What a result is like, before any of it is known.
 
     Attributes
@@ -55,7 +55,7 @@ class Layout:
         return {f.name: getattr(self, f.name) for f in fields(self)} | {"dtype": self.dtype.str}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Layout:
+    def from_json(cls, values: Mapping[str, Any]) -> LiveLayout:
         """Read what `to_json` gave; lists become tuples again."""
         tuples = {name: tuple(values[name]) for name in ("counts", "rows", "columns")}
         return cls(**{**values, **tuples, "dtype": np.dtype(values["dtype"])})
