@@ -2,7 +2,7 @@
 # missing system libraries; later runs start at once.
 #
 #   make demo [SIZE=16384]   stain, segment and compare real neurons; opens napari
-#   make test [TESTS=...]    the test suite
+#   make test [TESTS=...]    the test suite, in several processes
 #   make lint                ruff and mypy
 #   make bench               speed, memory and exactness beside raw torch and MONAI
 #   make notebooks           runs the notebooks
@@ -23,7 +23,7 @@ demo: setup
 	$(BIN)/python -m napari_tincture.demo --out demo $(if $(SIZE),--size $(SIZE))
 
 test: setup
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(TESTS)
 
 lint: setup
 	$(BIN)/ruff check .

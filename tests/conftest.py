@@ -20,6 +20,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # For napari in child processes; this process may have read the variable already.
     os.environ["NAPARI_CONFIG"] = str(Path(folder) / "settings.yaml")
     os.environ["NAPARI_TINCTURE_CACHE"] = str(Path(folder) / "tiles")
+    if "PYTEST_XDIST_WORKER" in os.environ:  # test processes side by side share the cores
+        os.environ["OMP_NUM_THREADS"] = "1"
     try:
         stack.enter_context(virtual_display())
     except DeviceError as error:

@@ -32,7 +32,7 @@ def client():
     before = dict(os.environ)
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, env={"PYTHONPATH": path}
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", env={"PYTHONPATH": path}
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):

@@ -314,16 +314,15 @@ def test_a_closed_window_ends_its_live_layers(qtbot: Any, model_paths: Models) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("where", ["worker", "thread"])
 def test_a_hundred_lives_leave_neither_threads_nor_memory(
-    qtbot: Any, viewer: Any, hub: JobHub, open_panel: Open, model_paths: Models, where: str
+    qtbot: Any, viewer: Any, hub: JobHub, open_panel: Open, model_paths: Models
 ) -> None:
     source = viewer.add_image(cells(600, 700), name="cells")
     panel = open_panel(StainPanel, model_paths["stain"])
     image = nt.open_image(source)
 
-    def one_life() -> None:
-        if where == "worker":
+    def one_life(in_worker: bool) -> None:
+        if in_worker:
             view = run_live(qtbot, viewer, panel)
         else:
             nt.stain(image, model_paths["stain"]).add_to(viewer, live=True)
@@ -341,11 +340,11 @@ def test_a_hundred_lives_leave_neither_threads_nor_memory(
         views = sum(type(o) in (LiveView, LivePyramid) for o in gc.get_objects())
         return threading.active_count(), worker.num_threads(), views, memory
 
-    for _ in range(20):
-        one_life()
+    for number in range(20):
+        one_life(number % 2 == 0)
     before = state()
-    for _ in range(80):
-        one_life()
+    for number in range(80):
+        one_life(number % 2 == 0)
     after = state()
     assert after[0] <= before[0]
     assert after[1] <= before[1]
