@@ -85,8 +85,8 @@ def _memory_and_resume() -> dict[str, tuple[str, float]]:
     """Three sizes of a virtual slide with one convolution, the largest killed at half."""
     peaks = []
     for side in (4096, 16_384):
-        with tempfile.TemporaryDirectory() as folder:
-            peaks.append(run(how="save", side=side, folder=folder)["peak"] / MIB)
+        # Which buffers are full at the same moment is chance: the largest of some runs is the peak.
+        peaks.append(max(_peak_of(side) for _ in range(3)))
     with tempfile.TemporaryDirectory() as folder:
         killed = run(how="save", side=65_536, folder=folder, kill_at=0.5)
         again = run(how="save", side=65_536, folder=folder)
@@ -98,6 +98,12 @@ def _memory_and_resume() -> dict[str, tuple[str, float]]:
         "peak memory, 4k / 16k / 64k, largest ratio": (sizes, max(peaks) / min(peaks)),
         "tiles computed again after a kill at half, %": (tiles, twice),
     }
+
+
+def _peak_of(side: int) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        found: float = run(how="save", side=side, folder=folder)["peak"] / MIB
+        return found
 
 
 def _writing(side: int) -> dict[str, tuple[str, float]]:
