@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
+from napari_tincture.by_name import own_modules
 from napari_tincture.errors import ModelError
 
 if TYPE_CHECKING:
@@ -62,9 +62,7 @@ def build_network(name: str, options: Mapping[str, Any]) -> nn.Module:
 
 
 def _own_names() -> set[str]:
-    package = importlib.import_module(__package__ or "")
-    found = pkgutil.iter_modules(package.__path__)
-    return {m.name for m in found if m.name not in _MACHINERY and not m.name.startswith("_")}
+    return own_modules(__package__ or "", _MACHINERY)
 
 
 def _foreign() -> dict[str, EntryPoint]:

@@ -1,0 +1,30 @@
+"""Which metrics there are: one file of this package each, found by its name."""
+
+from __future__ import annotations
+
+import importlib
+
+from napari_tincture.by_name import own_modules
+from napari_tincture.errors import InputError
+from napari_tincture.metrics.metric import Metric
+
+_MACHINERY = frozenset({"metric", "registry", "sums", "stream", "windows"})
+
+
+def metric_names() -> tuple[str, ...]:
+    """Names of all metrics, sorted; imports none of them."""
+    return tuple(sorted(own_modules(__package__ or "", _MACHINERY)))
+
+
+def find_metric(name: str) -> Metric:
+    """Make the metric of a name.
+
+    Raises
+    ------
+    InputError
+        If there is none; the message lists those there are.
+    """
+    if name not in metric_names():
+        raise InputError(f"Unknown metric {name!r}; known are {', '.join(metric_names())}.")
+    metric: Metric = importlib.import_module(f"{__package__}.{name}").METRIC
+    return metric
