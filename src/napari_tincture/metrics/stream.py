@@ -96,7 +96,7 @@ class Survey:
     def edges(self) -> tuple[list[int], list[int]]:
         """Where areas begin along y and x, and where the last ends."""
         chunks = self.chunks or ((self.shape[0],), (self.shape[1],))
-        return tuple(_edges(c, side) for c, side in zip(chunks, self.shape, strict=True))  # type: ignore[return-value]
+        return tuple(area_edges(c, side) for c, side in zip(chunks, self.shape, strict=True))  # type: ignore[return-value]
 
 
 @dataclass
@@ -384,7 +384,7 @@ def _step(plan: Survey, parts: Sequence[_Part], place: Place) -> _Step:
     )  # fmt: skip
 
 
-def _edges(chunks: Sequence[int], side: int) -> list[int]:
+def area_edges(chunks: Sequence[int], side: int) -> list[int]:
     """Ends of areas: whole chunks, about `AREA` together; parts of chunks that are larger."""
     edges = [0]
     ends = np.cumsum(chunks).tolist()
