@@ -276,6 +276,20 @@ def test_matches_by_hand_above_a_half(images, threshold) -> None:
         assert matches.panoptic_quality == pytest.approx(matches.mean_iou * matches.f1, rel=1e-14)
 
 
+def squares(*places: tuple[int, int, int]) -> np.ndarray:
+    array = np.zeros((40, 40), np.int32)
+    for number, (y, x, side) in enumerate(places, start=1):
+        array[y : y + side, x : x + side] = number
+    return array
+
+
+def test_objects_match_when_most_of_both_is_shared() -> None:
+    expected = squares((0, 0, 10), (20, 20, 10))
+    matches = match(only(squares((20, 21, 10), (0, 6, 10), (35, 35, 4)), expected))
+    assert (matches.found, matches.expected, matches.matched) == (3, 2, 1)
+    assert matches.f1 == 0.4
+
+
 def test_matched_labels_are_told() -> None:
     found = np.array([[9, 9, 9, 0, 4]])
     expected = np.array([[3, 3, 0, 0, 8]])
