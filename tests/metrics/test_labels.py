@@ -216,8 +216,17 @@ def test_other_grids_are_sampled_nearest_and_keep_their_labels() -> None:
     found = as_raster(coarse, scale=(2, 2), translate=(0.5, 0.5))
     overlap = overlap_of(found, as_raster(fine))
     assert set(overlap.found.tolist()) == {0, 7, 2**60 + 1}
-    # Sampled at pixels 1, 3, … of which each stands for itself and the one before.
-    assert instance_figures(overlap)["f1_75"] == 1.0
+    # Coarse pixel i lies on the fine ones 2 i and 2 i + 1, and the objects have even edges.
+    assert instance_figures(overlap)["sq"] == 1.0
+
+
+def test_a_mask_of_booleans_and_what_lies_outside_the_regions() -> None:
+    labels = np.array([[1, 1, 1, -7]], np.int16)
+    mask = np.array([[True, True, False, True]])
+    assert covered(only(labels[:, :3], mask[:, :3])) == (1, 1)
+    (overlap,) = measure(labels, mask, np.array([[0, 0, 0, -1]], np.int32))
+    same(overlap, only(labels[:, :3], mask[:, :3]))
+    same(overlap_of(as_raster(labels[:, :3]), as_raster(mask[:, :3])), overlap)
 
 
 def test_integers_are_labels_however_they_were_opened() -> None:
@@ -426,7 +435,7 @@ def test_figures_keep_their_order_and_reasons_when_sent_elsewhere() -> None:
 
 @pytest.mark.parametrize("classes", [2, 3, 7])
 def test_class_figures_equal_torchmetrics(classes) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
     from torchmetrics.functional.classification import (
         multiclass_accuracy,
         multiclass_cohen_kappa,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
+from napari_tincture.metrics.boundaries import Boundaries
 from napari_tincture.metrics.classes import confusion
 from napari_tincture.metrics.counts import object_counts
 from napari_tincture.metrics.matches import THRESHOLDS, Matches, aggregated_jaccard, match
@@ -126,7 +127,7 @@ def class_figures(
     InputError
         If there are more than 1000 classes.
     """
-    named = dict(names.items() if isinstance(names, Mapping) else enumerate(names or ()))
+    named = _named(names)
     table = confusion(overlap, set(named) - set(ignore), ignore)
     figures = Figures()
     for name in ("accuracy", "kappa", "mean_dice", "mean_iou", "frequency_weighted_iou"):
@@ -136,6 +137,36 @@ def class_figures(
             column = f"{kind}_{named.get(label, label)}"
             figures.take(column, partial(_present, float(value)))
     return figures
+
+
+def boundary_figures(
+    boundaries: Boundaries, names: Mapping[int, str] | Sequence[str] | None = None
+) -> Figures:
+    """Figures of the boundaries between classes.
+
+    Parameters
+    ----------
+    boundaries
+        Of two class maps.
+    names
+        As of `class_figures`.
+
+    Returns
+    -------
+    Figures
+        ``mean_boundary_f1``, over the classes that have a boundary in either image; for each class
+        ``boundary_f1_<name>``.
+    """
+    named, figures = _named(names), Figures()
+    figures.take("mean_boundary_f1", boundaries.mean_f1)
+    for label in sorted({*boundaries.counts, *named}):
+        column = f"boundary_f1_{named.get(label, label)}"
+        figures.take(column, partial(boundaries.f1, label))
+    return figures
+
+
+def _named(names: Mapping[int, str] | Sequence[str] | None) -> dict[int, str]:
+    return dict(names.items() if isinstance(names, Mapping) else enumerate(names or ()))
 
 
 def _add_matches(figures: Figures, matches: Matches, suffix: str) -> None:

@@ -127,17 +127,17 @@ def measure(
     Raises
     ------
     InputError
-        If shapes differ, or labels are negative or no integers.
+        If shapes differ, or labels are no integers, or negative within the regions.
     """
     parts = [found, expected] if regions is None else [found, expected, regions]
     if any(part.shape != found.shape for part in parts):
         shapes = ", ".join(str(part.shape) for part in parts)
         raise InputError(f"Labels of shapes {shapes}: expected equal ones. Crop or resample one.")
     values, lengths = _runs([np.ravel(part) for part in parts])
-    a, b = _ids(values[0], "found"), _ids(values[1], "expected")
-    where = np.zeros(len(a), np.int32) if regions is None else values[2]
+    where = np.zeros(len(lengths), np.int32) if regions is None else values[2]
     inside = (where >= 0) & (where < count)
-    keys, pixels = _summed((where[inside], a[inside], b[inside]), lengths[inside])
+    a, b = _ids(values[0][inside], "found"), _ids(values[1][inside], "expected")
+    keys, pixels = _summed((where[inside], a, b), lengths[inside])
     edges = np.searchsorted(keys[0], np.arange(count + 1))
     return [
         Overlap(keys[1][start:stop], keys[2][start:stop], pixels[start:stop])

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from napari_tincture.progress import CancelToken, Progress, as_callback
 from napari_tincture.raster import Raster
 from napari_tincture.regrid import OnGrid, Place, pixel_map
 
+Result = TypeVar("Result")
 Regions = Callable[[Place], npt.NDArray[np.int32]]
 """Gives the region of every pixel of a place (y, x), -1: none."""
 LOOSE = 4096
@@ -77,32 +79,46 @@ def overlaps_of(
     count
         Number of regions.
     """
-    report, token = as_callback(progress), cancel or CancelToken()
-    pair = _Pair.on(found, expected, regions, count)
+    pair = LabelPair.on(found, expected)
+
+    def work(place: Place) -> list[Overlap]:
+        a, b, valid = pair.read(place)
+        return measure(a, b, regions_within(valid, regions, place), count)
+
     piles = [_Pile() for _ in range(count)]
-    report(0, len(pair.places))
-    for done, tables in enumerate(_measured(pair), start=1):
-        token.check()
+    for tables in each(work, pair.places, progress, cancel):
         for pile, table in zip(piles, tables, strict=True):
             pile.add(table)
-        report(done, len(pair.places))
     return [merge(pile.parts) for pile in piles]
 
 
+class LabelWindow(NamedTuple):
+    """Labels of both images (y, x), and which pixels both have; None: all."""
+
+    found: npt.NDArray[Any]
+    expected: npt.NDArray[Any]
+    valid: npt.NDArray[np.bool_] | None
+
+
 @dataclass(frozen=True)
-class _Pair:
-    """Two images of labels, and how they are read."""
+class LabelPair:
+    """Two images of labels on the grid of the second.
+
+    Attributes
+    ----------
+    found, expected
+        How they are read.
+    places
+        Areas that cover the grid once.
+    """
 
     found: OnGrid
     expected: OnGrid
     places: Sequence[Place]
-    regions: Regions | None
-    count: int
 
     @classmethod
-    def on(
-        cls, found: Raster, expected: Raster, regions: Regions | None = None, count: int = 1
-    ) -> _Pair:
+    def on(cls, found: Raster, expected: Raster) -> LabelPair:
+        """Check both images and cut the grid into areas, whole chunks of `expected`."""
         shape = expected.shape[-2], expected.shape[-1]
         sources = [
             OnGrid(_as_labels(raster), pixel_map(raster, expected), shape)
@@ -113,15 +129,52 @@ class _Pair:
             for chunks, side in zip(expected.data.chunks[-2:], shape, strict=True)
         ]
         rows, columns = ([slice(*e) for e in pairwise(along)] for along in edges)
-        return cls(sources[0], sources[1], list(product(rows, columns)), regions, count)
+        return cls(sources[0], sources[1], list(product(rows, columns)))
 
-    def measure(self, place: Place) -> list[Overlap]:
-        """Of one area."""
+    def read(self, place: Place) -> LabelWindow:
+        """Read a place of both."""
         (a, valid), (b, _) = self.found(place), self.expected(place)
-        where = None if self.regions is None else self.regions(place)
-        if valid is not None:
-            where = np.where(valid, np.int32(0) if where is None else where, np.int32(-1))
-        return measure(a[0], b[0], where, self.count)
+        return LabelWindow(a[0], b[0], valid)
+
+
+def regions_within(
+    valid: npt.NDArray[np.bool_] | None, regions: Regions | None, place: Place
+) -> npt.NDArray[np.int32] | None:
+    """The regions of a place, -1 where a pixel has no value; None: all are region 0."""
+    where = None if regions is None else regions(place)
+    if valid is None:
+        return where
+    return np.where(valid, np.int32(0) if where is None else where, np.int32(-1))
+
+
+def each(
+    work: Callable[[Place], Result],
+    places: Sequence[Place],
+    progress: bool | Progress | None,
+    cancel: CancelToken | None,
+) -> Iterator[Result]:
+    """Results of all places in order, a few ahead, in threads."""
+    report, token = as_callback(progress), cancel or CancelToken()
+    report(0, len(places))
+    for done, result in enumerate(_ahead(work, places), start=1):
+        token.check()
+        yield result
+        report(done, len(places))
+
+
+def _ahead(work: Callable[[Place], Result], places: Sequence[Place]) -> Iterator[Result]:
+    threads = os.cpu_count() or 1
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for place in places:
+                waiting.append(pool.submit(work, place))
+                if len(waiting) > max(AHEAD, threads):
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _as_labels(raster: Raster) -> Raster:
@@ -137,22 +190,6 @@ def _as_labels(raster: Raster) -> Raster:
             "or convert it: its values must be labels already."
         )
     return raster if raster.kind == "labels" else replace(raster, kind="labels")
-
-
-def _measured(pair: _Pair) -> Iterator[list[Overlap]]:
-    """Tables of all areas in order, a few ahead, in threads."""
-    threads = os.cpu_count() or 1
-    waiting: deque[Future[list[Overlap]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for place in pair.places:
-                waiting.append(pool.submit(pair.measure, place))
-                if len(waiting) > max(AHEAD, threads):
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 class _Pile:

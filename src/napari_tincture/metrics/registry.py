@@ -11,7 +11,8 @@ from napari_tincture.metrics.metric import Metric
 _MACHINERY = frozenset(
     {
         "metric", "registry", "sums", "stream", "windows",
-        "overlap", "overlap_stream", "matches", "partitions", "classes", "counts", "labels",
+        "overlap", "overlap_stream", "matches", "partitions", "boundaries", "classes", "counts",
+        "labels",
     }
 )  # fmt: skip
 
