@@ -15,7 +15,7 @@ class MeanAbsoluteError(Metric):
     """Mean over pixels of |image - reference|; its map is the absolute error."""
 
     statistic, columns, better = SUMS, ("mae",), "lower"
-    maps = ("mae",)
+    maps = averaged = ("mae",)
 
     def figures(self, row: npt.NDArray[np.float64], data_range: float) -> Mapping[str, float]:
         """In the units of the values."""

@@ -15,7 +15,7 @@ class MeanSquaredError(Metric):
     """Mean over pixels of (image - reference)²; its map is the squared error."""
 
     statistic, columns, better = SUMS, ("mse",), "lower"
-    maps = ("mse",)
+    maps = averaged = ("mse",)
 
     def figures(self, row: npt.NDArray[np.float64], data_range: float) -> Mapping[str, float]:
         """In squared units of the values."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ class PeakSignalToNoiseRatio(Metric):
     """10 · log₁₀(data range² / MSE)."""
 
     statistic, columns, better = SUMS, ("psnr",), "higher"
+    perfect: ClassVar[Mapping[str, float | None]] = {"psnr": math.inf}
 
     def figures(self, row: npt.NDArray[np.float64], data_range: float) -> Mapping[str, float]:
         """In dB; infinite for equal images."""

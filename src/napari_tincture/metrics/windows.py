@@ -218,7 +218,7 @@ class StructuralSimilarity(Metric):
     name: ClassVar[str] = "ssim"
 
     def __init__(self, name: str, window: Window, parts: int) -> None:
-        self.columns = self.maps = _columns(name, parts)  # type: ignore[misc]
+        self.columns = self.maps = self.averaged = _columns(name, parts)  # type: ignore[misc]
         self.statistic: Similarity = Similarity(window, parts)
 
     def figures(self, row: npt.NDArray[np.float64], data_range: float) -> Mapping[str, float]:
