@@ -48,10 +48,12 @@ def to_lab(values: npt.NDArray[np.generic], data_range: float) -> Lab:
 
 def _linear(values: npt.NDArray[np.generic], data_range: float) -> Array:
     if values.dtype in (np.uint8, np.uint16):
-        return _table(values.dtype.name)[values]
+        found: Array = _table(values.dtype.name)[values]
+        return found
+    white = data_range
     if values.dtype.kind in "ui":
-        return _expand(values / np.iinfo(values.dtype).max)  # type: ignore[type-var]
-    return _expand(values.astype(np.float64) / data_range)
+        white = float(np.iinfo(values.dtype).max)  # type: ignore[type-var]
+    return _expand(values.astype(np.float64) / white)
 
 
 @cache

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from napari_tincture.errors import InputError
 from napari_tincture.metrics._lab import ciede2000, to_lab
-from napari_tincture.metrics.metric import Block, Metric, State, Statistic
+from napari_tincture.metrics.metric import NO_PIXELS, Block, Metric, State, Statistic, Undefined
 
 PIXELS = 2**14
 """That are converted together: what they need stays in the processor's cache."""
@@ -42,8 +42,9 @@ def differences(block: Block) -> npt.NDArray[np.float64]:
         )
     cut = (slice(None), *block.core)
     image, reference = block.image[cut], block.reference[cut]
-    out = np.empty(image.shape[1:])
-    for rows in _strips(*out.shape):
+    height, width = image.shape[1:]
+    out = np.empty((height, width))
+    for rows in _strips(height, width):
         labs = (to_lab(v[:, rows], block.data_range) for v in (image, reference))
         out[rows] = ciede2000(*labs)
     return out
@@ -61,7 +62,9 @@ class MeanColourDifference(Metric):
     maps = averaged = ("delta_e",)
 
     def figures(self, row: npt.NDArray[np.float64], data_range: float) -> Mapping[str, float]:
-        """From 0; 1 is about what can just be seen."""
+        """From 0; 1 is about what can just be seen. Undefined where there are no pixels."""
+        if not row[0]:
+            raise Undefined(NO_PIXELS)
         return {"delta_e": float(row[1] / row[0])}
 
     def map(self, block: Block) -> Mapping[str, npt.NDArray[np.float32]]:

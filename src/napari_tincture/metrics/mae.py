@@ -19,7 +19,7 @@ class MeanAbsoluteError(Metric):
 
     def figures(self, row: npt.NDArray[np.float64], data_range: float) -> Mapping[str, float]:
         """In the units of the values."""
-        sums = Sums(*row)
+        sums = Sums.read(row)
         return {"mae": sums.absolute / sums.pixels}
 
     def map(self, block: Block) -> Mapping[str, npt.NDArray[np.float32]]:

@@ -18,6 +18,8 @@ import numpy.typing as npt
 Values = npt.NDArray[Any]
 State = npt.NDArray[np.float64]
 """(regions, numbers of the statistic)"""
+NO_PIXELS = "there are no pixels"
+"""Why most figures of an empty region are undefined."""
 
 
 class Undefined(ValueError):

@@ -19,7 +19,7 @@ class MeanSquaredError(Metric):
 
     def figures(self, row: npt.NDArray[np.float64], data_range: float) -> Mapping[str, float]:
         """In squared units of the values."""
-        return {"mse": Sums(*row).mse}
+        return {"mse": Sums.read(row).mse}
 
     def map(self, block: Block) -> Mapping[str, npt.NDArray[np.float32]]:
         """Squared error of every pixel."""

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture.errors import InputError
-from napari_tincture.metrics.metric import Block, Metric, State, Statistic, Undefined
+from napari_tincture.metrics.metric import NO_PIXELS, Block, Metric, State, Statistic, Undefined
 
 BINS = 64
 _PAIRS = BINS * BINS
@@ -88,6 +88,8 @@ class MutualInformation(Metric):
 
         Undefined where both images are constant, that is, in one bin; the entropies are then 0.
         """
+        if not row.any():
+            raise Undefined(NO_PIXELS)
         joint = row.reshape(BINS, BINS)
         both = _entropy(joint)
         if not both:

@@ -21,7 +21,7 @@ class PeakSignalToNoiseRatio(Metric):
 
     def figures(self, row: npt.NDArray[np.float64], data_range: float) -> Mapping[str, float]:
         """In dB; infinite for equal images."""
-        mse = Sums(*row).mse
+        mse = Sums.read(row).mse
         return {"psnr": 10 * math.log10(data_range**2 / mse) if mse else math.inf}
 
 

@@ -153,6 +153,9 @@ def torch_similarity(
     va, vb = va.clamp(min=0), vb.clamp(min=0)
     spread = (va * vb).sqrt()
     contrast = (2 * spread + k2) / (va + vb + k2)
+    # Rounding apart no covariance is larger than the product of the deviations; so the structure of
+    # equal images is exactly 1 where they are constant, too.
+    vab = torch.maximum(torch.minimum(vab, spread), -spread)
     return torch.stack([whole, light, contrast, (vab + k2 / 2) / (spread + k2 / 2)])
 
 
