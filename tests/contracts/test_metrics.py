@@ -6,64 +6,23 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from metric_pairs import RANGES, block, channel, pair, use_kernels, valued
 
-from napari_tincture.metrics import stream, windows
-from napari_tincture.metrics.metric import Block, Metric, Undefined
+from napari_tincture.metrics import stream
+from napari_tincture.metrics.metric import Metric, Undefined
 from napari_tincture.metrics.registry import find_metric, metric_names
 from napari_tincture.progress import CancelToken
 from napari_tincture.regrid import Window
 
 PAIRS = [name for name in metric_names() if not getattr(find_metric(name), "alone", False)]
 MAPPED = [name for name in PAIRS if find_metric(name).maps]
-RANGES = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0, "float64": 1.0}
 SIDES = (29, 37), (181, 195)
 """Planes, small ones first: a metric is tested on the first that has its figures."""
 
 
 @pytest.fixture(params=[True, False], ids=["compiled", "torch"])
 def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With numba where it is there, and without."""
-    if request.param and not windows.fused():
-        pytest.skip("numba is not installed")
-    monkeypatch.setattr(windows, "fused", lambda: request.param)
-    monkeypatch.setattr("napari_tincture.metrics.sums.fused", lambda: request.param)
-
-
-def pair(shape: tuple[int, int], dtype: str = "float64", seed: int = 0):
-    """Two images (3, y, x) that are alike, over the whole range of values."""
-    random = np.random.default_rng(seed)
-    y, x = (np.linspace(0, 9, n) for n in shape)
-    waves = np.sin(y)[:, None] * np.cos(x) * np.array([0.3, 0.4, 0.5])[:, None, None] + 0.5
-    reference = np.clip(waves + 0.1 * random.normal(size=(3, *shape)), 0, 1)
-    image = np.clip(0.8 * reference + 0.1 + 0.1 * random.normal(size=(3, *shape)), 0, 1)
-    return tuple(valued(v, dtype) for v in (image, reference))
-
-
-def valued(values, dtype: str):
-    if np.dtype(dtype).kind == "f":
-        return values.astype(dtype)
-    return np.round(values * RANGES[dtype]).astype(dtype)
-
-
-def channel(metric: Metric):
-    return None if metric.statistic.colour else 1
-
-
-def block(metric: Metric, image, reference, place=None, data_range=1.0, extra=0, **rest) -> Block:
-    """A place of two planes (3, y, x), with the metric's margin around it and some more."""
-    shape = reference.shape[1:]
-    place = place or tuple(slice(0, n) for n in shape)
-    margin = metric.statistic.margin + extra
-    window = tuple(
-        slice(max(0, s.start - margin), min(n, s.stop + margin))
-        for s, n in zip(place, shape, strict=True)
-    )
-    core = tuple(
-        slice(s.start - w.start, s.stop - w.start) for s, w in zip(place, window, strict=True)
-    )
-    chosen = slice(None) if metric.statistic.colour else channel(metric)
-    values = (v[(chosen, *window)] for v in (image, reference))
-    return Block(*values, core, place, shape, data_range, **rest)
+    use_kernels(request.param, monkeypatch)
 
 
 def grid(shape, rows, columns):
