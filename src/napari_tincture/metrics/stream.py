@@ -208,6 +208,7 @@ def _measure(step: _Step, key: Key) -> State:
         *in_one_type(image, reference), step.core,
         step.place, step.plan.shape, step.plan.data_range,
         _without(step, key), step.plan.count,
+        step.bad[key.image] if key.statistic.takes_bad else None,
     )  # fmt: skip
     return key.statistic.measure(block)
 
@@ -215,7 +216,7 @@ def _measure(step: _Step, key: Key) -> State:
 def _without(step: _Step, key: Key) -> npt.NDArray[np.int32] | None:
     """The regions, without pixels whose windows see one that has no value."""
     bad = step.bad[key.image]
-    if bad is None:
+    if bad is None or key.statistic.takes_bad:
         return step.regions
     margin = key.statistic.margin
     if margin:
