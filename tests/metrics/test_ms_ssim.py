@@ -1,4 +1,4 @@
-"""Multi-scale similarity agrees with torchmetrics, and leaves out what sees pixels without value."""
+"""Multi-scale similarity agrees with torchmetrics, and leaves out what sees no value."""
 
 from __future__ import annotations
 
