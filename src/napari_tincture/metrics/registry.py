@@ -8,13 +8,7 @@ from napari_tincture.by_name import own_modules
 from napari_tincture.errors import InputError
 from napari_tincture.metrics.metric import Metric
 
-_MACHINERY = frozenset(
-    {
-        "metric", "registry", "sums", "stream", "windows",
-        "overlap", "overlap_stream", "matches", "partitions", "boundaries", "classes", "counts",
-        "labels",
-    }
-)  # fmt: skip
+_MACHINERY = frozenset({"metric", "registry", "sums", "stream", "windows", "labels"})
 
 
 def metric_names() -> tuple[str, ...]:
