@@ -13,6 +13,7 @@ from napari_tincture.metrics.metric import Metric, Undefined
 from napari_tincture.metrics.stream import Key, Tally
 from napari_tincture.metrics.sums import SUMS, Sums
 from napari_tincture.tasks._areas import Areas
+from napari_tincture.tasks._notes import Notes
 from napari_tincture.tasks._pairs import Pairs
 
 SLACK = 1.05
@@ -32,8 +33,7 @@ class Sheet:
         self._pairs, self._metrics = pairs, metrics
         self._channels, self._range = channels, data_range
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in pairs.names}
-        self._notes = dict.fromkeys(pairs.notes)
-        self._undefined: dict[tuple[str, str], list[str]] = {}
+        self._notes = Notes(pairs.notes)
         self._beyond: dict[str, Extent] = {}
 
     @property
@@ -43,17 +43,13 @@ class Sheet:
 
     @property
     def notes(self) -> list[str]:
-        """Each once, however many rows it is about."""
+        """What a reader of the table must know."""
         beyond = [
             f"Values of {image} reach from {least:g} to {most:g}, the reference's from {low:g} to "
             f"{high:g}: together further apart than the data range {self._range:g}."
             for image, (least, most, low, high) in self._beyond.items()
         ]
-        undefined = [
-            f"{column} of {_listed(rows)} is undefined: {why}."
-            for (column, why), rows in self._undefined.items()
-        ]
-        return [*self._notes, *beyond, *undefined]
+        return [*beyond, *self._notes]
 
     def add(self, tally: Tally, place: Mapping[str, int], areas: Areas | None) -> None:
         """Read the rows of one plane off what was summed.
@@ -67,7 +63,7 @@ class Sheet:
         for number, image in enumerate(self._pairs.names):
             if left_out := tally.left_out.get(number, 0):
                 text = f"{image}: {left_out} pixels of a plane have no value and do not count."
-                self._notes.setdefault(text)
+                self._notes.say(text)
             for channels, label in self._channel_rows():
                 for region, name in regions:
                     row: dict[str, Any] = {"image": image, **place}
@@ -104,7 +100,7 @@ class Sheet:
                     raise Undefined("no pixel counts")
                 values = [metric.figures(state, self._range) for state in states]
             except Undefined as error:
-                self._undefined.setdefault((metric.columns[0], str(error)), []).append(where)
+                self._notes.undefined(metric.columns[0], where, str(error))
                 values = [dict.fromkeys(metric.columns, math.nan)]
             if states:
                 found |= {c: float(np.mean([v[c] for v in values])) for c in metric.columns}
@@ -127,10 +123,6 @@ class Sheet:
                 min(least, before[0]), max(most, before[1]),
                 min(low, before[2]), max(high, before[3]),
             )  # fmt: skip
-
-
-def _listed(rows: Sequence[str]) -> str:
-    return rows[0] if len(rows) == 1 else f"{rows[0]} and {len(rows) - 1} other rows"
 
 
 def _sums(tally: Tally, image: int, region: int) -> list[Sums]:
