@@ -124,10 +124,13 @@ class Statistic(ABC):
         Pixels around a core that its windows see.
     colour
         Whether blocks hold all three colours, not one channel.
+    alone
+        Whether it looks at the image alone; the reference of its blocks is then the image.
     """
 
     margin: int = 0
     colour: ClassVar[bool] = False
+    alone: ClassVar[bool] = False
 
     @abstractmethod
     def measure(self, block: Block) -> State:
@@ -139,7 +142,7 @@ class Statistic(ABC):
 
 
 class Metric(ABC):
-    """Figures of an image against its reference.
+    """Figures of an image against its reference, or of an image alone.
 
     Attributes
     ----------
@@ -156,6 +159,16 @@ class Metric(ABC):
     better: ClassVar[Literal["higher", "lower"]]
     maps: ClassVar[tuple[str, ...]] = ()
     """Columns of which `map` gives pictures."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is of one image, without reference."""
+        return self.statistic.alone
+
+    @property
+    def map_margin(self) -> int:
+        """Pixels around a core that its maps see; at the plane's edges as many as there are."""
+        return self.statistic.margin
 
     @abstractmethod
     def figures(self, row: npt.NDArray[np.float64], data_range: float) -> Mapping[str, float]:

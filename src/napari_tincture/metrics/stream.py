@@ -53,7 +53,8 @@ class Survey:
     shape
         Height and width of the plane.
     images, reference
-        Read windows of it, all with the same channels.
+        Read windows of it, all with the same channels. Without reference (None), all statistics
+        are of the image alone.
     channels
         Those that statistics of one channel are taken of.
     statistics
@@ -70,13 +71,23 @@ class Survey:
 
     shape: tuple[int, int]
     images: Sequence[Read]
-    reference: Read
+    reference: Read | None
     channels: Sequence[int]
     statistics: Sequence[Statistic]
     data_range: float
     regions: Callable[[Place], npt.NDArray[np.int32]] | None = None
     count: int = 1
     chunks: tuple[Sequence[int], Sequence[int]] | None = None
+
+    def __post_init__(self) -> None:
+        pairs = [type(s).__name__ for s in self.statistics if not s.alone]
+        if self.reference is None and pairs:
+            raise ValueError(f"{', '.join(pairs)} need a reference, and there is none; give one.")
+
+    @property
+    def sources(self) -> list[Read]:
+        """All that is read: the reference, if there is one, and the images."""
+        return [*([] if self.reference is None else [self.reference]), *self.images]
 
     @property
     def margin(self) -> int:
@@ -186,9 +197,8 @@ class _Step(NamedTuple):
     """A core and what lies around it, of the reference and all images."""
 
     plan: Survey
-    reference: npt.NDArray[Any]
-    images: list[npt.NDArray[Any]]
-    bad: list[npt.NDArray[np.bool_] | None]
+    reference: _Part | None
+    images: Sequence[_Part]
     core: Place
     place: Place
     regions: npt.NDArray[np.int32] | None
@@ -201,7 +211,9 @@ class _Step(NamedTuple):
 
 
 def _measure(step: _Step, key: Key) -> State:
-    image, reference = step.images[key.image], step.reference
+    image = step.images[key.image].values
+    beside = None if key.statistic.alone else step.reference
+    reference = image if beside is None else beside.values
     if key.channel is not None:
         image, reference = image[key.channel], reference[key.channel]
     dtype = np.result_type(image, reference)
@@ -215,7 +227,7 @@ def _measure(step: _Step, key: Key) -> State:
 
 def _without(step: _Step, key: Key) -> npt.NDArray[np.int32] | None:
     """The regions, without pixels whose windows see one that has no value."""
-    bad = step.bad[key.image]
+    bad = _lacking(None if key.statistic.alone else step.reference, step.images[key.image])
     if bad is None:
         return step.regions
     margin = key.statistic.margin
@@ -238,7 +250,7 @@ def _windows(
         for y in list(pairwise(rows))[tally.done :]
         for x in pairwise(columns)
     ]
-    sources = [plan.reference, *plan.images]
+    sources = plan.sources
     above = [_Above(plan.shape[1], kept) for _ in sources]
     if places and places[0][0].start:
         top = places[0][0].start
@@ -257,8 +269,9 @@ def _windows(
             before = left[number]
             joined.append(whole if before is None else _joined(before, whole, -1))
             left[number] = joined[-1].right(kept) if kept else None
-        for number, part in enumerate(parts[1:]):
-            bad = _either(parts[0].bad, part.bad)
+        reference, images = _parted(plan, parts)
+        for number, part in enumerate(images):
+            bad = _lacking(reference, part)
             if bad is not None:
                 tally.left_out[number] = tally.left_out.get(number, 0) + int(bad.sum())
         ends = place[1].stop == plan.shape[1]
@@ -356,12 +369,16 @@ def _checked(window: Window) -> _Part:
     return _Part(values, bad)
 
 
-def _either(
-    one: npt.NDArray[np.bool_] | None, other: npt.NDArray[np.bool_] | None
-) -> npt.NDArray[np.bool_] | None:
-    if one is None or other is None:
-        return one if other is None else other
-    return one | other
+def _parted(plan: Survey, parts: Sequence[_Part]) -> tuple[_Part | None, Sequence[_Part]]:
+    """The reference, if there is one, and the images."""
+    return (None, parts) if plan.reference is None else (parts[0], parts[1:])
+
+
+def _lacking(reference: _Part | None, image: _Part) -> npt.NDArray[np.bool_] | None:
+    """Which pixels have no value in either; None: all have."""
+    if reference is None or reference.bad is None:
+        return image.bad
+    return reference.bad if image.bad is None else reference.bad | image.bad
 
 
 def _step(plan: Survey, parts: Sequence[_Part], place: Place) -> _Step:
@@ -375,11 +392,8 @@ def _step(plan: Survey, parts: Sequence[_Part], place: Place) -> _Step:
         start = max(start, 0)
         core.append(slice(start - origin, max(stop, start) - origin))
         lies.append(slice(start, max(stop, start)))
-    reference, *images = parts
     return _Step(
-        plan, reference.values, [image.values for image in images],
-        [_either(reference.bad, image.bad) for image in images],
-        (core[0], core[1]), (lies[0], lies[1]),
+        plan, *_parted(plan, parts), (core[0], core[1]), (lies[0], lies[1]),
         None if plan.regions is None else plan.regions((lies[0], lies[1])),
     )  # fmt: skip
 
