@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from napari_tincture.metrics._local import laplacian, neighbourhood
 from napari_tincture.metrics.metric import Block, Metric, State, Statistic, Undefined
 
 
+@dataclass(frozen=True)
 class LaplacianSpread(Statistic):
     """Number, mean and sum of squares about the mean of the Laplacian.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ NORMAL = 0.6744897501960817
 """Median of |x| of a normal variable with standard deviation 1."""
 
 
+@dataclass(frozen=True)
 class Residues(Statistic):
     """Size of a step, and the histogram of |I * N| in steps, in bins that widen with the value.
 

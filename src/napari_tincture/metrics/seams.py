@@ -1,4 +1,4 @@
-"""Seams: are there jumps across the borders of tiles?
+"""Seams: jumps across the borders of tiles, against those elsewhere.
 
 The state is as long as the plane is high and wide, too long for a row per region; so this is no
 metric of the registry but a function of one image, `seam_score`.
