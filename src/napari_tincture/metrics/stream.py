@@ -16,14 +16,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_tincture.metrics._parts import Bad, Kept, Part, Read, ahead, checked, either
 from napari_tincture.metrics.metric import Block, State, Statistic, in_one_type
 from napari_tincture.progress import CancelToken, Progress
-from napari_tincture.regrid import Place, Window
+from napari_tincture.regrid import Place
 
 AREA = 1024
 """Side of an area in pixels, about."""
@@ -31,9 +32,6 @@ AHEAD = 3
 """Areas that are read, and that are measured, before the oldest is done."""
 Channel = int | None
 """An index; None: all colours together."""
-
-
-Read = Callable[[Place], Window]
 
 
 class Key(NamedTuple):
@@ -107,7 +105,7 @@ class Survey:
     def edges(self) -> tuple[list[int], list[int]]:
         """Where areas begin along y and x, and where the last ends."""
         chunks = self.chunks or ((self.shape[0],), (self.shape[1],))
-        return tuple(_edges(c, side) for c, side in zip(chunks, self.shape, strict=True))  # type: ignore[return-value]
+        return tuple(area_edges(c, side) for c, side in zip(chunks, self.shape, strict=True))  # type: ignore[return-value]
 
 
 @dataclass
@@ -197,8 +195,8 @@ class _Step(NamedTuple):
     """A core and what lies around it, of the reference and all images."""
 
     plan: Survey
-    reference: _Part | None
-    images: Sequence[_Part]
+    reference: Part | None
+    images: Sequence[Part]
     core: Place
     place: Place
     regions: npt.NDArray[np.int32] | None
@@ -211,25 +209,26 @@ class _Step(NamedTuple):
 
 
 def _measure(step: _Step, key: Key) -> State:
-    image = step.images[key.image].values
-    beside = None if key.statistic.alone else step.reference
-    reference = image if beside is None else beside.values
-    if key.channel is not None:
-        image, reference = image[key.channel], reference[key.channel]
+    image = step.images[key.image]
+    reference = image if key.statistic.alone or step.reference is None else step.reference
+    bad = either(image.bad, reference.bad)
+    planes = [
+        part.values[... if key.channel is None else key.channel] for part in (image, reference)
+    ]
+    takes_bad = key.statistic.takes_bad
     block = Block(
-        *in_one_type(image, reference), step.core,
+        *in_one_type(*planes), step.core,
         step.place, step.plan.shape, step.plan.data_range,
-        _without(step, key), step.plan.count,
+        step.regions if takes_bad else _without(step, key.statistic.margin, bad), step.plan.count,
+        bad if takes_bad else None,
     )  # fmt: skip
     return key.statistic.measure(block)
 
 
-def _without(step: _Step, key: Key) -> npt.NDArray[np.int32] | None:
+def _without(step: _Step, margin: int, bad: Bad) -> npt.NDArray[np.int32] | None:
     """The regions, without pixels whose windows see one that has no value."""
-    bad = _lacking(None if key.statistic.alone else step.reference, step.images[key.image])
     if bad is None:
         return step.regions
-    margin = key.statistic.margin
     if margin:
         from scipy.ndimage import maximum_filter
 
@@ -243,152 +242,44 @@ def _windows(
     plan: Survey, rows: list[int], columns: list[int], tally: Tally, pool: ThreadPoolExecutor
 ) -> Iterator[tuple[bool, _Step]]:
     """Areas in order, each with what was kept of earlier ones; and whether it ends its row."""
-    kept = 2 * plan.margin
     places = [
         (slice(*y), slice(*x))
         for y in list(pairwise(rows))[tally.done :]
         for x in pairwise(columns)
     ]
-    sources = plan.sources
-    above = [_Above(plan.shape[1], kept) for _ in sources]
+    kept = [Kept(plan.shape[1], 2 * plan.margin) for _ in plan.sources]
     if places and places[0][0].start:
         top = places[0][0].start
-        strip = slice(max(0, top - kept), top), slice(0, plan.shape[1])
-        for strips, source in zip(above, sources, strict=True):
-            strips.take(_checked(source(strip)), slice(0, plan.shape[1]))
-            strips.turn()
-    left: list[_Part | None] = [None] * len(sources)
-    for place, parts in _ahead(sources, places, pool):
-        if place[1].start == 0:
-            left = [None] * len(sources)
-        joined = []
-        for number, part in enumerate(parts):
-            whole = above[number].over(part, place[1])
-            above[number].take(whole, place[1])
-            before = left[number]
-            joined.append(whole if before is None else _joined(before, whole, -1))
-            left[number] = joined[-1].right(kept) if kept else None
+        strip = slice(max(0, top - 2 * plan.margin), top), slice(0, plan.shape[1])
+        for each, source in zip(kept, plan.sources, strict=True):
+            each.resume(checked(source(strip)))
+    for place, parts in ahead(plan.sources, places, AHEAD, pool):
+        joined = [each.around(part, place[1]) for each, part in zip(kept, parts, strict=True)]
         reference, images = _parted(plan, parts)
         for number, part in enumerate(images):
-            bad = _lacking(reference, part)
+            bad = part.bad if reference is None else either(part.bad, reference.bad)
             if bad is not None:
                 tally.left_out[number] = tally.left_out.get(number, 0) + int(bad.sum())
         ends = place[1].stop == plan.shape[1]
         if ends:
-            for strips in above:
-                strips.turn()
+            for each in kept:
+                each.turn()
         yield ends, _step(plan, joined, place)
 
 
-class _Part(NamedTuple):
-    """Values (c, y, x) and which pixels (y, x) have none; None: all have."""
-
-    values: npt.NDArray[Any]
-    bad: npt.NDArray[np.bool_] | None
-
-    def right(self, width: int) -> _Part:
-        """The last columns."""
-        bad = None if self.bad is None else self.bad[:, -width:]
-        return _Part(self.values[..., -width:], bad)
-
-
-def _joined(one: _Part, other: _Part, axis: int) -> _Part:
-    values = np.concatenate([one.values, other.values], axis=axis)
-    if one.bad is None and other.bad is None:
-        return _Part(values, None)
-    bad = [
-        np.zeros(part.values.shape[1:], np.bool_) if part.bad is None else part.bad
-        for part in (one, other)
-    ]
-    return _Part(values, np.concatenate(bad, axis=axis))
-
-
-class _Above:
-    """The last rows of the areas above, over the whole width of the plane."""
-
-    def __init__(self, width: int, rows: int) -> None:
-        self._width, self._rows = width, rows
-        self._old: _Part | None = None
-        self._new: _Part | None = None
-
-    def over(self, part: _Part, x: slice) -> _Part:
-        """A part with the rows above it."""
-        if self._old is None or not self._rows:
-            return part
-        bad = None if self._old.bad is None else self._old.bad[:, x]
-        return _joined(_Part(self._old.values[..., x], bad), part, -2)
-
-    def take(self, whole: _Part, x: slice) -> None:
-        """Keep the last rows of a part, for the areas below."""
-        if not self._rows:
-            return
-        low = whole.values[:, -self._rows :]
-        if self._new is None:
-            empty = np.empty((*low.shape[:-1], self._width), low.dtype)
-            self._new = _Part(empty, np.zeros((low.shape[1], self._width), np.bool_))
-        self._new.values[..., x] = low
-        assert self._new.bad is not None
-        self._new.bad[:, x] = False if whole.bad is None else whole.bad[-self._rows :]
-
-    def turn(self) -> None:
-        """Begin the next row of areas."""
-        new, self._new = self._new, None
-        if new is not None and new.bad is not None and not new.bad.any():
-            new = _Part(new.values, None)
-        self._old = new
-
-
-def _ahead(
-    sources: Sequence[Read], places: Sequence[Place], pool: ThreadPoolExecutor
-) -> Iterator[tuple[Place, list[_Part]]]:
-    waiting: deque[tuple[Place, list[Future[_Part]]]] = deque()
-    for place in places:
-        waiting.append((place, [pool.submit(_read, source, place) for source in sources]))
-        if len(waiting) > AHEAD:
-            ready, futures = waiting.popleft()
-            yield ready, [future.result() for future in futures]
-    for ready, futures in waiting:
-        yield ready, [future.result() for future in futures]
-
-
-def _read(source: Read, place: Place) -> _Part:
-    return _checked(source(place))
-
-
-def _checked(window: Window) -> _Part:
-    """Find pixels without a finite value; they become 0, and do not count."""
-    values, valid = window
-    bad = None if valid is None or valid.all() else ~valid
-    if values.dtype.kind == "f":
-        finite = np.isfinite(values)
-        if not finite.all():
-            lacking = ~finite.all(axis=0)
-            bad = lacking if bad is None else bad | lacking
-            values = np.where(finite, values, values.dtype.type(0))
-    return _Part(values, bad)
-
-
-def _parted(plan: Survey, parts: Sequence[_Part]) -> tuple[_Part | None, Sequence[_Part]]:
+def _parted(plan: Survey, parts: Sequence[Part]) -> tuple[Part | None, Sequence[Part]]:
     """The reference, if there is one, and the images."""
     return (None, parts) if plan.reference is None else (parts[0], parts[1:])
 
 
-def _lacking(reference: _Part | None, image: _Part) -> npt.NDArray[np.bool_] | None:
-    """Which pixels have no value in either; None: all have."""
-    if reference is None or reference.bad is None:
-        return image.bad
-    return reference.bad if image.bad is None else reference.bad | image.bad
-
-
-def _step(plan: Survey, parts: Sequence[_Part], place: Place) -> _Step:
+def _step(plan: Survey, parts: Sequence[Part], place: Place) -> _Step:
     """Cut what is ready now: up to the margin before the area's ends, and all at the plane's."""
     margin = plan.margin
     core, lies = [], []
     for s, side, length in zip(place, plan.shape, parts[0].values.shape[1:], strict=True):
         origin = s.stop - length
-        start = s.start - margin if s.start else 0
+        start = max(s.start - margin, 0)
         stop = s.stop - margin if s.stop < side else side
-        start = max(start, 0)
         core.append(slice(start - origin, max(stop, start) - origin))
         lies.append(slice(start, max(stop, start)))
     return _Step(
@@ -397,7 +288,7 @@ def _step(plan: Survey, parts: Sequence[_Part], place: Place) -> _Step:
     )  # fmt: skip
 
 
-def _edges(chunks: Sequence[int], side: int) -> list[int]:
+def area_edges(chunks: Sequence[int], side: int) -> list[int]:
     """Ends of areas: whole chunks, about `AREA` together; parts of chunks that are larger."""
     edges = [0]
     ends = np.cumsum(chunks).tolist()
