@@ -16,6 +16,8 @@ FloatArray = npt.NDArray[np.float64]
 PLANE = ((0, 0), (0, 1), (1, 0))
 PARABOLOID = (*PLANE, (0, 2), (1, 1), (2, 0))
 """Powers (of y, of x)."""
+LOWER = np.array([True, False, True, False])
+"""Which numbers of a frame are its lower ends."""
 DEGENERATE = 1e-9
 """Ratio of singular values below which pixels do not tell a surface."""
 
@@ -50,13 +52,14 @@ class Moments(Statistic):
 
     def merge(self, one: State, other: State) -> State:
         """Join two parts."""
-        low, high = np.minimum(one, other), np.maximum(one, other)
-        frame = np.stack([low[:, 0], high[:, 1], low[:, 2], high[:, 3]], axis=1)
-        parts = [
-            np.stack([_moved(row, to) for row, to in zip(rows, frame, strict=True)])
-            for rows in (one, other)
-        ]
-        return np.concatenate([frame, parts[0] + parts[1]], axis=1)
+        filled = other[:, 4] > 0
+        result = np.where(filled[:, None], other, one)
+        # Of many regions, a part holds pixels of few.
+        for region in np.flatnonzero(filled & (one[:, 4] > 0)):
+            a, b = one[region], other[region]
+            frame = np.where(LOWER, np.minimum(a[:4], b[:4]), np.maximum(a[:4], b[:4]))
+            result[region] = np.concatenate([frame, _moved(a, frame) + _moved(b, frame)])
+        return result
 
 
 def _within(place: Place, frame: Place) -> Place:
@@ -82,8 +85,6 @@ def _middle(frame: FloatArray) -> tuple[float, float]:
 
 def _moved(row: FloatArray, frame: FloatArray) -> FloatArray:
     """The moments of a row about the middle of another frame."""
-    if not row[4]:
-        return row[4:]
     y, x = (_binomial(a - b) for a, b in zip(_middle(row[:4]), _middle(frame), strict=True))
     shape = y @ row[4:29].reshape(5, 5) @ x.T
     sums = y[:3, :3] @ row[29:].reshape(3, 3) @ x[:3, :3].T

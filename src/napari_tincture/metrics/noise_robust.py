@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from napari_tincture.errors import InputError
 from napari_tincture.metrics._local import neighbourhood, twice_laplacian
 from napari_tincture.metrics.metric import Block, Metric, State, Statistic, Undefined
 
@@ -17,6 +18,8 @@ FINE = 6
 BINS = (1 << FINE) + 18 * (1 << FINE - 1)
 STEPS = 20
 """Bits: a step is so small a part of the data range, or 1 of integers if that is more."""
+REGIONS = 2**16
+"""Whose histograms fill a third of a gigabyte."""
 NORMAL = 0.6744897501960817
 """Median of |x| of a normal variable with standard deviation 1."""
 
@@ -32,7 +35,18 @@ class Residues(Statistic):
     alone = True
 
     def measure(self, block: Block) -> State:
-        """Give the rows; (regions, 1 + bins)."""
+        """Give the rows; (regions, 1 + bins).
+
+        Raises
+        ------
+        InputError
+            If there are more regions than memory should be spent on.
+        """
+        if block.count > REGIONS:
+            raise InputError(
+                f"Robust noise of {block.count} regions, each with a histogram of {BINS} bins, was "
+                f"asked for; at most {REGIONS} are possible. Use larger regions, or 'noise'."
+            )
         part = block.inner(1)
         values = np.abs(twice_laplacian(neighbourhood(block, part)))
         step = math.ldexp(block.data_range, -STEPS)
