@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from metric_pairs import (
-    RANGES, block, close, empty, grid, lengths, pair, surveyed, use_kernels, valued,
+    RANGES,
+    block,
+    close,
+    empty,
+    grid,
+    lengths,
+    pair,
+    surveyed,
+    use_kernels,
+    valued,
 )  # fmt: skip
 
 from napari_tincture.metrics import stream

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from napari_tincture.errors import InputError
 from napari_tincture.metrics import stream
-from napari_tincture.metrics._local import BOX
-from napari_tincture.metrics.metric import Block, Undefined
+from napari_tincture.metrics.metric import Undefined
 from napari_tincture.metrics.registry import find_metric, metric_names
 from napari_tincture.metrics.stream import Key, Survey, survey
 from napari_tincture.progress import CancelToken
@@ -18,7 +16,6 @@ from napari_tincture.regrid import Window
 
 ALONE = [name for name in metric_names() if find_metric(name).alone]
 FOCUS = ["focus_brenner", "focus_tenengrad", "focus_laplacian"]
-WITH_MAPS = [name for name in ALONE if find_metric(name).maps]
 SHAPES = [(3, 3), (40, 51), (7, 130), (128, 96)]
 CHUNKS = [None, ((40, 1, 29, 30), (64, 27)), ((3,) * 33 + (1,), (91,)), ((100,), (7,) * 13)]
 RANGES = {"uint8": 255.0, "uint16": 65535.0, "int16": 65535.0, "float32": 1.0, "float64": 3.0}
@@ -157,13 +154,6 @@ def test_regions_are_taken_each_for_itself(monkeypatch, area):
                 find_metric(name).figures(row[empty], 65535.0)
 
 
-def test_figures_of_an_image_alone_do_not_see_the_reference():
-    image, other = picture((60, 70)), picture((60, 70), seed=1).astype(np.float32)
-    other[20:30] = np.nan
-    pair = figures(image, reference=lambda place: Window(other[None][:, place[0], place[1]]))
-    assert pair == figures(image)
-
-
 def test_pairs_are_refused_without_a_reference():
     with pytest.raises(ValueError, match="PixelSums need a reference"):
         rows(picture((9, 9)), ["mse"])
@@ -187,63 +177,6 @@ def test_focus_falls_under_blur(name, dtype):
     sigmas = [0, 0.5, 1, 2, 4]
     found = [figures(ndimage.gaussian_filter(image, s), [name])[name] for s in sigmas]
     assert (np.diff(found) < 0).all()
-
-
-@pytest.mark.parametrize("name", WITH_MAPS)
-def test_maps_show_what_is_out_of_focus(name):
-    image = ndimage.gaussian_filter(np.random.default_rng(2).standard_normal((120, 120)), 0.7)
-    image[:, 60:] = ndimage.gaussian_filter(image, 3)[:, 60:]
-    found = whole_map(name, image)
-    assert found[:, : 60 - BOX - 1].min() > found[:, 60 + BOX + 1 :].max()
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", WITH_MAPS)
-def test_maps_are_means_over_boxes(name, shape):
-    image = picture(shape, "uint16").astype(float)
-    v = np.pad(image, 1, "edge")
-    if name == "focus_brenner":
-        local = (v[1:-1, 2:] - v[1:-1, :-2]) ** 2 + (v[2:, 1:-1] - v[:-2, 1:-1]) ** 2
-    else:
-        local = ndimage.sobel(image, 0) ** 2 + ndimage.sobel(image, 1) ** 2
-    expected = np.empty(shape)
-    counted = np.zeros(shape, bool)
-    counted[1:-1, 1:-1] = True
-    for y, x in np.ndindex(*shape):
-        box = np.s_[max(y - BOX, 0) : y + BOX + 1, max(x - BOX, 0) : x + BOX + 1]
-        expected[y, x] = local[box][counted[box]].mean()
-    # A map is float32.
-    np.testing.assert_allclose(whole_map(name, image), expected, rtol=1e-6)
-
-
-def whole_map(name, image):
-    everything = tuple(slice(0, n) for n in image.shape)
-    block = Block(image, image, everything, everything, image.shape, 1.0)
-    return find_metric(name).map(block)[name]
-
-
-@pytest.mark.parametrize("name", WITH_MAPS)
-def test_maps_of_parts_are_parts_of_the_map(name):
-    image = picture((50, 61), "uint8")
-    metric, whole = find_metric(name), whole_map(name, image)
-    margin = metric.map_margin
-    for place in (
-        (slice(0, 20), slice(0, 9)),
-        (slice(13, 31), slice(30, 61)),
-        (slice(49, 50),) * 2,
-    ):
-        around = [
-            slice(max(p.start - margin, 0), min(p.stop + margin, n))
-            for p, n in zip(place, image.shape, strict=True)
-        ]
-        core = tuple(
-            slice(p.start - a.start, p.stop - a.start) for p, a in zip(place, around, strict=True)
-        )
-        cut = image[tuple(around)]
-        block = Block(cut, cut, core, place, image.shape, 255.0)
-        np.testing.assert_array_equal(metric.map(block)[name], whole[place])
-    with pytest.raises(ValueError, match="map_margin"):
-        metric.map(replace(block, place=(slice(20, 21),) * 2))
 
 
 @pytest.mark.parametrize("sigma", [2.0, 5.0, 12.0])
@@ -286,11 +219,6 @@ def test_images_too_small_have_no_figures(name, shape):
         figures(np.ones(shape), [name])
 
 
-@pytest.mark.parametrize("name", WITH_MAPS)
-def test_maps_of_images_too_small_are_empty(name):
-    assert np.isnan(whole_map(name, np.ones((2, 9)))).all()
-
-
 def test_drift_is_that_of_the_illumination():
     rng = np.random.default_rng(5)
     y, x = (np.linspace(-1, 1, n) for n in (300, 400))
@@ -314,3 +242,8 @@ def test_drift_of_a_small_place_far_from_the_corner_keeps_its_digits(monkeypatch
     row = rows(image, ["drift"], regions=regions, chunks=chunks)["drift"][0]
     found = find_metric("drift").figures(row, 1.0)
     assert found["drift"] == pytest.approx(24**2 + 29 * 3, rel=1e-9)
+
+
+def test_too_many_regions_for_histograms_are_refused():
+    with pytest.raises(InputError, match="at most 65536"):
+        rows(picture((9, 9)), ["noise_robust"], regions=np.zeros((9, 9), np.int32), count=2**16 + 1)

@@ -81,21 +81,23 @@ def reader(values, valid=None):
     )
 
 
-def surveyed(
-    metrics, image, reference, data_range=1.0, valid=None, regions=None, count=1, chunks=None
-):
-    """Rows of metrics by streaming, and what was left out; the reference may be None."""
-    plan = stream.Survey(
+def survey_of(metrics, image, reference, data_range=1.0, valid=None, **rest) -> stream.Survey:
+    """Of channel 1; the reference may be None."""
+    return stream.Survey(
         shape=image.shape[1:],
         images=[reader(image, valid)],
         reference=None if reference is None else reader(reference),
         channels=[1],
         statistics=list(dict.fromkeys(m.statistic for m in metrics)),
         data_range=data_range,
-        regions=None if regions is None else (lambda place: regions[place]),
-        count=count,
-        chunks=chunks,
+        **rest,
     )
+
+
+def surveyed(metrics, image, reference, data_range=1.0, valid=None, regions=None, **rest):
+    """Rows of metrics by streaming, and what was left out."""
+    at = None if regions is None else (lambda place: regions[place])
+    plan = survey_of(metrics, image, reference, data_range, valid, regions=at, **rest)
     tally = stream.survey(plan, lambda *_: None, CancelToken())
     rows = [tally.rows[stream.Key(0, channel(m), m.statistic)] for m in metrics]
     return rows, tally.left_out.get(0, 0)

@@ -67,6 +67,20 @@ def either(one: Bad, other: Bad) -> Bad:
     return one | other
 
 
+def without(
+    regions: npt.NDArray[np.int32] | None, bad: npt.NDArray[np.bool_], core: Place, margin: int
+) -> npt.NDArray[np.int32]:
+    """Regions of a core, without pixels whose windows see one that has no value."""
+    if margin:
+        from scipy.ndimage import maximum_filter
+
+        bad = maximum_filter(bad, size=2 * margin + 1, mode="constant")
+    bad = bad[core]
+    return np.where(
+        bad, np.int32(-1), np.zeros(bad.shape, np.int32) if regions is None else regions
+    )
+
+
 class Kept:
     """The last rows of the areas above, over the whole width, and the last columns of the left.
 

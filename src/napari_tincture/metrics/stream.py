@@ -1,11 +1,9 @@
 """Statistics of planes of any size: every pixel is read once, in bounded memory.
 
 1. Areas of the plane are read in rows, a few ahead, in threads.
-2. What windows of a later area will see of an earlier one is kept: a strip along the bottom of the
-   last row of areas, and one along the right of the last area.
+2. What windows of a later area will see of an earlier one is kept.
 3. So an area's *core*, for which all that its windows see has come, lags behind by the margin.
-4. Cores are measured in threads; their rows are merged in order, so that the result does not
-   depend on the number of threads.
+4. Cores are measured in threads; their rows are merged in order, whatever the number of threads.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_tincture.metrics._parts import Bad, Kept, Part, Read, ahead, checked, either
+from napari_tincture.metrics._parts import Kept, Part, Read, ahead, checked, either, without
 from napari_tincture.metrics.metric import Block, State, Statistic, in_one_type
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.regrid import Place
@@ -32,6 +30,8 @@ AHEAD = 3
 """Areas that are read, and that are measured, before the oldest is done."""
 Channel = int | None
 """An index; None: all colours together."""
+REFERENCE = -1
+"""Its number among the images."""
 
 
 class Key(NamedTuple):
@@ -63,6 +63,8 @@ class Survey:
         Gives the region of every pixel of a place, -1: none; None: all pixels are region 0.
     count
         Number of regions.
+    both
+        Whether statistics of an image alone are taken of the reference, too.
     chunks
         Lengths of the reference's chunks along y and x, which areas respect.
     """
@@ -75,6 +77,7 @@ class Survey:
     data_range: float
     regions: Callable[[Place], npt.NDArray[np.int32]] | None = None
     count: int = 1
+    both: bool = False
     chunks: tuple[Sequence[int], Sequence[int]] | None = None
 
     def __post_init__(self) -> None:
@@ -83,9 +86,10 @@ class Survey:
             raise ValueError(f"{', '.join(pairs)} need a reference, and there is none; give one.")
 
     @property
-    def sources(self) -> list[Read]:
-        """All that is read: the reference, if there is one, and the images."""
-        return [*([] if self.reference is None else [self.reference]), *self.images]
+    def sources(self) -> dict[int, Read]:
+        """All that is read, by number: the reference, if there is one, and the images."""
+        reference = {} if self.reference is None else {REFERENCE: self.reference}
+        return reference | dict(enumerate(self.images))
 
     @property
     def margin(self) -> int:
@@ -97,8 +101,9 @@ class Survey:
         """All rows."""
         return [
             Key(image, channel, statistic)
-            for image in range(len(self.images))
+            for image in self.sources
             for statistic in self.statistics
+            if image != REFERENCE or (self.both and statistic.alone)
             for channel in ([None] if statistic.colour else self.channels)
         ]
 
@@ -195,8 +200,7 @@ class _Step(NamedTuple):
     """A core and what lies around it, of the reference and all images."""
 
     plan: Survey
-    reference: Part | None
-    images: Sequence[Part]
+    parts: dict[int, Part]
     core: Place
     place: Place
     regions: npt.NDArray[np.int32] | None
@@ -209,8 +213,8 @@ class _Step(NamedTuple):
 
 
 def _measure(step: _Step, key: Key) -> State:
-    image = step.images[key.image]
-    reference = image if key.statistic.alone or step.reference is None else step.reference
+    image = step.parts[key.image]
+    reference = image if key.statistic.alone else step.parts[REFERENCE]
     bad = either(image.bad, reference.bad)
     planes = [
         part.values[... if key.channel is None else key.channel] for part in (image, reference)
@@ -219,23 +223,11 @@ def _measure(step: _Step, key: Key) -> State:
     block = Block(
         *in_one_type(*planes), step.core,
         step.place, step.plan.shape, step.plan.data_range,
-        step.regions if takes_bad else _without(step, key.statistic.margin, bad), step.plan.count,
+        step.regions if takes_bad or bad is None
+        else without(step.regions, bad, step.core, key.statistic.margin), step.plan.count,
         bad if takes_bad else None,
     )  # fmt: skip
     return key.statistic.measure(block)
-
-
-def _without(step: _Step, margin: int, bad: Bad) -> npt.NDArray[np.int32] | None:
-    """The regions, without pixels whose windows see one that has no value."""
-    if bad is None:
-        return step.regions
-    if margin:
-        from scipy.ndimage import maximum_filter
-
-        bad = maximum_filter(bad, size=2 * margin + 1, mode="constant")
-    bad = bad[step.core]
-    regions = np.zeros(bad.shape, np.int32) if step.regions is None else step.regions
-    return np.where(bad, np.int32(-1), regions)
 
 
 def _windows(
@@ -247,43 +239,44 @@ def _windows(
         for y in list(pairwise(rows))[tally.done :]
         for x in pairwise(columns)
     ]
-    kept = [Kept(plan.shape[1], 2 * plan.margin) for _ in plan.sources]
+    kept = {n: Kept(plan.shape[1], 2 * plan.margin) for n in plan.sources}
     if places and places[0][0].start:
         top = places[0][0].start
         strip = slice(max(0, top - 2 * plan.margin), top), slice(0, plan.shape[1])
-        for each, source in zip(kept, plan.sources, strict=True):
-            each.resume(checked(source(strip)))
-    for place, parts in ahead(plan.sources, places, AHEAD, pool):
-        joined = [each.around(part, place[1]) for each, part in zip(kept, parts, strict=True)]
-        reference, images = _parted(plan, parts)
-        for number, part in enumerate(images):
-            bad = part.bad if reference is None else either(part.bad, reference.bad)
-            if bad is not None:
-                tally.left_out[number] = tally.left_out.get(number, 0) + int(bad.sum())
+        for number, source in plan.sources.items():
+            kept[number].resume(checked(source(strip)))
+    for place, read in ahead([*plan.sources.values()], places, AHEAD, pool):
+        parts = dict(zip(plan.sources, read, strict=True))
+        _count_lacking(plan, parts, tally)
+        joined = {number: kept[number].around(part, place[1]) for number, part in parts.items()}
         ends = place[1].stop == plan.shape[1]
         if ends:
-            for each in kept:
+            for each in kept.values():
                 each.turn()
         yield ends, _step(plan, joined, place)
 
 
-def _parted(plan: Survey, parts: Sequence[Part]) -> tuple[Part | None, Sequence[Part]]:
-    """The reference, if there is one, and the images."""
-    return (None, parts) if plan.reference is None else (parts[0], parts[1:])
+def _count_lacking(plan: Survey, parts: dict[int, Part], tally: Tally) -> None:
+    for number in {key.image for key in plan.keys}:
+        bad = either(parts[number].bad, parts.get(REFERENCE, parts[number]).bad)
+        if bad is not None:
+            tally.left_out[number] = tally.left_out.get(number, 0) + int(bad.sum())
 
 
-def _step(plan: Survey, parts: Sequence[Part], place: Place) -> _Step:
+def _step(plan: Survey, parts: dict[int, Part], place: Place) -> _Step:
     """Cut what is ready now: up to the margin before the area's ends, and all at the plane's."""
     margin = plan.margin
     core, lies = [], []
-    for s, side, length in zip(place, plan.shape, parts[0].values.shape[1:], strict=True):
+    for s, side, length in zip(
+        place, plan.shape, next(iter(parts.values())).values.shape[1:], strict=True
+    ):
         origin = s.stop - length
         start = max(s.start - margin, 0)
         stop = s.stop - margin if s.stop < side else side
         core.append(slice(start - origin, max(stop, start) - origin))
         lies.append(slice(start, max(stop, start)))
     return _Step(
-        plan, *_parted(plan, parts), (core[0], core[1]), (lies[0], lies[1]),
+        plan, parts, (core[0], core[1]), (lies[0], lies[1]),
         None if plan.regions is None else plan.regions((lies[0], lies[1])),
     )  # fmt: skip
 
