@@ -160,6 +160,23 @@ def test_streaming_equals_whole(name: str, area: int, dtype: str, monkeypatch) -
 
 
 @pytest.mark.parametrize("name", ALONE)
+def test_resumed_equals_uninterrupted(name: str, monkeypatch) -> None:
+    metric = find_metric(name)
+    monkeypatch.setattr(stream, "AREA", 5)
+    plan = survey_of([metric], picture(), None, chunks=(lengths(29, 6), lengths(37, 9)))
+    key = stream.Key(0, 1, metric.statistic)
+    kept = []
+    whole = stream.survey(
+        plan, lambda *_: None, CancelToken(),
+        keep=lambda t: kept.append(stream.Tally({**t.rows}, {**t.left_out}, t.done)),
+    )  # fmt: skip
+    assert len(kept) > 3
+    for tally in kept:
+        resumed = stream.survey(plan, lambda *_: None, CancelToken(), tally)
+        np.testing.assert_array_equal(resumed.rows[key], whole.rows[key])
+
+
+@pytest.mark.parametrize("name", ALONE)
 def test_regions_part_the_whole(name: str, monkeypatch) -> None:
     metric = find_metric(name)
     labels = np.random.default_rng(1).integers(-1, 3, (6, 5)).astype(np.int32)

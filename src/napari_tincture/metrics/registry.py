@@ -9,12 +9,8 @@ from napari_tincture.errors import InputError
 from napari_tincture.metrics.metric import Metric
 
 _MACHINERY = frozenset(
-    {
-        "metric", "registry", "sums", "stream", "windows",
-        "overlap", "overlap_stream", "matches", "partitions", "boundaries", "classes", "counts",
-        "labels", "drift_map", "seams",
-    }
-)  # fmt: skip
+    {"metric", "registry", "sums", "stream", "windows", "labels", "drift_map", "seams"}
+)
 
 
 def metric_names() -> tuple[str, ...]:
