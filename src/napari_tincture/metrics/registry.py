@@ -8,7 +8,9 @@ from napari_tincture.by_name import own_modules
 from napari_tincture.errors import InputError
 from napari_tincture.metrics.metric import Metric
 
-_MACHINERY = frozenset({"metric", "registry", "sums", "stream", "windows", "labels"})
+_MACHINERY = frozenset(
+    {"metric", "registry", "sums", "stream", "windows", "labels", "drift_map", "seams"}
+)
 
 
 def metric_names() -> tuple[str, ...]:
