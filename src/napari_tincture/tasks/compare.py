@@ -17,7 +17,7 @@ from napari_tincture.raster import Raster
 from napari_tincture.tasks._areas import areas_of
 from napari_tincture.tasks._maps import map_of
 from napari_tincture.tasks._pairs import Channels, Pairs, check_pair, data_range_of, planes_of
-from napari_tincture.tasks._run import as_region
+from napari_tincture.tasks._region import as_region
 from napari_tincture.tasks._sheet import Sheet
 from napari_tincture.tasks.comparison import Comparison, names_of
 
