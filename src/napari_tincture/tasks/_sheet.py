@@ -15,8 +15,10 @@ from napari_tincture.metrics.sums import SUMS, Sums
 from napari_tincture.tasks._areas import Areas
 from napari_tincture.tasks._pairs import Pairs
 
-SLACK = 1 + 1e-6
-"""By which values may exceed the data range: rounding of floating-point types."""
+SLACK = 1.05
+"""By which the reference may exceed the data range: what is scaled by percentiles overshoots it."""
+Extent = tuple[float, float, float, float]
+"""Smallest and largest value of an image, and of its reference."""
 ChannelRow = tuple[tuple[int | None, ...], Any]
 """Channels that make a row, and its name; None without an axis of channels."""
 
@@ -31,6 +33,8 @@ class Sheet:
         self._channels, self._range = channels, data_range
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in pairs.names}
         self._notes = dict.fromkeys(pairs.notes)
+        self._undefined: dict[tuple[str, str], list[str]] = {}
+        self._beyond: dict[str, Extent] = {}
 
     @property
     def table(self) -> list[dict[str, Any]]:
@@ -39,8 +43,17 @@ class Sheet:
 
     @property
     def notes(self) -> list[str]:
-        """Each once."""
-        return list(self._notes)
+        """Each once, however many rows it is about."""
+        beyond = [
+            f"Values of {image} reach from {least:g} to {most:g}, the reference's from {low:g} to "
+            f"{high:g}: together further apart than the data range {self._range:g}."
+            for image, (least, most, low, high) in self._beyond.items()
+        ]
+        undefined = [
+            f"{column} of {_listed(rows)} is undefined: {why}."
+            for (column, why), rows in self._undefined.items()
+        ]
+        return [*self._notes, *beyond, *undefined]
 
     def add(self, tally: Tally, place: Mapping[str, int], areas: Areas | None) -> None:
         """Read the rows of one plane off what was summed.
@@ -48,12 +61,13 @@ class Sheet:
         Raises
         ------
         InputError
-            If the reference's values lie further apart than the data range.
+            If the reference's values lie much further apart than the data range.
         """
         regions = list(enumerate(areas.names)) if areas else [(0, "")]
         for number, image in enumerate(self._pairs.names):
             if left_out := tally.left_out.get(number, 0):
-                self._note(f"{image}: {left_out} pixels of a plane have no value and do not count.")
+                text = f"{image}: {left_out} pixels of a plane have no value and do not count."
+                self._notes.setdefault(text)
             for channels, label in self._channel_rows():
                 for region, name in regions:
                     row: dict[str, Any] = {"image": image, **place}
@@ -61,12 +75,9 @@ class Sheet:
                     row |= {"region": name} if name else {}
                     where = ", ".join(map(str, row.values()))
                     sums = _sums(tally, number, region)
-                    self._check(sums, where)
+                    self._check(sums, image)
                     row |= self._figures(tally, number, channels, region, where, sums)
                     self._rows[image].append(row)
-
-    def _note(self, text: str) -> None:
-        self._notes.setdefault(text)
 
     def _channel_rows(self) -> Iterator[ChannelRow]:
         count, names = self._pairs.channels
@@ -93,13 +104,13 @@ class Sheet:
                     raise Undefined("no pixel counts")
                 values = [metric.figures(state, self._range) for state in states]
             except Undefined as error:
-                self._note(f"{metric.columns[0]} of {where} is undefined: {error}.")
+                self._undefined.setdefault((metric.columns[0], str(error)), []).append(where)
                 values = [dict.fromkeys(metric.columns, math.nan)]
             if states:
                 found |= {c: float(np.mean([v[c] for v in values])) for c in metric.columns}
         return found
 
-    def _check(self, sums: Sequence[Sums], where: str) -> None:
+    def _check(self, sums: Sequence[Sums], image: str) -> None:
         low = min(each.reference_least for each in sums)
         high = max(each.reference_most for each in sums)
         if high - low > self._range * SLACK:
@@ -110,11 +121,16 @@ class Sheet:
             )
         least = min(each.image_least for each in sums)
         most = max(each.image_most for each in sums)
-        if max(most, high) - min(least, low) > self._range * SLACK:
-            self._note(
-                f"Values of {where} reach from {least:g} to {most:g}, so that they and the "
-                f"reference's lie further apart than the data range {self._range:g}."
-            )
+        if max(most, high) - min(least, low) > self._range * (1 + 1e-6):
+            before = self._beyond.get(image, (least, most, low, high))
+            self._beyond[image] = (
+                min(least, before[0]), max(most, before[1]),
+                min(low, before[2]), max(high, before[3]),
+            )  # fmt: skip
+
+
+def _listed(rows: Sequence[str]) -> str:
+    return rows[0] if len(rows) == 1 else f"{rows[0]} and {len(rows) - 1} other rows"
 
 
 def _sums(tally: Tally, image: int, region: int) -> list[Sums]:

@@ -127,7 +127,10 @@ def compare(
         "grid": pairs.how, "pixels": int(np.prod(part.shape[-2:])),
     }  # fmt: skip
     better = {column: metric.better for metric in chosen for column in metric.columns}
-    return Comparison(sheet.table, settings, tuple(sheet.notes), pictures, better)
+    return Comparison(
+        sheet.table, settings, tuple(sheet.notes), pictures, better,
+        images=dict(zip(pairs.names, others, strict=True)), reference=part,
+    )  # fmt: skip
 
 
 def _among(image: Raster, bounds: Mapping[str, tuple[int, int]]) -> Raster:

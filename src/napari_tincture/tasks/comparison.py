@@ -38,6 +38,8 @@ class Comparison:
         By image and column, where they were asked for, on the reference's grid.
     better
         By column, "higher" or "lower".
+    images, reference
+        What was compared, by name.
     """
 
     table: list[dict[str, Any]]
@@ -45,6 +47,8 @@ class Comparison:
     notes: tuple[str, ...] = ()
     maps: Mapping[tuple[str, str], Raster] = field(default_factory=dict)
     better: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, Raster] = field(default_factory=dict, repr=False)
+    reference: Raster | None = field(default=None, repr=False)
 
     @property
     def columns(self) -> list[str]:
@@ -113,6 +117,21 @@ class Comparison:
         )
         lines = [rf"\begin{{tabular}}{{{kinds}}}", r"\toprule", head, r"\midrule", *rows]
         return _written("\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n", path)
+
+    def report(self, path: str | Path) -> Path:
+        """Write everything to one file that needs no other, ``.html`` or ``.pdf``.
+
+        Table, notes, pictures of images and maps, settings, versions, and how the images were
+        made with models and licences. A PDF needs matplotlib.
+
+        Raises
+        ------
+        OutputError
+            If the name ends otherwise, or the file cannot be written.
+        """
+        from napari_tincture.tasks.report import write_report
+
+        return write_report(self, path)
 
     def __str__(self) -> str:
         lines = [self.columns, *self._cells()]
