@@ -35,11 +35,21 @@ class Sheet:
         self._notes = dict.fromkeys(pairs.notes)
         self._undefined: dict[tuple[str, str], list[str]] = {}
         self._beyond: dict[str, Extent] = {}
+        self._why: dict[int, dict[str, str]] = {}
 
     @property
     def table(self) -> list[dict[str, Any]]:
         """All rows, image by image."""
         return [row for rows in self._rows.values() for row in rows]
+
+    @property
+    def undefined(self) -> dict[tuple[int, str], str]:
+        """Why there is no figure, by number of the row and column."""
+        return {
+            (number, column): why
+            for number, row in enumerate(self.table)
+            for column, why in self._why.get(id(row), {}).items()
+        }
 
     @property
     def notes(self) -> list[str]:
@@ -76,7 +86,9 @@ class Sheet:
                     where = ", ".join(map(str, row.values()))
                     sums = _sums(tally, number, region)
                     self._check(sums, image)
-                    row |= self._figures(tally, number, channels, region, where, sums)
+                    figures, why = self._figures(tally, number, channels, region, where, sums)
+                    row |= figures
+                    self._why[id(row)] = why
                     self._rows[image].append(row)
 
     def _channel_rows(self) -> Iterator[ChannelRow]:
@@ -94,8 +106,9 @@ class Sheet:
     def _figures(
         self, tally: Tally, image: int, channels: Sequence[int | None], region: int, where: str,
         sums: Sequence[Sums],
-    ) -> dict[str, float]:  # fmt: skip
+    ) -> tuple[dict[str, float], dict[str, str]]:  # fmt: skip
         found: dict[str, float] = {}
+        why: dict[str, str] = {}
         for metric in self._metrics:
             keys = [Key(image, channel, metric.statistic) for channel in channels]
             states = [tally.rows[key][region] for key in keys if key in tally.rows]
@@ -106,9 +119,10 @@ class Sheet:
             except Undefined as error:
                 self._undefined.setdefault((metric.columns[0], str(error)), []).append(where)
                 values = [dict.fromkeys(metric.columns, math.nan)]
+                why |= dict.fromkeys(metric.columns, str(error))
             if states:
                 found |= {c: float(np.mean([v[c] for v in values])) for c in metric.columns}
-        return found
+        return found, why
 
     def _check(self, sums: Sequence[Sums], image: str) -> None:
         low = min(each.reference_least for each in sums)

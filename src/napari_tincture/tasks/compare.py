@@ -15,6 +15,7 @@ from napari_tincture.metrics.sums import SUMS
 from napari_tincture.progress import CancelToken, Progress, as_callback, share
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._areas import areas_of
+from napari_tincture.tasks._boxes import Box, shifted
 from napari_tincture.tasks._maps import map_of
 from napari_tincture.tasks._pairs import Channels, Pairs, check_pair, data_range_of, planes_of
 from napari_tincture.tasks._region import as_region
@@ -109,7 +110,10 @@ def compare(
         for areas in areas_of(plane, regions, mask) or (None,)
     ]
     statistics = list(dict.fromkeys([SUMS, *(metric.statistic for metric in chosen)]))
+    boxes: dict[str, Box] = {}
+    start = bounds.get("y", (0, 0))[0], bounds.get("x", (0, 0))[0]
     for number, (place, plane, areas) in enumerate(passes):
+        boxes |= shifted(areas.boxes, start) if areas else {}
         plan = pairs.survey(place, plane, statistics, span, areas)
         tally = survey(plan, share(report, number, len(passes)), token)
         at = {axis: index + bounds.get(axis, (0, 0))[0] for axis, index in place.items()}
@@ -129,6 +133,7 @@ def compare(
     better = {column: metric.better for metric in chosen for column in metric.columns}
     return Comparison(
         sheet.table, settings, tuple(sheet.notes), pictures, better,
+        regions=boxes, undefined=sheet.undefined,
         images=dict(zip(pairs.names, others, strict=True)), reference=part,
     )  # fmt: skip
 
