@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -20,13 +20,15 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_tincture.tasks.comparison import Comparison
+from napari_tincture.tasks.comparison import Comparison, cell_text
 from napari_tincture.widgets._figures_model import FiguresModel
 from napari_tincture.widgets._form import Folding, Wrapped, row
 from napari_tincture.widgets._histogram import Histogram
 
 _KINDS = "CSV (*.csv);;Markdown (*.md);;LaTeX (*.tex);;Report (*.html);;Report (*.pdf)"
 _NOTHING = np.zeros(0, np.float32)
+_ROWS = 4
+"""Rows of the table that are seen in the lowest of windows."""
 _NOTES_SHOWN = 2
 """Notes that are shown without being asked for."""
 
@@ -53,19 +55,21 @@ class Result(QWidget):
         self.save_button.setToolTip("Save as CSV, Markdown, LaTeX, or as a report: HTML, PDF")
         self.worst_button = QPushButton("Worst place")
         self.histogram = Histogram()
+        self.spread = Wrapped()
+        self.spread.setToolTip("Mean ± standard deviation over the rows of an image")
         self._note_text = Wrapped()
         self.notes = Folding("Notes", self._note_text, tooltip="What to know of the figures")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         buttons = row([self.copy_button, self.save_button, self.worst_button])
-        for widget in (self.table, buttons, self.histogram, self.notes):
+        for widget in (self.table, self.spread, buttons, self.histogram, self.notes):
             layout.addWidget(widget)
         self.copy_button.clicked.connect(lambda _: self.copy())
         self.save_button.clicked.connect(lambda _: self._ask_for_file())
         self.worst_button.clicked.connect(lambda _: self.worst.emit())
         self.table.clicked.connect(lambda _: self.visit.emit())
-        self.table.selectionModel().currentChanged.connect(lambda *_: self.chosen.emit())
+        self.table.selectionModel().currentChanged.connect(self._on_current)
         QShortcut(
             QKeySequence.StandardKey.Copy, self.table, self.copy,
             context=Qt.ShortcutContext.WidgetShortcut,
@@ -80,7 +84,7 @@ class Result(QWidget):
 
     @property
     def column(self) -> str | None:
-        """The column of the current cell that there is a map of, else the first one of its image."""
+        """The current column if there is a map of it, else the first one that there is."""
         index, found = self.table.currentIndex(), self.model.found
         if not index.isValid() or found is None:
             return None
@@ -111,6 +115,25 @@ class Result(QWidget):
         if clipboard is not None:
             clipboard.setText(self.model.as_tsv())
 
+    def _on_current(self, *_: Any) -> None:
+        self._say_spread()
+        self.chosen.emit()
+
+    def _say_spread(self) -> None:
+        """Sum up the current column where an image has several rows."""
+        index, found = self.table.currentIndex(), self.model.found
+        lines = []
+        if found is not None and index.isValid() and found.figures:
+            name = self.model.columns[index.column()]
+            name = name if name in found.figures else found.figures[0]
+            lines = [
+                f"{line['image']}: {name} {cell_text(line[name])} ± {cell_text(line[f'{name} sd'])}"
+                for line in found.summary()
+                if line["rows"] > 1
+            ]
+        self.spread.setText("\n".join(lines))
+        self.spread.setVisible(bool(lines))
+
     def _ask_for_file(self) -> None:
         path, kind = QFileDialog.getSaveFileName(self, "Save the comparison", "", _KINDS)
         if path:
@@ -127,10 +150,9 @@ class _Table(QTableView):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setWordWrap(False)
-        self.setMinimumHeight(110)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 6)
         header = self.horizontalHeader()
@@ -142,7 +164,21 @@ class _Table(QTableView):
         """Give every column the width that it needs, names not more than a third of the table."""
         self.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.resizeColumnsToContents()
-        self.setColumnWidth(0, min(self.columnWidth(0), max(90, self.width() // 3)))
+        self.setColumnWidth(0, min(self.columnWidth(0), max(110, self.width() // 3)))
+        self.updateGeometry()
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Ask for the height of all rows."""
+        return QSize(200, self._height(max(1, self.model().rowCount())))
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Be content with a few rows."""
+        return QSize(120, min(self.sizeHint().height(), self._height(_ROWS)))
+
+    def _height(self, rows: int) -> int:
+        around = self.horizontalHeader().sizeHint().height() + 2 * self.frameWidth()
+        bar = self.horizontalScrollBar().sizeHint().height()
+        return int(rows * self.verticalHeader().defaultSectionSize() + around + bar)
 
 
 def with_suffix(path: str, kind: str) -> str:

@@ -26,12 +26,15 @@ class Prepared:
 
     Attributes
     ----------
+    of
+        Its image and column.
     raster
         In memory, or lazy.
     live
         Whether it is computed where someone looks.
     """
 
+    of: tuple[str, str]
     raster: Raster
     live: bool
 
@@ -42,8 +45,8 @@ def prepare(found: Comparison, columns: Sequence[str], cancel: CancelToken) -> l
     Those of colour images are the mean over the channels.
     """
     result = []
-    for (_, column), raster in found.maps.items():
-        if column not in columns:
+    for key, raster in found.maps.items():
+        if key[1] not in columns:
             continue
         if found.reference is not None and found.reference.rgb and "c" in raster.axes:
             raster = _mean(raster)
@@ -53,25 +56,26 @@ def prepare(found: Comparison, columns: Sequence[str], cancel: CancelToken) -> l
         if not raster.display.get("limits"):
             raster = replace(raster, display={"limits": _limits(raster, cancel)})
         raster = replace(raster, display={**raster.display, "colours": [COLOURS]})
-        result.append(Prepared(raster, live=not small))
+        result.append(Prepared(key, raster, live=not small))
     return result
 
 
-def add_maps(viewer: Any, maps: Sequence[Prepared]) -> list[Any]:
+def add_maps(viewer: Any, maps: Sequence[Prepared]) -> dict[tuple[str, str], list[Any]]:
     """Add maps to a viewer, the first shown, the others hidden; the active layer stays."""
     active = viewer.layers.selection.active
-    layers: list[Any] = []
+    result: dict[tuple[str, str], list[Any]] = {}
     for each in maps:
         if each.live:
-            layers.extend(open_live(viewer, each.raster))
+            layers = open_live(viewer, each.raster)
         else:
             data, options, _ = each.raster.to_layer()
-            layers.append(viewer.add_image(data, **options))
-        for layer in layers[1:]:
-            layer.visible = False
+            layers = [viewer.add_image(data, **options)]
+        for layer in layers:
+            layer.visible = not result
+        result[each.of] = layers
     if active is not None and active in viewer.layers:
         viewer.layers.selection.active = active
-    return layers
+    return result
 
 
 def _mean(raster: Raster) -> Raster:

@@ -63,6 +63,7 @@ class ComparePanel(QWidget):
         self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.found: Comparison | None = None
         self._reference: Any = None
+        self._maps: dict[tuple[str, str], list[Any]] = {}
         self.form, self.message, self.runner = CompareForm(), Message(), RunRow()
         self.result = Result()
         self.runner.run_button.setToolTip("Compare")
@@ -135,12 +136,13 @@ class ComparePanel(QWidget):
         layout.setSpacing(6)
         for widget in (Scrolling(self.form), self.message, self.runner):
             layout.addWidget(widget)
-        layout.addWidget(self.result, 1)
-        layout.addStretch(0)
+        layout.addWidget(self.result)
+        layout.addStretch(1)
 
     def _connect(self) -> None:
         self._later.timeout.connect(self.refresh)
         self.form.changed.connect(self._later.start)
+        self.form.reference.chosen.connect(lambda: self.form.range.ask(()))
         self.runner.run.connect(self._on_run)
         self.runner.cancel.connect(self.cancel)
         self.comparing.progressed.connect(self._on_progress)
@@ -180,7 +182,7 @@ class ComparePanel(QWidget):
 
     def _on_found(self, found: _Found) -> None:
         self.found = found.comparison
-        add_maps(self.viewer, found.maps)
+        self._maps = add_maps(self.viewer, found.maps)
         count = len(self.found.table)
         self.runner.show_end(Level.READY, f"Done: {count} row{'s' * (count != 1)}.")
         self.result.show_found(self.found)
@@ -226,6 +228,7 @@ class ComparePanel(QWidget):
         if worst is None:
             self.runner.status.show_text(Level.NOTE, "The map has no values here.")
             return
+        self._show_map()
         (y, _), (x, _) = worst.box
         start = self._start()
         text = f"Worst: {self.result.column} {cell_text(worst.mean)} at "
@@ -234,10 +237,20 @@ class ComparePanel(QWidget):
         self._go((edges[0], edges[1]))
 
     def _visit(self) -> None:
-        """Show the region of the current row, if it has one."""
+        """Show the map of the current row, and its region, if it has one."""
         row = self.result.row
+        self._show_map()
         if self.found is not None and row is not None and row.get("region") in self.found.regions:
             self._go(self.found.regions[row["region"]])
+
+    def _show_map(self) -> None:
+        """Show the map of the current row and column, and no other of this comparison."""
+        row = self.result.row
+        wanted = None if row is None else (row["image"], self.result.column)
+        if wanted in self._maps:
+            for key, layers in self._maps.items():
+                for layer in layers:
+                    layer.visible = key == wanted
 
     def _go(self, box: Box) -> None:
         if self._reference not in self.viewer.layers:
@@ -315,7 +328,7 @@ def _values(
     return found.values, f"{name}, samples"
 
 
-def _save(found: Comparison, path: str, _: Progress, cancel: CancelToken) -> str:
+def _save(found: Comparison, path: str, *_: Any) -> str:
     writers = {
         ".csv": found.to_csv, ".md": found.to_markdown, ".tex": found.to_latex,
         ".html": found.report, ".htm": found.report, ".pdf": found.report,
