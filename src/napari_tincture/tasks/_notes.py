@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 
 class Notes:
@@ -25,3 +26,14 @@ class Notes:
         for (column, why), rows in self._undefined.items():
             which = rows[0] if len(rows) == 1 else f"{rows[0]} and {len(rows) - 1} other rows"
             yield f"{column} of {which} is undefined: {why}."
+
+
+def by_number(
+    table: Sequence[dict[str, Any]], why: Mapping[int, Mapping[str, str]]
+) -> dict[tuple[int, str], str]:
+    """Reasons kept by the identity of a row, by its number in the table and column."""
+    return {
+        (number, column): reason
+        for number, row in enumerate(table)
+        for column, reason in why.get(id(row), {}).items()
+    }

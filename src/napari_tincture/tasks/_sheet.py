@@ -13,7 +13,7 @@ from napari_tincture.metrics.metric import Metric, Undefined
 from napari_tincture.metrics.stream import Key, Tally
 from napari_tincture.metrics.sums import SUMS, Sums
 from napari_tincture.tasks._areas import Areas
-from napari_tincture.tasks._notes import Notes
+from napari_tincture.tasks._notes import Notes, by_number
 from napari_tincture.tasks._pairs import Pairs
 
 SLACK = 1.05
@@ -35,11 +35,17 @@ class Sheet:
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in pairs.names}
         self._notes = Notes(pairs.notes)
         self._beyond: dict[str, Extent] = {}
+        self._why: dict[int, dict[str, str]] = {}
 
     @property
     def table(self) -> list[dict[str, Any]]:
         """All rows, image by image."""
         return [row for rows in self._rows.values() for row in rows]
+
+    @property
+    def undefined(self) -> dict[tuple[int, str], str]:
+        """Why there is no figure, by number of the row and column."""
+        return by_number(self.table, self._why)
 
     @property
     def notes(self) -> list[str]:
@@ -72,7 +78,9 @@ class Sheet:
                     where = ", ".join(map(str, row.values()))
                     sums = _sums(tally, number, region)
                     self._check(sums, image)
-                    row |= self._figures(tally, number, channels, region, where, sums)
+                    figures, why = self._figures(tally, number, channels, region, where, sums)
+                    row |= figures
+                    self._why[id(row)] = why
                     self._rows[image].append(row)
 
     def _channel_rows(self) -> Iterator[ChannelRow]:
@@ -90,8 +98,9 @@ class Sheet:
     def _figures(
         self, tally: Tally, image: int, channels: Sequence[int | None], region: int, where: str,
         sums: Sequence[Sums],
-    ) -> dict[str, float]:  # fmt: skip
+    ) -> tuple[dict[str, float], dict[str, str]]:  # fmt: skip
         found: dict[str, float] = {}
+        why: dict[str, str] = {}
         for metric in self._metrics:
             keys = [Key(image, channel, metric.statistic) for channel in channels]
             states = [tally.rows[key][region] for key in keys if key in tally.rows]
@@ -102,9 +111,10 @@ class Sheet:
             except Undefined as error:
                 self._notes.undefined(metric.columns[0], where, str(error))
                 values = [dict.fromkeys(metric.columns, math.nan)]
+                why |= dict.fromkeys(metric.columns, str(error))
             if states:
                 found |= {c: float(np.mean([v[c] for v in values])) for c in metric.columns}
-        return found
+        return found, why
 
     def _check(self, sums: Sequence[Sums], image: str) -> None:
         low = min(each.reference_least for each in sums)

@@ -10,20 +10,17 @@ import numpy as np
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
 from napari_tincture.metrics.labels.registry import label_metric_names
-from napari_tincture.metrics.registry import find_metric, metric_names
-from napari_tincture.metrics.stream import survey
-from napari_tincture.metrics.sums import SUMS
-from napari_tincture.progress import CancelToken, Progress, as_callback, share
+from napari_tincture.metrics.registry import metric_names
+from napari_tincture.progress import CancelToken, Progress, as_callback
 from napari_tincture.raster import Raster
-from napari_tincture.tasks._areas import areas_of
+from napari_tincture.tasks._compare_images import METRICS, compare_images
 from napari_tincture.tasks._compare_labels import compare_labels
-from napari_tincture.tasks._maps import map_of
-from napari_tincture.tasks._pairs import Channels, Pairs, check_pair, data_range_of, planes_of
-from napari_tincture.tasks._run import as_region
-from napari_tincture.tasks._sheet import Sheet
+from napari_tincture.tasks._compared import Compared
+from napari_tincture.tasks._pairs import Channels, Pairs, check_pair, data_range_of
+from napari_tincture.tasks._region import as_region
 from napari_tincture.tasks.comparison import Comparison, names_of
 
-METRICS = ("ssim", "psnr", "mse", "pearson")
+__all__ = ["METRICS", "compare", "list_metrics"]
 
 
 def list_metrics(kind: Literal["image", "labels"] = "image") -> tuple[str, ...]:
@@ -104,6 +101,9 @@ def compare(
     others = [open_image(image) for image in several]
     for other in others:
         check_pair(other, target, channels)
+    if target.kind != "labels":
+        _refuse_cells(cells, target)
+        span = data_range_of(target, others, data_range)
     bounds = as_region(region, target)
     part = target.crop({a: slice(*edges) for a, edges in bounds.items()}) if bounds else target
     others = [_among(image, bounds) for image in others]
@@ -111,44 +111,20 @@ def compare(
         part, others, names_of(others), luminance=channels == "luminance",
         strict=nonfinite == "error",
     )  # fmt: skip
-    report, token = as_callback(progress), cancel or CancelToken()
-    settings: dict[str, Any] = {
+    settings = {
         "reference": target.name, "region": bounds, "grid": pairs.how,
         "mask": mask if isinstance(mask, str) else mask is not None,
         "regions": regions if isinstance(regions, str) else regions is not None,
         "pixels": int(np.prod(part.shape[-2:])),
     }  # fmt: skip
-    if target.kind == "labels":
-        return compare_labels(
-            pairs, others, part, metrics, cells, mask, regions, settings, report, token
-        )
-    _refuse_cells(cells, target)
-    chosen = [find_metric(name) for name in dict.fromkeys(metrics or METRICS)]
-    span = data_range_of(target, others, data_range)
-    sheet = Sheet(pairs, chosen, channels, span)
-    passes = [
-        (place, plane, areas)
-        for place, plane in planes_of(part)
-        for areas in areas_of(plane, regions, mask) or (None,)
-    ]
-    statistics = list(dict.fromkeys([SUMS, *(metric.statistic for metric in chosen)]))
-    for number, (place, plane, areas) in enumerate(passes):
-        plan = pairs.survey(place, plane, statistics, span, areas)
-        tally = survey(plan, share(report, number, len(passes)), token)
-        at = {axis: index + bounds.get(axis, (0, 0))[0] for axis, index in place.items()}
-        sheet.add(tally, at, areas)
-    pictures = {
-        (name, column): map_of(metric, column, image, part, span, name)
-        for image, name in zip(others, pairs.names, strict=True)
-        for metric in (chosen if maps else ())
-        for column in metric.maps
-    }
-    settings |= {"data_range": span, "channels": channels}
-    better = {column: metric.better for metric in chosen for column in metric.columns}
-    return Comparison(
-        sheet.table, settings, tuple(sheet.notes), pictures, better,
-        images=dict(zip(pairs.names, others, strict=True)), reference=part,
+    what = Compared(
+        pairs=pairs, images=others, reference=part, bounds=bounds, mask=mask, regions=regions,
+        metrics=metrics, settings=settings, progress=as_callback(progress),
+        cancel=cancel or CancelToken(),
     )  # fmt: skip
+    if target.kind == "labels":
+        return compare_labels(what, cells)
+    return compare_images(what, channels, span, maps)
 
 
 def _among(image: Raster, bounds: Mapping[str, tuple[int, int]]) -> Raster:

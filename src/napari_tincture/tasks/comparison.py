@@ -13,6 +13,7 @@ from typing import Any
 
 from napari_tincture.errors import OutputError
 from napari_tincture.raster import Raster
+from napari_tincture.tasks._boxes import Box
 
 PLACES = ("image", "t", "z", "channel", "region")
 """Columns that say what a row is of; all others are figures."""
@@ -38,6 +39,11 @@ class Comparison:
         By image and column, where they were asked for, on the reference's grid.
     better
         By column, "higher" or "lower".
+    regions
+        By name, the bounding box ((y start, y stop), (x start, x stop)) in pixels of the whole
+        reference.
+    undefined
+        By number of the row and column, why there is no figure.
     images, reference
         What was compared, by name.
     """
@@ -47,6 +53,8 @@ class Comparison:
     notes: tuple[str, ...] = ()
     maps: Mapping[tuple[str, str], Raster] = field(default_factory=dict)
     better: Mapping[str, str] = field(default_factory=dict)
+    regions: Mapping[str, Box] = field(default_factory=dict, repr=False)
+    undefined: Mapping[tuple[int, str], str] = field(default_factory=dict, repr=False)
     images: Mapping[str, Raster] = field(default_factory=dict, repr=False)
     reference: Raster | None = field(default=None, repr=False)
 
