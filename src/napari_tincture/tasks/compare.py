@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -44,6 +45,7 @@ def compare(
     data_range: float | None = None,
     nonfinite: Literal["error", "ignore"] = "error",
     maps: bool = False,
+    resume: str | Path | None = None,
     progress: bool | Progress | None = None,
     cancel: CancelToken | None = None,
 ) -> Comparison:
@@ -82,6 +84,9 @@ def compare(
         NaN and infinite values: an error, or left out with all windows that see them.
     maps
         Whether to give maps, computed where they are looked at.
+    resume
+        A file in which sums are kept while they are taken, so that the same call goes on from
+        them after a crash; removed at the end. Of images, not of labels.
 
     Returns
     -------
@@ -126,8 +131,11 @@ def compare(
         cancel=cancel or CancelToken(),
     )  # fmt: skip
     if target.kind == "labels":
+        if resume is not None:
+            raise InputError("resume= keeps sums of images; labels are counted in one go.")
         return compare_labels(what, cells)
-    return compare_images(what, channels, span, maps)
+    kept = None if resume is None else Path(resume).expanduser()
+    return compare_images(what, channels, span, maps, kept)
 
 
 def _among(image: Raster, bounds: Mapping[str, tuple[int, int]]) -> Raster:
