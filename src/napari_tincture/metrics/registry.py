@@ -8,7 +8,7 @@ from napari_tincture.by_name import own_modules
 from napari_tincture.errors import InputError
 from napari_tincture.metrics.metric import Metric
 
-_MACHINERY = frozenset({"metric", "registry", "sums", "stream", "windows"})
+_MACHINERY = frozenset({"metric", "registry", "sets", "stain_vectors", "stream", "sums", "windows"})
 
 
 def metric_names() -> tuple[str, ...]:

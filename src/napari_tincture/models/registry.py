@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 ENTRY_POINT_GROUP = "napari_tincture.architectures"
 # The files of this package that are no architecture.
-_MACHINERY = frozenset({"card", "model", "published", "registry", "shipped", "weights"})
+_MACHINERY = frozenset(
+    {"card", "inception", "model", "published", "registry", "shipped", "weights"}
+)
 
 
 def architecture_names() -> tuple[str, ...]:
