@@ -16,12 +16,12 @@ from napari_tincture.metrics.sets import (
     InceptionFeatures,
     find_set_metric,
     patches,
+    patching,
     read_statistics,
     set_metric_names,
     write_statistics,
 )
 from napari_tincture.metrics.sets import network as network_module
-from napari_tincture.metrics.sets import patching
 from napari_tincture.models.inception import Inception
 from napari_tincture.raster import Raster
 
