@@ -67,11 +67,10 @@ class AngleCounts:
         self.counts += np.bincount(bins, minlength=_BINS)
 
     def percentile(self, percent: float) -> float:
-        """Angle below which so much lies, to within a bin; linear within it."""
+        """Least angle up to which so much lies, to within a bin; linear within it."""
         below = np.concatenate([[0], np.cumsum(self.counts)])
-        wanted = percent / 100 * below[-1]
-        place = int(np.searchsorted(below, wanted, side="right")) - 1
-        place = min(place, _BINS - 1)
-        inside = self.counts[place]
-        part = (wanted - below[place]) / inside if inside else 0.0
+        # Of n angles the first is the least of which anything can be said.
+        wanted = max(percent / 100 * below[-1], 1.0)
+        place = int(np.searchsorted(below, wanted)) - 1
+        part = (wanted - below[place]) / self.counts[place]
         return float((place + part) * STEP - 90)
