@@ -12,28 +12,7 @@ from skimage.io import imread
 
 import napari_tincture as nt
 from napari_tincture import samples
-from napari_tincture.demo import Matches, as_target, match
-
-
-def _labels(*squares: tuple[int, int, int]) -> nt.Raster:
-    array = np.zeros((40, 40), np.int32)
-    for number, (y, x, side) in enumerate(squares, start=1):
-        array[y : y + side, x : x + side] = number
-    return nt.open_image(array)
-
-
-def test_objects_match_when_most_of_both_is_shared() -> None:
-    expected = _labels((0, 0, 10), (20, 20, 10))
-    found = _labels((20, 21, 10), (0, 6, 10), (35, 35, 4))
-    assert match(found, expected) == Matches(found=3, expected=2, matched=1)
-    assert match(expected, expected) == Matches(2, 2, 2)
-
-
-def test_figures_of_matches() -> None:
-    matches = Matches(found=4, expected=5, matched=3)
-    assert (matches.precision, matches.recall) == (0.75, 0.6)
-    assert matches.f1 == pytest.approx(2 / 3)
-    assert Matches(0, 0, 0).f1 == 0
+from napari_tincture.demo import as_target
 
 
 def test_the_reference_is_mapped_to_the_range_of_the_model() -> None:

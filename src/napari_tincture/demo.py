@@ -20,7 +20,8 @@ import numpy as np
 import napari_tincture as nt
 from napari_tincture import samples
 from napari_tincture.display import has_display, virtual_display
-from napari_tincture.training.objects import iou_matrix
+from napari_tincture.metrics.matches import match
+from napari_tincture.metrics.overlap_stream import overlap_of
 
 if TYPE_CHECKING:
     import napari
@@ -43,30 +44,6 @@ class Scenes:
     nuclei: nt.Raster
     reference: nt.Raster
     reference_nuclei: nt.Raster  # of the field alone
-
-
-@dataclass(frozen=True, slots=True)
-class Matches:
-    """How many objects of two label images are the same, at an intersection over union > 0.5."""
-
-    found: int
-    expected: int
-    matched: int
-
-    @property
-    def precision(self) -> float:
-        """Share of the found objects that are expected."""
-        return self.matched / max(self.found, 1)
-
-    @property
-    def recall(self) -> float:
-        """Share of the expected objects that were found."""
-        return self.matched / max(self.expected, 1)
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall."""
-        return 2 * self.matched / max(self.found + self.expected, 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -131,7 +108,8 @@ def report(scenes: Scenes, size: int | None, device: str) -> None:
     print(f"  SSIM                {row['ssim']:.3f}")
     print(f"  PSNR                {row['psnr']:.1f} dB")
     print(f"  MSE                 {row['mse']:.5f}")
-    found = match(scenes.nuclei.crop(UNSEEN), scenes.reference_nuclei.crop(UNSEEN))
+    nuclei = overlap_of(scenes.nuclei.crop(UNSEEN), scenes.reference_nuclei.crop(UNSEEN))
+    found = match(nuclei)
     print("Nuclei of the virtual stain against nuclei of the real DAPI, same columns, IoU > 0.5")
     print(f"  {found.matched} matched of {found.found} found and {found.expected} expected")
     print(f"  precision {found.precision:.2f}, recall {found.recall:.2f}, F1 {found.f1:.2f}")
@@ -140,13 +118,6 @@ def report(scenes: Scenes, size: int | None, device: str) -> None:
     if size is not None:
         print(f"Peak memory of this process: {peak_memory() / 2**30:.2f} GiB")
     print(flush=True)
-
-
-def match(found: nt.Raster, expected: nt.Raster) -> Matches:
-    """Match the objects of two label images of one shape."""
-    overlap = iou_matrix(np.asarray(found), np.asarray(expected))
-    objects, others = overlap.shape
-    return Matches(objects, others, int((overlap > 0.5).sum()))
 
 
 def peak_memory() -> int:

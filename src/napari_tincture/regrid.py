@@ -157,13 +157,16 @@ class OnGrid:
         ]
         source = self._read(level, cut)
         origin = np.array([s.start for s in cut]).reshape(2, 1, 1)
-        for channel, plane in enumerate(source):
-            smooth = plane.astype(np.float64) if not labels else plane
-            if max(sigma) > 0 and not labels:
+        if labels:
+            # By index, for interpolation counts in floating point, which large labels do not fit.
+            ends = np.array(source.shape[1:]).reshape(2, 1, 1) - 1
+            y, x = np.clip(np.floor(points - origin + 0.5), 0, ends).astype(np.intp)
+            values[:] = source[:, y, x]
+        for channel, plane in enumerate(source if not labels else ()):
+            smooth = plane.astype(np.float64)
+            if max(sigma) > 0:
                 smooth = gaussian_filter(smooth, sigma, mode="nearest")
-            values[channel] = map_coordinates(
-                smooth, points - origin, order=0 if labels else 1, mode="nearest"
-            )
+            values[channel] = map_coordinates(smooth, points - origin, order=1, mode="nearest")
         values[:, ~valid] = 0
         return Window(values, valid)
 

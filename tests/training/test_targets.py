@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_tincture.instances import label_instances
-from napari_tincture.training.objects import iou_matrix, mean_f1
+from napari_tincture.training.objects import mean_f1
 from napari_tincture.training.targets import instance_targets
 
 
@@ -32,12 +32,6 @@ def test_perfect_maps_give_back_the_objects() -> None:
     labels = two_touching()
     found = label_instances(instance_targets(labels, border=2.0))
     assert mean_f1([(found, labels)])["f1"] == 1.0
-
-
-def test_iou_by_hand() -> None:
-    found = np.array([[1, 1, 0, 2], [1, 1, 0, 2]], np.int32)
-    truth = np.array([[7, 7, 7, 0], [7, 7, 7, 9]], np.int32)
-    np.testing.assert_allclose(iou_matrix(found, truth), [[4 / 6, 0], [0, 1 / 2]])
 
 
 def test_f1_by_hand() -> None:

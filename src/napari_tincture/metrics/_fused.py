@@ -68,6 +68,7 @@ def _similar(
         vb = n * np.float64(sums[3, x]) - sb * sb
         vab = n * np.float64(sums[4, x]) - both
         spread = np.sqrt(max(va, 0.0) * max(vb, 0.0))
+        vab = min(max(vab, -spread), spread)  # rounding, see windows.torch_similarity
         out[1, y, x0 + x] = (2 * both + k1) / (sa * sa + sb * sb + k1)
         out[2, y, x0 + x] = (2 * spread + k2) / (max(va, 0.0) + max(vb, 0.0) + k2)
         out[3, y, x0 + x] = (vab + k2 / 2) / (spread + k2 / 2)

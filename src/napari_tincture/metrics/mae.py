@@ -15,11 +15,11 @@ class MeanAbsoluteError(Metric):
     """Mean over pixels of |image - reference|; its map is the absolute error."""
 
     statistic, columns, better = SUMS, ("mae",), "lower"
-    maps = ("mae",)
+    maps = averaged = ("mae",)
 
     def figures(self, row: npt.NDArray[np.float64], data_range: float) -> Mapping[str, float]:
         """In the units of the values."""
-        sums = Sums(*row)
+        sums = Sums.read(row)
         return {"mae": sums.absolute / sums.pixels}
 
     def map(self, block: Block) -> Mapping[str, npt.NDArray[np.float32]]:

@@ -18,6 +18,8 @@ import numpy.typing as npt
 Values = npt.NDArray[Any]
 State = npt.NDArray[np.float64]
 """(regions, numbers of the statistic)"""
+NO_PIXELS = "there are no pixels"
+"""Why most figures of an empty region are undefined."""
 
 
 class Undefined(ValueError):
@@ -56,6 +58,9 @@ class Block:
         Which region each pixel of the core (y, x) belongs to, -1: none. None: all to region 0.
     count
         Number of regions.
+    bad
+        Pixels of the window (y, x) without a value, None: there are none; only for statistics that
+        ask for it.
     """
 
     image: Values
@@ -66,6 +71,7 @@ class Block:
     data_range: float
     regions: npt.NDArray[np.int32] | None = None
     count: int = 1
+    bad: npt.NDArray[np.bool_] | None = None
 
     def inner(self, margin: int) -> tuple[slice, slice]:
         """The part of the core at least so far from the edges of the plane, within the core."""
@@ -134,10 +140,14 @@ class Statistic(ABC):
         Pixels around a core that its windows see.
     colour
         Whether blocks hold all three colours, not one channel.
+    takes_bad
+        Whether it leaves out by itself, from `Block.bad`, what sees a pixel without a value.
+        Otherwise no pixel nearer to such a one than the margin belongs to a region.
     """
 
     margin: int = 0
     colour: ClassVar[bool] = False
+    takes_bad: ClassVar[bool] = False
 
     @abstractmethod
     def measure(self, block: Block) -> State:
@@ -166,6 +176,11 @@ class Metric(ABC):
     better: ClassVar[Literal["higher", "lower"]]
     maps: ClassVar[tuple[str, ...]] = ()
     """Columns of which `map` gives pictures."""
+    averaged: ClassVar[tuple[str, ...]] = ()
+    """Columns whose figure is the mean of their map, but for the margin at the plane's edges."""
+    perfect: ClassVar[Mapping[str, float | None]] = {}
+    """What an image scores against itself, where that is not 1 (the higher the better) or 0 (the
+    lower); None: depends on the image."""
 
     @abstractmethod
     def figures(self, row: npt.NDArray[np.float64], data_range: float) -> Mapping[str, float]:

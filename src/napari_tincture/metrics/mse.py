@@ -15,11 +15,11 @@ class MeanSquaredError(Metric):
     """Mean over pixels of (image - reference)²; its map is the squared error."""
 
     statistic, columns, better = SUMS, ("mse",), "lower"
-    maps = ("mse",)
+    maps = averaged = ("mse",)
 
     def figures(self, row: npt.NDArray[np.float64], data_range: float) -> Mapping[str, float]:
         """In squared units of the values."""
-        return {"mse": Sums(*row).mse}
+        return {"mse": Sums.read(row).mse}
 
     def map(self, block: Block) -> Mapping[str, npt.NDArray[np.float32]]:
         """Squared error of every pixel."""

@@ -19,7 +19,7 @@ class NormalisedRootMeanSquaredError(Metric):
 
     def figures(self, row: npt.NDArray[np.float64], data_range: float) -> Mapping[str, float]:
         """Without unit; undefined where the reference is zero everywhere."""
-        sums = Sums(*row)
+        sums = Sums.read(row)
         if sums.reference_squared == 0:
             raise Undefined("the reference is zero everywhere")
         return {"nrmse": math.sqrt(sums.squared / sums.reference_squared)}

@@ -19,15 +19,17 @@ class PearsonCorrelation(Metric):
 
     def figures(self, row: npt.NDArray[np.float64], data_range: float) -> Mapping[str, float]:
         """-1 … 1; undefined where an image is constant."""
-        sums = Sums(*row)
+        sums = Sums.read(row)
         spreads = []
         for name in ("image", "reference"):
             spread = getattr(sums, f"{name}_spread")
             # What rounding leaves of a constant.
             if spread <= sums.pixels * (1e-13 * getattr(sums, name)) ** 2:
                 raise Undefined(f"the {name} is constant")
-            spreads.append(math.sqrt(spread))
-        return {"pearson": max(-1.0, min(1.0, sums.common_spread / math.prod(spreads)))}
+            spreads.append(spread)
+        # Of equal spreads both factors are exactly 1, which a product of two roots is not.
+        r = sums.common_spread / spreads[1] * math.sqrt(spreads[1] / spreads[0])
+        return {"pearson": max(-1.0, min(1.0, r))}
 
 
 METRIC = PearsonCorrelation()

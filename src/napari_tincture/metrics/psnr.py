@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +17,11 @@ class PeakSignalToNoiseRatio(Metric):
     """10 · log₁₀(data range² / MSE)."""
 
     statistic, columns, better = SUMS, ("psnr",), "higher"
+    perfect: ClassVar[Mapping[str, float | None]] = {"psnr": math.inf}
 
     def figures(self, row: npt.NDArray[np.float64], data_range: float) -> Mapping[str, float]:
         """In dB; infinite for equal images."""
-        mse = Sums(*row).mse
+        mse = Sums.read(row).mse
         return {"psnr": 10 * math.log10(data_range**2 / mse) if mse else math.inf}
 
 

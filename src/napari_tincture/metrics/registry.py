@@ -8,7 +8,14 @@ from napari_tincture.by_name import own_modules
 from napari_tincture.errors import InputError
 from napari_tincture.metrics.metric import Metric
 
-_MACHINERY = frozenset({"metric", "registry", "sets", "stain_vectors", "stream", "sums", "windows"})
+_MACHINERY = frozenset(
+    {
+        "metric", "registry", "sums", "stream", "windows",
+        "overlap", "overlap_stream", "matches", "partitions", "boundaries", "classes", "counts",
+        "labels",
+        "sets", "stain_vectors",
+    }
+)  # fmt: skip
 
 
 def metric_names() -> tuple[str, ...]:

@@ -19,7 +19,7 @@ class RootMeanSquaredError(Metric):
 
     def figures(self, row: npt.NDArray[np.float64], data_range: float) -> Mapping[str, float]:
         """In the units of the values."""
-        return {"rmse": math.sqrt(Sums(*row).mse)}
+        return {"rmse": math.sqrt(Sums.read(row).mse)}
 
 
 METRIC = RootMeanSquaredError()

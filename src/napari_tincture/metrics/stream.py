@@ -96,7 +96,7 @@ class Survey:
     def edges(self) -> tuple[list[int], list[int]]:
         """Where areas begin along y and x, and where the last ends."""
         chunks = self.chunks or ((self.shape[0],), (self.shape[1],))
-        return tuple(_edges(c, side) for c, side in zip(chunks, self.shape, strict=True))  # type: ignore[return-value]
+        return tuple(area_edges(c, side) for c, side in zip(chunks, self.shape, strict=True))  # type: ignore[return-value]
 
 
 @dataclass
@@ -208,6 +208,7 @@ def _measure(step: _Step, key: Key) -> State:
         *in_one_type(image, reference), step.core,
         step.place, step.plan.shape, step.plan.data_range,
         _without(step, key), step.plan.count,
+        step.bad[key.image] if key.statistic.takes_bad else None,
     )  # fmt: skip
     return key.statistic.measure(block)
 
@@ -215,7 +216,7 @@ def _measure(step: _Step, key: Key) -> State:
 def _without(step: _Step, key: Key) -> npt.NDArray[np.int32] | None:
     """The regions, without pixels whose windows see one that has no value."""
     bad = step.bad[key.image]
-    if bad is None:
+    if bad is None or key.statistic.takes_bad:
         return step.regions
     margin = key.statistic.margin
     if margin:
@@ -383,7 +384,7 @@ def _step(plan: Survey, parts: Sequence[_Part], place: Place) -> _Step:
     )  # fmt: skip
 
 
-def _edges(chunks: Sequence[int], side: int) -> list[int]:
+def area_edges(chunks: Sequence[int], side: int) -> list[int]:
     """Ends of areas: whole chunks, about `AREA` together; parts of chunks that are larger."""
     edges = [0]
     ends = np.cumsum(chunks).tolist()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_tincture.metrics.metric import Block, State, Statistic
+from napari_tincture.metrics.metric import NO_PIXELS, Block, State, Statistic, Undefined
 from napari_tincture.metrics.windows import fused
 
 
@@ -45,10 +45,24 @@ class Sums(NamedTuple):
     reference_least: float
     reference_most: float
 
+    @classmethod
+    def read(cls, row: npt.NDArray[np.float64]) -> Sums:
+        """Name a row's numbers.
+
+        Raises
+        ------
+        Undefined
+            If there are no pixels.
+        """
+        sums = cls(*row.tolist())
+        if not sums.pixels:
+            raise Undefined(NO_PIXELS)
+        return sums
+
     @property
     def mse(self) -> float:
         """Mean squared error."""
-        return float(self.squared / self.pixels)
+        return self.squared / self.pixels
 
 
 def difference(block: Block) -> npt.NDArray[np.float64]:

@@ -153,6 +153,9 @@ def torch_similarity(
     va, vb = va.clamp(min=0), vb.clamp(min=0)
     spread = (va * vb).sqrt()
     contrast = (2 * spread + k2) / (va + vb + k2)
+    # Rounding apart no covariance is larger than the product of the deviations; so the structure of
+    # equal images is exactly 1 where they are constant, too.
+    vab = torch.maximum(torch.minimum(vab, spread), -spread)
     return torch.stack([whole, light, contrast, (vab + k2 / 2) / (spread + k2 / 2)])
 
 
@@ -218,7 +221,7 @@ class StructuralSimilarity(Metric):
     name: ClassVar[str] = "ssim"
 
     def __init__(self, name: str, window: Window, parts: int) -> None:
-        self.columns = self.maps = _columns(name, parts)  # type: ignore[misc]
+        self.columns = self.maps = self.averaged = _columns(name, parts)  # type: ignore[misc]
         self.statistic: Similarity = Similarity(window, parts)
 
     def figures(self, row: npt.NDArray[np.float64], data_range: float) -> Mapping[str, float]:
