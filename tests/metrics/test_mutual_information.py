@@ -19,7 +19,7 @@ def by_scipy(a, b, low: float, high: float) -> tuple[float, float]:
     )
     apart = entropy(joint.sum(0)) + entropy(joint.sum(1))
     both = entropy(joint.ravel())
-    return apart - both, apart / both
+    return apart - both, apart / both if both else np.nan
 
 
 @pytest.mark.parametrize("part", [1.0, 0.37])
@@ -31,7 +31,7 @@ def test_it_is_the_formula_of_the_joint_histogram(shape, dtype: str, part: float
     try:
         found = figures(METRIC, *planes, data_range)
     except Undefined:
-        assert np.isnan(by_scipy(a, b, 0, data_range)[1])
+        assert by_scipy(a, b, 0, data_range)[0] == 0
         return
     expected = by_scipy(a, b, 0, data_range)
     assert tuple(found.values()) == pytest.approx(expected, rel=1e-9)
