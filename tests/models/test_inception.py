@@ -9,9 +9,8 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from napari_tincture.errors import InputError, ModelError
-from napari_tincture.models import architecture_names, inception
+from napari_tincture.models import architecture_names
 from napari_tincture.models.inception import (
-    VARIABLE,
     BlockA,
     BlockC,
     BlockE,
@@ -19,6 +18,7 @@ from napari_tincture.models.inception import (
     check_dims,
     load_inception,
 )
+from napari_tincture.models.user_weights import INCEPTION
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_the_users_file_is_loaded(
         path = tmp_path / "old.pth"
         torch.save({k: v for k, v in state.items() if "num_batches" not in k}, path)
     elif kind == "variable":
-        monkeypatch.setenv(VARIABLE, str(file))
+        monkeypatch.setenv(INCEPTION.variable, str(file))
         path = None
     loaded = load_inception(path)
     assert not loaded.training
@@ -149,8 +149,8 @@ def test_the_users_file_is_loaded(
 def test_without_a_file_the_message_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
-    with pytest.raises(InputError, match=rf"{inception.FILE}.*{VARIABLE}"):
+    monkeypatch.delenv(INCEPTION.variable, raising=False)
+    with pytest.raises(InputError, match=rf"{INCEPTION.file}.*{INCEPTION.variable}"):
         load_inception()
     with pytest.raises(InputError, match=r"no file .*nowhere\.pth"):
         load_inception(tmp_path / "nowhere.pth")

@@ -20,11 +20,9 @@ from torch import nn
 from torch.nn import functional
 
 from napari_tincture.errors import InputError, ModelError
-from napari_tincture.models.published import read_checkpoint
+from napari_tincture.models.user_weights import INCEPTION, read_tensors
 from napari_tincture.models.weights import fill_network
 
-FILE = "pt_inception-2015-12-05-6726825d.pth"
-VARIABLE = "NAPARI_TINCTURE_INCEPTION"
 SIDE = 299
 CLASSES = 1008
 Dims = Literal[64, 192, 768, 2048]
@@ -223,8 +221,9 @@ def load_inception(path: str | os.PathLike[str] | None = None) -> Inception:
     Parameters
     ----------
     path
-        `FILE` as published with pytorch-fid, or the same tensors as ``.safetensors``. None: the
-        file that the environment variable NAPARI_TINCTURE_INCEPTION names.
+        ``pt_inception-2015-12-05-6726825d.pth`` as published with pytorch-fid, or the same tensors
+        as ``.safetensors``. None: the file that the environment variable
+        NAPARI_TINCTURE_INCEPTION names.
 
     Returns
     -------
@@ -238,34 +237,14 @@ def load_inception(path: str | os.PathLike[str] | None = None) -> Inception:
     ModelError
         If it is damaged, contains code, or holds the weights of another network.
     """
-    named = path or os.environ.get(VARIABLE)
-    if not named:
-        raise InputError(
-            "Features of images need the weights of the FID Inception network, and no file is "
-            f"given. Get {FILE} (pytorch-fid publishes it) and give its path, or set {VARIABLE}."
-        )
-    file = Path(named).expanduser()
-    if not file.is_file():
-        raise InputError(f"There is no file {file}; expected {FILE} there. Check the path.")
-    state = _read(file)
+    file = INCEPTION.path(path)
+    state = read_tensors(file)
     _check_origin(state, file)
     network = Inception()
     # Counters of training steps, which nothing here reads and old versions of torch did not write.
     ours = {k: v for k, v in network.state_dict().items() if k.endswith("num_batches_tracked")}
     fill_network(network, {**ours, **state}, str(file))
     return network.eval().requires_grad_(requires_grad=False)
-
-
-def _read(file: Path) -> dict[str, torch.Tensor]:
-    if file.suffix != ".safetensors":
-        return read_checkpoint(file)
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{file} is damaged: {error}. Get the file again.") from error
 
 
 def _check_origin(state: dict[str, torch.Tensor], file: Path) -> None:
@@ -275,7 +254,8 @@ def _check_origin(state: dict[str, torch.Tensor], file: Path) -> None:
     found = "no layer 'fc.weight'" if classes is None else f"{classes} classes"
     hint = " (those of torchvision, whose features differ)" if classes == 1000 else ""
     raise ModelError(
-        f"{file} has {found}{hint}; the FID Inception network has {CLASSES} classes. Use {FILE}."
+        f"{file} has {found}{hint}; the FID Inception network has {CLASSES} classes. "
+        f"{INCEPTION.get}."
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
+from napari_tincture.metrics.metric import Metric
 from napari_tincture.metrics.registry import find_metric
 from napari_tincture.metrics.stream import survey
 from napari_tincture.metrics.sums import SUMS
@@ -81,7 +82,8 @@ def compare(
     InputError
         If the images do not overlap, differ in channels or planes, or in type without
         `data_range`; if values are not finite, lie further apart than the data range, or seem to
-        use a part of their integer type; if a metric, mask or region cannot be read.
+        use a part of their integer type; if a metric, mask or region cannot be read, or a metric
+        needs weights that are not there.
     Cancelled
         If `cancel` was raised.
     """
@@ -90,7 +92,7 @@ def compare(
     if not several:
         raise InputError("Got an empty list of images; give one or more to compare.")
     others = [open_image(image) for image in several]
-    chosen = [find_metric(name) for name in dict.fromkeys(metrics)]
+    chosen = [_usable(name) for name in dict.fromkeys(metrics)]
     for other in others:
         check_pair(other, target, channels)
     span = data_range_of(target, others, data_range)
@@ -131,6 +133,13 @@ def compare(
         sheet.table, settings, tuple(sheet.notes), pictures, better,
         images=dict(zip(pairs.names, others, strict=True)), reference=part,
     )  # fmt: skip
+
+
+def _usable(name: str) -> Metric:
+    metric = find_metric(name)
+    if metric.needs is not None:
+        metric.needs.path()
+    return metric
 
 
 def _among(image: Raster, bounds: Mapping[str, tuple[int, int]]) -> Raster:
