@@ -9,13 +9,8 @@ from napari_tincture.errors import InputError
 from napari_tincture.metrics.metric import Metric
 
 _MACHINERY = frozenset(
-    {
-        "metric", "registry", "sums", "stream", "windows",
-        "overlap", "overlap_stream", "matches", "partitions", "boundaries", "classes", "counts",
-        "labels",
-        "sets", "stain_vectors",
-    }
-)  # fmt: skip
+    {"labels", "metric", "registry", "sets", "stain_vectors", "stream", "sums", "windows"}
+)
 
 
 def metric_names() -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture.errors import InputError
-from napari_tincture.metrics.overlap import Overlap, measure, merge
+from napari_tincture.metrics.labels.overlap import Overlap, measure, merge
 from napari_tincture.metrics.stream import AHEAD, area_edges
 from napari_tincture.progress import CancelToken, Progress, as_callback
 from napari_tincture.raster import Raster
