@@ -49,11 +49,7 @@ class Sheet:
             f"{high:g}: together further apart than the data range {self._range:g}."
             for image, (least, most, low, high) in self._beyond.items()
         ]
-        undefined = [
-            f"{column} of {_listed(rows)} is undefined: {why}."
-            for (column, why), rows in self._undefined.items()
-        ]
-        return [*self._notes, *beyond, *undefined]
+        return [*self._notes, *beyond, *undefined_notes(self._undefined)]
 
     def add(self, tally: Tally, place: Mapping[str, int], areas: Areas | None) -> None:
         """Read the rows of one plane off what was summed.
@@ -127,6 +123,14 @@ class Sheet:
                 min(least, before[0]), max(most, before[1]),
                 min(low, before[2]), max(high, before[3]),
             )  # fmt: skip
+
+
+def undefined_notes(undefined: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
+    """Why figures are undefined: from rows by column and reason, one note each."""
+    return [
+        f"{column} of {_listed(rows)} is undefined: {why}."
+        for (column, why), rows in undefined.items()
+    ]
 
 
 def _listed(rows: Sequence[str]) -> str:
