@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_tincture.raster import Raster
     from napari_tincture.tasks.batch import batch
     from napari_tincture.tasks.batch_report import BatchProgress, BatchReport
-    from napari_tincture.tasks.compare import compare
+    from napari_tincture.tasks.compare import compare, list_metrics
     from napari_tincture.tasks.comparison import Comparison
     from napari_tincture.tasks.explain import Explanation, explain
     from napari_tincture.tasks.seams import seam_error
@@ -39,6 +39,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "segment",
     "batch",
     "compare",
+    "list_metrics",
     "train",
     "explain",
     "BatchReport",
@@ -77,7 +78,7 @@ _HOMES = {
     "tasks.segment": ("segment",),
     "tasks.batch": ("batch",),
     "tasks.batch_report": ("BatchReport", "BatchProgress"),
-    "tasks.compare": ("compare",),
+    "tasks.compare": ("compare", "list_metrics"),
     "tasks.comparison": ("Comparison",),
     "tasks.train": ("train",),
     "tasks.explain": ("explain", "Explanation"),

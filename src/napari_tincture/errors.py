@@ -14,6 +14,20 @@ class InputError(TinctureError, ValueError):
     """The image, its axes, channels or values cannot be used as they are."""
 
 
+class DataRangeError(InputError):
+    """The range of values must be stated.
+
+    Attributes
+    ----------
+    candidates
+        Ranges that are likely meant.
+    """
+
+    def __init__(self, message: str, candidates: tuple[float, ...] = ()) -> None:
+        super().__init__(message)
+        self.candidates = candidates
+
+
 class ReadError(InputError):
     """Pixels could not be read from where they are; another attempt, or another place, may do."""
 

@@ -227,9 +227,11 @@ def test_tissue_is_that_of_the_image():
 
 
 def test_planes_must_be_the_same():
-    before = Raster.from_array(np.stack([discs(CENTRES)] * 2), "zyx")
-    with pytest.raises(InputError, match=r"planes \{'z': 2\}, its translation only one"):
-        semantic_consistency(before, discs(CENTRES), finder())
+    several = Raster.from_array(np.stack([discs(CENTRES)] * 2), "zyx", name="stack")
+    with pytest.raises(InputError, match=r"2 planes along z.* 1"):
+        semantic_consistency(discs(CENTRES), several, finder())
+    with pytest.raises(InputError, match=r"tissue.*one plane.*stack.*'z': 2"):
+        semantic_consistency(several, several, finder(), mask="tissue")
 
 
 def test_progress_is_told_and_cancelled():

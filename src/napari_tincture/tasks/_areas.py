@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_tincture.arrays import block_slices, in_memory
+from napari_tincture.arrays import in_memory
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
 from napari_tincture.layers import is_layer
 from napari_tincture.raster import Raster
 from napari_tincture.regrid import OnGrid, Place, pixel_map
+from napari_tincture.tasks._boxes import Box, box_of, boxes_of_labels
 
 IdMap = npt.NDArray[np.int32]
 Polygon = npt.NDArray[np.float64]
@@ -33,10 +34,13 @@ class Areas:
         Of the regions.
     at
         Gives the number of the region of every pixel of a place, -1: none.
+    boxes
+        By name, what holds a region, whatever a mask leaves of it.
     """
 
     names: tuple[str, ...]
     at: Callable[[Place], IdMap]
+    boxes: Mapping[str, Box] = field(default_factory=dict)
 
     def within(self, mask: OnGrid) -> Areas:
         """Keep what lies in a mask."""
@@ -151,21 +155,22 @@ def _grid(plane: Raster, text: str) -> Areas:
     step = int(side)
     height, width = plane.shape[-2:]
     columns = -(-width // step)
-    corners = product(range(0, height, step), range(0, width, step))
+    boxes = {
+        f"y {y}, x {x}": ((y, min(y + step, height)), (x, min(x + step, width)))
+        for y, x in product(range(0, height, step), range(0, width, step))
+    }
 
     def at(place: Place) -> IdMap:
         y, x = (np.arange(s.start, s.stop) // step for s in place)
         return (y[:, None] * columns + x[None]).astype(np.int32)
 
-    return Areas(tuple(f"y {y}, x {x}" for y, x in corners), at)
+    return Areas(tuple(boxes), at, boxes)
 
 
 def _labelled(plane: Raster, labels: Raster) -> Areas:
     window = on_grid(labels, plane)
-    found: set[int] = set()
-    for index in block_slices(labels.data):
-        found.update(np.unique(in_memory(labels.data[index])).tolist())
-    ids = np.array(sorted(found - {0}))
+    boxes = boxes_of_labels(labels, plane)
+    ids = np.array(list(boxes))
     if not ids.size:
         raise InputError(f"Labels {labels.name!r} hold no region: all pixels are 0.")
 
@@ -177,7 +182,7 @@ def _labelled(plane: Raster, labels: Raster) -> Areas:
             known &= valid
         return np.where(known, number, np.int32(-1))
 
-    return Areas(tuple(str(i) for i in ids), at)
+    return Areas(tuple(map(str, boxes)), at, {str(i): box for i, box in boxes.items()})
 
 
 def _drawn(plane: Raster, polygons: Mapping[str, Polygon]) -> Iterator[Areas]:
@@ -193,10 +198,10 @@ def _drawn(plane: Raster, polygons: Mapping[str, Polygon]) -> Iterator[Areas]:
         if group is None:
             groups.append(group := {})
         group[name] = polygon
-    return (_group(group) for group in groups)
+    return (_group(group, (height, width)) for group in groups)
 
 
-def _group(polygons: Mapping[str, Polygon]) -> Areas:
+def _group(polygons: Mapping[str, Polygon], shape: tuple[int, int]) -> Areas:
     from skimage.draw import polygon as fill
 
     def at(place: Place) -> IdMap:
@@ -206,7 +211,8 @@ def _group(polygons: Mapping[str, Polygon]) -> Areas:
             result[fill(corners[:, 0] - y, corners[:, 1] - x, result.shape)] = number
         return result
 
-    return Areas(tuple(polygons), at)
+    boxes = {name: box_of(corners, shape) for name, corners in polygons.items()}
+    return Areas(tuple(polygons), at, boxes)
 
 
 def _may_overlap(one: Polygon, other: Polygon) -> bool:

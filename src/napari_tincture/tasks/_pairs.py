@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from napari_tincture.arrays import in_memory
-from napari_tincture.errors import InputError
+from napari_tincture.errors import DataRangeError, InputError
 from napari_tincture.metrics.metric import Statistic
 from napari_tincture.metrics.stream import Survey
 from napari_tincture.raster import Raster
@@ -98,16 +98,18 @@ def data_range_of(reference: Raster, images: Sequence[Raster], given: float | No
             raise InputError(f"data_range={given}: expected a positive number.")
         return float(given)
     if reference.dtype.kind not in "iu":
-        raise InputError(
+        raise DataRangeError(
             f"Reference {reference.name!r} is of type {reference.dtype}, which does not tell the "
-            "range of its values. Pass data_range=, for example 1.0 for values between 0 and 1."
+            "range of its values. Pass data_range=, for example 1.0 for values between 0 and 1.",
+            (1.0, 2.0, 255.0),
         )
     for image in images:
         if image.dtype != reference.dtype:
-            raise InputError(
+            raise DataRangeError(
                 f"Image {image.name!r} is of type {image.dtype}, reference {reference.name!r} of "
                 f"type {reference.dtype}. Bring both to the same range of values, since nothing is "
-                "rescaled, and pass data_range=."
+                "rescaled, and pass data_range=.",
+                (1.0, float(np.iinfo(reference.dtype).max)),
             )
     limits = np.iinfo(reference.dtype)
     if limits.bits > 8:
@@ -127,10 +129,11 @@ def _check_used(reference: Raster, top: int) -> None:
     )
     if most <= top // 4:
         bits = max(most, 1).bit_length()
-        raise InputError(
+        raise DataRangeError(
             f"Values of reference {reference.name!r} reach {most} of {top} that {reference.dtype} "
             f"allows: are they of {bits} bits? Pass data_range={2**bits - 1}, or {top} if they "
-            "are not."
+            "are not.",
+            (float(2**bits - 1), float(top)),
         )
 
 

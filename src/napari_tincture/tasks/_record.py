@@ -12,7 +12,7 @@ from napari_tincture.io.provenance import described, extended
 from napari_tincture.models import Model
 from napari_tincture.models.shipped import shipped_folder
 from napari_tincture.raster import Raster
-from napari_tincture.tasks._run import as_region
+from napari_tincture.tasks._region import as_region
 from napari_tincture.tasks.channels import is_place
 
 

@@ -13,6 +13,7 @@ from napari_tincture.metrics.metric import Metric, Undefined
 from napari_tincture.metrics.stream import Key, Tally
 from napari_tincture.metrics.sums import SUMS, Sums
 from napari_tincture.tasks._areas import Areas
+from napari_tincture.tasks._notes import Notes, by_number
 from napari_tincture.tasks._pairs import Pairs
 
 SLACK = 1.05
@@ -32,9 +33,9 @@ class Sheet:
         self._pairs, self._metrics = pairs, metrics
         self._channels, self._range = channels, data_range
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in pairs.names}
-        self._notes = dict.fromkeys(pairs.notes)
-        self._undefined: dict[tuple[str, str], list[str]] = {}
+        self._notes = Notes(pairs.notes)
         self._beyond: dict[str, Extent] = {}
+        self._why: dict[int, dict[str, str]] = {}
 
     @property
     def table(self) -> list[dict[str, Any]]:
@@ -42,14 +43,19 @@ class Sheet:
         return [row for rows in self._rows.values() for row in rows]
 
     @property
+    def undefined(self) -> dict[tuple[int, str], str]:
+        """Why there is no figure, by number of the row and column."""
+        return by_number(self.table, self._why)
+
+    @property
     def notes(self) -> list[str]:
-        """Each once, however many rows it is about."""
+        """What a reader of the table must know."""
         beyond = [
             f"Values of {image} reach from {least:g} to {most:g}, the reference's from {low:g} to "
             f"{high:g}: together further apart than the data range {self._range:g}."
             for image, (least, most, low, high) in self._beyond.items()
         ]
-        return [*self._notes, *beyond, *undefined_notes(self._undefined)]
+        return [*beyond, *self._notes]
 
     def add(self, tally: Tally, place: Mapping[str, int], areas: Areas | None) -> None:
         """Read the rows of one plane off what was summed.
@@ -63,7 +69,7 @@ class Sheet:
         for number, image in enumerate(self._pairs.names):
             if left_out := tally.left_out.get(number, 0):
                 text = f"{image}: {left_out} pixels of a plane have no value and do not count."
-                self._notes.setdefault(text)
+                self._notes.say(text)
             for channels, label in self._channel_rows():
                 for region, name in regions:
                     row: dict[str, Any] = {"image": image, **place}
@@ -72,7 +78,9 @@ class Sheet:
                     where = ", ".join(map(str, row.values()))
                     sums = _sums(tally, number, region)
                     self._check(sums, image)
-                    row |= self._figures(tally, number, channels, region, where, sums)
+                    figures, why = self._figures(tally, number, channels, region, where, sums)
+                    row |= figures
+                    self._why[id(row)] = why
                     self._rows[image].append(row)
 
     def _channel_rows(self) -> Iterator[ChannelRow]:
@@ -90,8 +98,9 @@ class Sheet:
     def _figures(
         self, tally: Tally, image: int, channels: Sequence[int | None], region: int, where: str,
         sums: Sequence[Sums],
-    ) -> dict[str, float]:  # fmt: skip
+    ) -> tuple[dict[str, float], dict[str, str]]:  # fmt: skip
         found: dict[str, float] = {}
+        why: dict[str, str] = {}
         for metric in self._metrics:
             keys = [Key(image, channel, metric.statistic) for channel in channels]
             states = [tally.rows[key][region] for key in keys if key in tally.rows]
@@ -100,11 +109,12 @@ class Sheet:
                     raise Undefined("no pixel counts")
                 values = [metric.figures(state, self._range) for state in states]
             except Undefined as error:
-                self._undefined.setdefault((metric.columns[0], str(error)), []).append(where)
+                self._notes.undefined(metric.columns[0], where, str(error))
                 values = [dict.fromkeys(metric.columns, math.nan)]
+                why |= dict.fromkeys(metric.columns, str(error))
             if states:
                 found |= {c: float(np.mean([v[c] for v in values])) for c in metric.columns}
-        return found
+        return found, why
 
     def _check(self, sums: Sequence[Sums], image: str) -> None:
         low = min(each.reference_least for each in sums)
@@ -123,18 +133,6 @@ class Sheet:
                 min(least, before[0]), max(most, before[1]),
                 min(low, before[2]), max(high, before[3]),
             )  # fmt: skip
-
-
-def undefined_notes(undefined: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
-    """Why figures are undefined: from rows by column and reason, one note each."""
-    return [
-        f"{column} of {_listed(rows)} is undefined: {why}."
-        for (column, why), rows in undefined.items()
-    ]
-
-
-def _listed(rows: Sequence[str]) -> str:
-    return rows[0] if len(rows) == 1 else f"{rows[0]} and {len(rows) - 1} other rows"
 
 
 def _sums(tally: Tally, image: int, region: int) -> list[Sums]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from napari_tincture.errors import OutputError
 from napari_tincture.raster import Raster
+from napari_tincture.tasks._boxes import Box
 
 PLACES = ("image", "t", "z", "channel", "region")
 """Columns that say what a row is of; all others are figures."""
@@ -38,6 +39,11 @@ class Comparison:
         By image and column, where they were asked for, on the reference's grid.
     better
         By column, "higher" or "lower".
+    regions
+        By name, the bounding box ((y start, y stop), (x start, x stop)) in pixels of the whole
+        reference.
+    undefined
+        By number of the row and column, why there is no figure.
     images, reference
         What was compared, by name.
     """
@@ -47,6 +53,8 @@ class Comparison:
     notes: tuple[str, ...] = ()
     maps: Mapping[tuple[str, str], Raster] = field(default_factory=dict)
     better: Mapping[str, str] = field(default_factory=dict)
+    regions: Mapping[str, Box] = field(default_factory=dict, repr=False)
+    undefined: Mapping[tuple[int, str], str] = field(default_factory=dict, repr=False)
     images: Mapping[str, Raster] = field(default_factory=dict, repr=False)
     reference: Raster | None = field(default=None, repr=False)
 
@@ -85,6 +93,43 @@ class Comparison:
                 line[f"{figure} sd"] = statistics.stdev(values) if len(values) > 1 else math.nan
             result.append(line)
         return result
+
+    def agreement(self, found: str = "found", expected: str = "expected") -> list[dict[str, Any]]:
+        """How well numbers of the images agree with the reference's, over regions and planes.
+
+        Parameters
+        ----------
+        found, expected
+            Columns: numbers of objects, or ``stained_found`` and ``stained_expected``.
+
+        Returns
+        -------
+        list of dict
+            Per image ``image``, ``rows``, ``difference`` (mean of found - expected) and
+            ``deviation`` (of it), ``low`` and ``high`` (95 % limits of agreement, Bland & Altman,
+            Lancet 1986), ``concordance`` (Lin, Biometrics 1989); NaN with less than two rows.
+
+        Raises
+        ------
+        InputError
+            If the table has no such columns.
+        """
+        from napari_tincture.tasks._agreement import agreement_of
+
+        return agreement_of(self, found, expected)
+
+    @classmethod
+    def join(cls, parts: Sequence[Comparison]) -> Comparison:
+        """One table of several comparisons, as of several pairs of images.
+
+        Raises
+        ------
+        InputError
+            If there are none.
+        """
+        from napari_tincture.tasks._agreement import joined
+
+        return joined(parts)
 
     def to_dataframe(self) -> Any:
         """The table as a pandas DataFrame; needs pandas."""

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
-from napari_tincture.metrics.labels.metric import Figures, LabelMetric
-from napari_tincture.metrics.labels.registry import find_label_metric
 from napari_tincture.models import Model
-from napari_tincture.progress import CancelToken, Progress, as_callback, share
+from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.raster import Raster
-from napari_tincture.tasks._areas import Areas, areas_of, tissue
+from napari_tincture.tasks._areas import tissue
 from napari_tincture.tasks._pairs import planes_of
 from napari_tincture.tasks._run import as_model
-from napari_tincture.tasks._sheet import undefined_notes
 from napari_tincture.tasks.compare import compare
 from napari_tincture.tasks.comparison import Comparison
 from napari_tincture.tasks.segment import segment
@@ -154,10 +150,10 @@ def semantic_consistency(
     output
         "labels", objects, or "classes". None: objects if both cards name an instance step.
     metrics
-        Names of metrics of labels: "objects"; "classes" and "boundaries". None: "objects" or
-        "classes", whichever `output` is.
+        Names of metrics of labels, as `compare` takes them: "objects"; "classes" and "boundaries".
+        None: "objects" or "classes", whichever `output` is.
     mask, regions, progress, cancel
-        As in `compare`.
+        As in `compare`; "tissue" is that of `before`.
     **segmenting
         As in `segment`, for both images.
 
@@ -179,91 +175,27 @@ def semantic_consistency(
     second = first if segmenter_after is None else as_model(segmenter_after, "segment")
     objects = None not in (first.card.instances, second.card.instances)
     chosen = output or ("labels" if objects else "classes")
-    names = metrics or (("objects",) if chosen == "labels" else ("classes",))
     image, translated = open_image(before), open_image(after)
-    name = translated.name or "translation"
-    sheet = _LabelSheet(name, [find_label_metric(each) for each in dict.fromkeys(names)])
     expected = segment(image, first, output=chosen, **segmenting)
     found = segment(translated, second, output=chosen, **segmenting)
-    passes = list(_passes(image, found, expected, regions, mask))
-    report, token = as_callback(progress), cancel or CancelToken()
-    for number, each in enumerate(passes):
-        sheet.add(*each, share(report, number, len(passes)), token)
-    settings = {
-        "reference": image.name, "segmenter": first.card.name,
-        "segmenter_after": second.card.name, "output": chosen,
-        "mask": mask if isinstance(mask, str) else mask is not None,
-        "regions": regions if isinstance(regions, str) else regions is not None,
-    }  # fmt: skip
-    return Comparison(
-        sheet.table, settings, tuple(undefined_notes(sheet.undefined)), better=sheet.better,
-        images={name: found}, reference=expected,
+    compared = compare(
+        replace(found, name=translated.name or "translation"),
+        replace(expected, name=image.name or "image"),
+        metrics=metrics or (("objects",) if chosen == "labels" else ("classes",)),
+        mask=_tissue(image) if isinstance(mask, str) and mask == "tissue" else mask,
+        regions=regions, progress=progress, cancel=cancel,
     )  # fmt: skip
+    names = {"segmenter": first.card.name, "segmenter_after": second.card.name, "output": chosen}
+    told = {"mask": mask} if isinstance(mask, str) else {}
+    return replace(compared, settings={**compared.settings, **names, **told})
 
 
-class _Pass(NamedTuple):
-    """One plane of both segmentations, and regions of it that do not overlap."""
-
-    place: Mapping[str, int]
-    found: Raster
-    expected: Raster
-    areas: Areas | None
-
-
-def _passes(
-    image: Raster, found: Raster, expected: Raster, regions: Any, mask: Any
-) -> Iterator[_Pass]:
-    steps, others = ({a: r.sizes[a] for a in r.axes if a in "tz"} for r in (expected, found))
-    if steps != others:
+def _tissue(image: Raster) -> Raster:
+    """Of the image itself: labels have no threshold."""
+    steps = {axis: image.sizes[axis] for axis in "tz" if image.sizes.get(axis, 1) > 1}
+    if steps:
         raise InputError(
-            f"The image has planes {steps or 'only one'}, its translation {others or 'only one'}. "
-            "Choose the same, image.plane(…)."
+            f"mask='tissue' is found on one plane; image {image.name!r} has {steps}. Choose one, "
+            "image.plane(…), or give labels."
         )
-    for place, plane in planes_of(expected):
-        inside = mask
-        if isinstance(mask, str) and mask == "tissue":
-            inside = tissue(image.plane(**{a: i for a, i in place.items() if a in image.axes}))
-        other = found.plane(**place) if place else found
-        for areas in areas_of(plane, regions, inside) or (None,):
-            yield _Pass(place, other, plane, areas)
-
-
-class _LabelSheet:
-    """Rows of a table of figures of labels."""
-
-    def __init__(self, name: str, metrics: Sequence[LabelMetric]) -> None:
-        self._name, self._metrics = name, metrics
-        self.table: list[dict[str, Any]] = []
-        self.better: dict[str, str] = {}
-        self.undefined: dict[tuple[str, str], list[str]] = {}
-
-    def add(
-        self, place: Mapping[str, int], found: Raster, expected: Raster, areas: Areas | None,
-        report: Progress, cancel: CancelToken,
-    ) -> None:  # fmt: skip
-        """Count one plane, once for metrics that share their count."""
-        at, regions = (areas.at, areas.names) if areas else (None, ("",))
-        counts = list(dict.fromkeys(metric.count for metric in self._metrics))
-        tables = {
-            count: count(
-                found, expected, at, len(regions),
-                progress=share(report, number, len(counts)), cancel=cancel,
-            )
-            for number, count in enumerate(counts)
-        }  # fmt: skip
-        for number, region in enumerate(regions):
-            row: dict[str, Any] = {"image": self._name, **place}
-            row |= {"region": region} if region else {}
-            where = ", ".join(map(str, row.values()))
-            for metric in self._metrics:
-                figures = metric.figures(tables[metric.count][number])
-                row |= {k: math.nan if v is None else v for k, v in figures.items()}
-                self._judge(metric, figures, where)
-            self.table.append(row)
-
-    def _judge(self, metric: LabelMetric, figures: Figures, where: str) -> None:
-        for column in figures:
-            if (sign := metric.better(column)) is not None:
-                self.better[column] = sign
-        for column, why in figures.undefined.items():
-            self.undefined.setdefault((column, why), []).append(where)
+    return tissue(next(planes_of(image))[1])

@@ -17,6 +17,8 @@ from napari_tincture.placement import micrometres
 
 Region = dict[str, tuple[int, int]]
 """Axis letter → first pixel and the one after the last."""
+FILLED = 0.7
+"""Part of the canvas that is filled by what the camera is moved to."""
 
 
 def viewport(viewer: Any, layer: Any, letters: str) -> Region:
@@ -97,6 +99,40 @@ def shown_planes(viewer: Any, layer: Any, letters: str) -> Region:
             )
         region[letters[axis]] = (index, index + 1)
     return region
+
+
+def look_at(viewer: Any, layer: Any, letters: str, region: Region) -> None:
+    """Move the camera, and the sliders, to a part of a layer.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Shows two dimensions, or is told to.
+    layer, letters
+        As in `viewport`.
+    region
+        In pixels of the layer; what it does not name stays as it is.
+    """
+    camera, canvas, _ = _view(viewer)
+    viewer.dims.ndisplay = 2
+    shown = _displayed(viewer, layer)
+    here = _to_data(viewer, layer, viewer.dims.point)
+    ends = np.array([here, here])
+    for axis, letter in enumerate(letters):
+        if letter in region:
+            start, stop = region[letter]
+            ends[:, axis] = start - 0.5, stop - 0.5
+    corners = np.array([
+        _to_world(viewer, layer, [ends[bit][axis] for axis, bit in enumerate(bits)])
+        for bits in product((0, 1), repeat=layer.ndim)
+    ])  # fmt: skip
+    middle, extent = corners.mean(axis=0), np.ptp(corners, axis=0)
+    missing = viewer.dims.ndim - layer.ndim
+    for axis in set(range(layer.ndim)) - set(shown):
+        if letters[axis] in region:
+            viewer.dims.set_point(axis + missing, middle[axis])
+    camera.center = tuple(middle[shown])
+    camera.zoom = float(FILLED * (np.asarray(canvas) / np.maximum(extent[shown], 1e-12)).min())
 
 
 def _box(

@@ -51,17 +51,29 @@ class RunRow(QWidget):
         queue
             What all panels have under way; its first runs.
         """
-        under_way = job is not None and not job.state.final
+        if job is None or job.state.final:
+            self.show_end(*_outcome(job))
+            return
+        self.show_progress(job.done, job.total, _progress_text(job, queue))
+        self.progress.setToolTip("\n".join(f"{each.title}: {each.state.value}" for each in queue))
+
+    def show_progress(self, done: int, total: int, text: str) -> None:
+        """Show how far what is under way is."""
+        self._set_under_way(True)
+        self.status.show_text(Level.READY, "")
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+        self.progress.setText(text)
+
+    def show_end(self, level: Level, text: str) -> None:
+        """Say what became of it; an empty text says nothing."""
+        self._set_under_way(False)
+        self.status.show_text(level, text)
+
+    def _set_under_way(self, under_way: bool) -> None:
         for widget in (self.bar, self.progress):
             widget.setVisible(under_way)
         self.cancel_button.setEnabled(under_way)
-        self.status.show_text(*_outcome(job))
-        if job is None or not under_way:
-            return
-        self.bar.setRange(0, job.total)
-        self.bar.setValue(job.done)
-        self.progress.setText(_progress_text(job, queue))
-        self.progress.setToolTip("\n".join(f"{each.title}: {each.state.value}" for each in queue))
 
 
 def _progress_text(job: Job, queue: Sequence[Job]) -> str:

@@ -11,7 +11,7 @@ from napari_tincture.metrics.labels.metric import LabelMetric
 _MACHINERY = frozenset(
     {
         "confusion", "contours", "counts", "matches", "metric", "overlap", "partitions",
-        "registry", "stream",
+        "registry", "stained", "stream",
     }
 )  # fmt: skip
 
