@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_tincture.placement import Placement
     from napari_tincture.progress import CancelToken
     from napari_tincture.raster import Raster
+    from napari_tincture.tasks.assess import assess
     from napari_tincture.tasks.batch import batch
     from napari_tincture.tasks.batch_report import BatchProgress, BatchReport
     from napari_tincture.tasks.compare import compare, list_metrics
@@ -39,6 +40,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "segment",
     "batch",
     "compare",
+    "assess",
     "list_metrics",
     "train",
     "explain",
@@ -78,6 +80,7 @@ _HOMES = {
     "tasks.segment": ("segment",),
     "tasks.batch": ("batch",),
     "tasks.batch_report": ("BatchReport", "BatchProgress"),
+    "tasks.assess": ("assess",),
     "tasks.compare": ("compare", "list_metrics"),
     "tasks.comparison": ("Comparison",),
     "tasks.train": ("train",),

@@ -21,10 +21,11 @@ def compare_images(what: Compared, channels: str, data_range: float, maps: bool)
     for one in what.passes():
         plan = what.pairs.survey(one.place, one.plane, statistics, data_range, one.areas)
         sheet.add(survey(plan, one.report, what.cancel), one.at, one.areas)
+    itself = {what.pairs.reference_name: what.reference}
     pictures = {
         (name, column): map_of(metric, column, image, what.reference, data_range, name)
-        for name, image in what.named.items()
         for metric in (chosen if maps else ())
+        for name, image in ((what.named | itself) if metric.alone else what.named).items()
         for column in metric.maps
     }
     return Comparison(

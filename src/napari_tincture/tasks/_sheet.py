@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_tincture.errors import InputError
 from napari_tincture.metrics.metric import Metric, Undefined
-from napari_tincture.metrics.stream import Key, Tally
+from napari_tincture.metrics.stream import REFERENCE, Key, Tally
 from napari_tincture.metrics.sums import SUMS, Sums
 from napari_tincture.tasks._areas import Areas
 from napari_tincture.tasks._notes import Notes, by_number
@@ -32,7 +32,10 @@ class Sheet:
     ) -> None:
         self._pairs, self._metrics = pairs, metrics
         self._channels, self._range = channels, data_range
-        self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in pairs.names}
+        self._sources = list(enumerate(pairs.names))
+        if any(metric.alone for metric in metrics):
+            self._sources.append((REFERENCE, pairs.reference_name))
+        self._rows: dict[str, list[dict[str, Any]]] = {name: [] for _, name in self._sources}
         self._notes = Notes(pairs.notes)
         self._beyond: dict[str, Extent] = {}
         self._why: dict[int, dict[str, str]] = {}
@@ -65,23 +68,42 @@ class Sheet:
         InputError
             If the reference's values lie much further apart than the data range.
         """
-        regions = list(enumerate(areas.names)) if areas else [(0, "")]
-        for number, image in enumerate(self._pairs.names):
+        for number, image in self._sources:
             if left_out := tally.left_out.get(number, 0):
                 text = f"{image}: {left_out} pixels of a plane have no value and do not count."
                 self._notes.say(text)
             for channels, label in self._channel_rows():
-                for region, name in regions:
+                for region, name in enumerate(areas.names if areas else ("",)):
                     row: dict[str, Any] = {"image": image, **place}
                     row |= {} if label is None else {"channel": label}
                     row |= {"region": name} if name else {}
-                    where = ", ".join(map(str, row.values()))
-                    sums = _sums(tally, number, region)
-                    self._check(sums, image)
-                    figures, why = self._figures(tally, number, channels, region, where, sums)
-                    row |= figures
-                    self._why[id(row)] = why
+                    self._fill(row, tally, number, channels, region)
                     self._rows[image].append(row)
+
+    def _fill(
+        self, row: dict[str, Any], tally: Tally, number: int, channels: Sequence[int | None],
+        region: int,
+    ) -> None:  # fmt: skip
+        where = ", ".join(map(str, row.values()))
+        sums = _sums(tally, number, region)
+        if sums:
+            self._check(sums, row["image"])
+        empty = not all(each.pixels for each in sums)
+        why = self._why.setdefault(id(row), {})
+        for metric in self._metrics:
+            keys = [Key(number, channel, metric.statistic) for channel in channels]
+            states = [tally.rows[key][region] for key in keys if key in tally.rows]
+            if not states:
+                continue
+            try:
+                if empty and not metric.alone:
+                    raise Undefined("no pixel counts")
+                values = [metric.figures(state, self._range) for state in states]
+            except Undefined as error:
+                self._notes.undefined(metric.columns[0], where, str(error))
+                values = [dict.fromkeys(metric.columns, math.nan)]
+                why |= dict.fromkeys(metric.columns, str(error))
+            row |= {c: float(np.mean([v[c] for v in values])) for c in metric.columns}
 
     def _channel_rows(self) -> Iterator[ChannelRow]:
         count, names = self._pairs.channels
@@ -94,27 +116,6 @@ class Sheet:
             yield from (((index,), names[index]) for index in single)
             if any(metric.statistic.colour for metric in self._metrics):
                 yield (None,), "all"
-
-    def _figures(
-        self, tally: Tally, image: int, channels: Sequence[int | None], region: int, where: str,
-        sums: Sequence[Sums],
-    ) -> tuple[dict[str, float], dict[str, str]]:  # fmt: skip
-        found: dict[str, float] = {}
-        why: dict[str, str] = {}
-        for metric in self._metrics:
-            keys = [Key(image, channel, metric.statistic) for channel in channels]
-            states = [tally.rows[key][region] for key in keys if key in tally.rows]
-            try:
-                if not all(each.pixels for each in sums):
-                    raise Undefined("no pixel counts")
-                values = [metric.figures(state, self._range) for state in states]
-            except Undefined as error:
-                self._notes.undefined(metric.columns[0], where, str(error))
-                values = [dict.fromkeys(metric.columns, math.nan)]
-                why |= dict.fromkeys(metric.columns, str(error))
-            if states:
-                found |= {c: float(np.mean([v[c] for v in values])) for c in metric.columns}
-        return found, why
 
     def _check(self, sums: Sequence[Sums], image: str) -> None:
         low = min(each.reference_least for each in sums)

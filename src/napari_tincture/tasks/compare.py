@@ -18,13 +18,16 @@ from napari_tincture.tasks._compare_labels import compare_labels
 from napari_tincture.tasks._compared import Compared
 from napari_tincture.tasks._pairs import Channels, Pairs, check_pair, data_range_of
 from napari_tincture.tasks._region import as_region
+from napari_tincture.tasks.assess import alone_metrics
 from napari_tincture.tasks.comparison import Comparison, names_of
 
 __all__ = ["METRICS", "compare", "list_metrics"]
 
 
-def list_metrics(kind: Literal["image", "labels"] = "image") -> tuple[str, ...]:
-    """Names of the metrics that `compare` knows, sorted: of images, or of labels."""
+def list_metrics(kind: Literal["image", "labels", "alone"] = "image") -> tuple[str, ...]:
+    """Names of the metrics that `compare` knows of images, or of labels; or `assess`; sorted."""
+    if kind == "alone":
+        return alone_metrics()
     return label_metric_names() if kind == "labels" else metric_names()
 
 
