@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.batch_report import BatchProgress, BatchReport
     from napari_tincture.tasks.compare import compare, list_metrics
     from napari_tincture.tasks.comparison import Comparison
+    from napari_tincture.tasks.cycle import cycle_errors, semantic_consistency
     from napari_tincture.tasks.explain import Explanation, explain
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
@@ -41,6 +42,8 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "batch",
     "compare",
     "assess",
+    "cycle_errors",
+    "semantic_consistency",
     "list_metrics",
     "train",
     "explain",
@@ -80,6 +83,7 @@ _HOMES = {
     "tasks.segment": ("segment",),
     "tasks.batch": ("batch",),
     "tasks.batch_report": ("BatchReport", "BatchProgress"),
+    "tasks.cycle": ("cycle_errors", "semantic_consistency"),
     "tasks.assess": ("assess",),
     "tasks.compare": ("compare", "list_metrics"),
     "tasks.comparison": ("Comparison",),

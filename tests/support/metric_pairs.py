@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +23,17 @@ def use_kernels(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("numba is not installed")
     monkeypatch.setattr(windows, "fused", lambda: compiled)
     monkeypatch.setattr("napari_tincture.metrics.sums.fused", lambda: compiled)
+
+
+def give_weights(metrics: Iterable[Metric], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random weights for metrics that need a file of the user."""
+    import torch
+
+    for needs in {metric.needs for metric in metrics if metric.needs is not None}:
+        torch.manual_seed(0)
+        file = folder / f"{needs.variable}.pth"
+        torch.save(needs.build().state_dict(), file)
+        monkeypatch.setenv(needs.variable, str(file))
 
 
 def pair(shape: tuple[int, int], dtype: str = "float64", seed: int = 0):

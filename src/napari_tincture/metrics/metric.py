@@ -15,6 +15,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from napari_tincture.models.user_weights import UserWeights
+
 Values = npt.NDArray[Any]
 State = npt.NDArray[np.float64]
 """(regions, numbers of the statistic)"""
@@ -184,6 +186,8 @@ class Metric(ABC):
     perfect: ClassVar[Mapping[str, float | None]] = {}
     """What an image scores against itself, where that is not 1 (the higher the better) or 0 (the
     lower); None: depends on the image."""
+    needs: ClassVar[UserWeights | None] = None
+    """Weights that the user must have; `needs.lacking()` says why it cannot be taken now."""
 
     @property
     def alone(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_tincture.metrics.registry import find_metric
+from napari_tincture.metrics.registry import usable_metric
 from napari_tincture.metrics.stream import survey
 from napari_tincture.metrics.sums import SUMS
 from napari_tincture.tasks._compared import Compared
@@ -20,13 +20,12 @@ def compare_images(
     what: Compared, channels: str, data_range: float, maps: bool, resume: Path | None = None
 ) -> Comparison:
     """Compare images (…, y, x), each read once per pass; parameters as `compare` has them."""
-    chosen = [find_metric(name) for name in dict.fromkeys(what.metrics or METRICS)]
+    chosen = [usable_metric(name) for name in dict.fromkeys(what.metrics or METRICS)]
     statistics = list(dict.fromkeys([SUMS, *(metric.statistic for metric in chosen)]))
     sheet = Sheet(what.pairs, chosen, channels, data_range)
     settings = {**what.settings, "data_range": data_range, "channels": channels}
-    kept = (
-        PartialSums(resume, what, {**settings, "sums": [*map(str, statistics)]}) if resume else None
-    )
+    rest = {**settings, "sums": [*map(str, statistics)]}
+    kept = None if resume is None else PartialSums(resume, what, rest)
     for number, one in enumerate(what.passes()):
         plan = what.pairs.survey(one.place, one.plane, statistics, data_range, one.areas)
         going = (kept.of(number, plan), kept.keeper(number, plan)) if kept else ()

@@ -98,7 +98,8 @@ def compare(
     InputError
         If the images do not overlap, differ in channels or planes, or in type without
         `data_range`; if values are not finite, lie further apart than the data range, or seem to
-        use a part of their integer type; if a metric, mask or region cannot be read.
+        use a part of their integer type; if a metric, mask or region cannot be read, or a metric
+        needs weights that are not there.
     Cancelled
         If `cancel` was raised.
     """
