@@ -1,0 +1,142 @@
+"""How far an image lies off its reference.
+
+1. Both are averaged to small planes; there the patches are looked for where they should be, then
+   where the small planes are most alike, then with rotations.
+2. What most patches agree on is refined on finer and finer grids, patches alone being read.
+3. The simplest map that explains the finest patches is the misalignment; what an affine one leaves
+   is distortion. Where the patches agree no better than chance, nothing is claimed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_tincture.alignment.fit import Model, errors, fitted, residuals
+from napari_tincture.alignment.gray import grey_pair
+from napari_tincture.alignment.likeness import likeness
+from napari_tincture.alignment.match import Feature
+from napari_tincture.alignment.misalignment import Misalignment, parts_of
+from napari_tincture.alignment.patches import REACH, Look
+from napari_tincture.alignment.search import Guess, Search
+from napari_tincture.progress import CancelToken, Progress, as_callback
+from napari_tincture.raster import Raster
+from napari_tincture.regrid import FloatArray
+
+ROUNDS = 4
+"""How often the finest patches are looked for again, each time where the last map says."""
+SETTLED = 0.01
+"""Pixels by which a further round may move a corner of the reference."""
+LEAST_REACH = 8
+"""Farthest shift, in pixels, that patches are searched for at the end."""
+
+
+def estimate(
+    image: Raster,
+    reference: Raster,
+    *,
+    model: Model | None = None,
+    progress: bool | Progress | None = None,
+    cancel: CancelToken | None = None,
+) -> Misalignment:
+    """Measure how far an image lies off a reference that shows the same place.
+
+    Patches are found by normalised cross-correlation and refined by cross-correlation with an
+    upsampled Fourier transform (Guizar-Sicairos et al., Opt. Lett. 33 (2008) 156-158); what they
+    agree on is decided by the number of false alarms (see `fit.agreement`). Of t and z, the middle
+    planes are compared. RGB counts by its luminance, channels of the same names by their mean,
+    else all channels.
+
+    Parameters
+    ----------
+    image, reference : Raster
+        Of any size and on any grids; memory and the number of pixels read are bounded.
+    model : str, optional
+        "translation", "euclidean", "similarity" or "affine"; None chooses the simplest that
+        explains what is found.
+    progress, cancel
+        Steps done and all of them; a token that is checked at every patch.
+
+    Returns
+    -------
+    Misalignment
+        If it could not be told, it says why.
+
+    Raises
+    ------
+    InputError
+        If y or x of an image is turned into another axis.
+    Cancelled
+        If `cancel` was raised.
+    """
+    report, token = as_callback(progress), cancel or CancelToken()
+    one, other, looked_at = grey_pair(image, reference)
+    report(0, 4)
+    search = Search.begin(one, other, model, token)
+    report(1, 4)
+    first = None if search.problem else search.first_look()
+    report(2, 4)
+    last = first and _refined(search, *first)
+    report(3, 4)
+    if first is None or last is None:
+        why = search.problem or "patches of the two agree no better than they would by chance"
+        result = Misalignment(False, why, looked_at=looked_at, patches=search.asked)
+    else:
+        result = _described(search, last, first[1], looked_at)
+    report(4, 4)
+    return result
+
+
+def _refined(search: Search, first: Guess, feature: Feature) -> Guess | None:
+    """Look again on finer grids, and on the finest until nothing moves."""
+    guess = first
+    steps = search.steps()
+    for step in steps[1:]:
+        better = search.tried(search.look(step), guess.matrix, REACH, feature)
+        # What the coarser grid showed stays true where finer patches show too little.
+        guess = better or guess
+    look = search.look(steps[-1])
+    last: Guess | None = None
+    for _ in range(ROUNDS):
+        spread = search.distances(last).max() if last is not None else 0.0
+        reach = (
+            REACH if last is None else max(LEAST_REACH, min(REACH, round(2 * spread / look.step)))
+        )
+        again = search.tried(look, guess.matrix, reach, feature)
+        if again is None:
+            break
+        moved = _farthest(again.matrix, guess.matrix, look.shape)
+        guess = last = again
+        if moved < SETTLED * look.step:
+            break
+    return guess
+
+
+def _farthest(one: FloatArray, other: FloatArray, shape: tuple[int, int]) -> float:
+    corners = np.array([[y, x, 1.0] for y in (0, shape[0]) for x in (0, shape[1])])
+    return float(np.linalg.norm((corners @ (one - other).T)[:, :2], axis=1).max())
+
+
+def _described(search: Search, guess: Guess, feature: Feature, looked_at: str) -> Misalignment:
+    look = search.look(search.steps()[-1])
+    inliers = guess.inliers
+    places, found = (search.even(p[inliers]) for p in (guess.found.places, guess.found.found))
+    model = search.model or search.model_of(guess)
+    sides = np.diag([*search.aspect, 1.0])
+    even = sides @ guess.matrix @ np.linalg.inv(sides)
+    centre = (np.array(look.shape) - 1) / 2
+    shift = guess.matrix[:2, :2] @ centre + guess.matrix[:2, 2] - centre
+    size = search.reference.raster.pixel_size
+    rotation, scale, shear = parts_of(even[:2, :2])
+    left = search.distances(guess)
+    before, after = likeness(look, guess.found.places[inliers], guess.matrix)
+    how = f"{int(inliers.sum())} of {guess.found.asked} patches agree by their {feature}"
+    return Misalignment(
+        True, how, model,
+        tuple(tuple(row) for row in guess.matrix.tolist()),
+        (float(shift[0]), float(shift[1])),
+        None if size is None else (float(shift[0] * size[0]), float(shift[1] * size[1])),
+        rotation, scale, shear,
+        errors(places, found, even, model, search.even(centre)),
+        float(np.sqrt((left**2).mean())), float(np.percentile(left, 95)),
+        guess.found.asked, guess.part, before, after, looked_at,
+    )  # fmt: skip
