@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.any_size import print_any_size
+from benchmarks.compare import print_compare
 from benchmarks.limits import LIMITS
 from benchmarks.live import print_live
 from benchmarks.startup import print_startup
@@ -31,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=4096, help="side of the image in pixels")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured")
-    parser.add_argument("--only", default="startup,live,speed,memory,any,cuda")
+    parser.add_argument("--only", default="startup,live,compare,speed,memory,any,cuda")
     options = parser.parse_args()
     chosen = options.only.split(",")
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores\n")
@@ -40,6 +41,8 @@ def main() -> None:
             print_startup()
     if "live" in chosen:
         print_live()
+    if "compare" in chosen:
+        print_compare(options.size)
     if "speed" in chosen:
         for model in MODELS:
             print_speed(model, options.size, options.rounds, "cpu")

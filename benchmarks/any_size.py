@@ -83,10 +83,8 @@ def _planning() -> dict[str, tuple[str, float]]:
 
 def _memory_and_resume() -> dict[str, tuple[str, float]]:
     """Three sizes of a virtual slide with one convolution, the largest killed at half."""
-    peaks = []
-    for side in (4096, 16_384):
-        # Which buffers are full at the same moment is chance: the largest of some runs is the peak.
-        peaks.append(max(_peak_of(side) for _ in range(3)))
+    # Which buffers are full at the same moment is chance: the largest of some runs is the peak.
+    peaks = [max(_peak_of(side) for _ in range(3)) for side in (4096, 16_384)]
     with tempfile.TemporaryDirectory() as folder:
         killed = run(how="save", side=65_536, folder=folder, kill_at=0.5)
         again = run(how="save", side=65_536, folder=folder)

@@ -36,6 +36,15 @@ LIMITS: dict[str, dict[str, Limit]] = {
         "first new tile / its forward pass": ("at most", 1.5),
         "tiles computed that were never on screen": ("at most", 0),
     },
+    "compare": {
+        "SSIM: scikit-image / ours": ("at least", 40),
+        "SSIM without numba: scikit-image / ours": ("at least", 8),
+        "SSIM: difference to scikit-image": ("at most", 1e-9),
+        "SSIM: MiB above the inputs": ("at most", 200),
+        "errors from disk / reading and decoding": ("at most", 1.3),
+        "SSIM from disk / SSIM in memory": ("at most", 2),
+        "SSIM map of a view, ms": ("at most", 50),
+    },
     "startup": {
         "import napari_tincture": ("at most", 0.1),
         "open a widget": ("at most", 0.5),

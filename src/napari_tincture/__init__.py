@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from napari_tincture.raster import Raster
     from napari_tincture.tasks.batch import batch
     from napari_tincture.tasks.batch_report import BatchProgress, BatchReport
-    from napari_tincture.tasks.compare import Comparison, compare
+    from napari_tincture.tasks.compare import compare
+    from napari_tincture.tasks.comparison import Comparison
     from napari_tincture.tasks.explain import Explanation, explain
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
@@ -76,7 +77,8 @@ _HOMES = {
     "tasks.segment": ("segment",),
     "tasks.batch": ("batch",),
     "tasks.batch_report": ("BatchReport", "BatchProgress"),
-    "tasks.compare": ("compare", "Comparison"),
+    "tasks.compare": ("compare",),
+    "tasks.comparison": ("Comparison",),
     "tasks.train": ("train",),
     "tasks.explain": ("explain", "Explanation"),
     "tasks.seams": ("seam_error",),

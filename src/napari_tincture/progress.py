@@ -62,3 +62,12 @@ class _Bar:
         bar = "█" * filled + "·" * (self.width - filled)
         end = "\n" if done == total else ""
         print(f"\r{bar} {done}/{total} tiles, {left:4.0f} s left ", end=end, file=sys.stderr)
+
+
+def share(progress: Progress, part: int, parts: int) -> Progress:
+    """Report one of several equal parts of some work as a part of all of it."""
+
+    def report(done: int, total: int) -> None:
+        progress(part * total + done, parts * total)
+
+    return report

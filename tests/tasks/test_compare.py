@@ -12,6 +12,7 @@ from napari_tincture import Raster, compare, open_image
 from napari_tincture.errors import InputError
 
 METRICS = ("ssim", "psnr", "mse", "pearson")
+COLUMNS = ["ssim", "luminance", "contrast", "structure", "psnr", "mse", "pearson"]
 SHAPE = (40, 33)
 
 
@@ -37,17 +38,42 @@ def check(row, a, b, span):
 def test_integers_tell_the_range_of_their_values(dtype, span):
     a, b = (image_of(SHAPE, dtype, seed) for seed in (0, 1))
     found = compare(a, b)
-    assert list(found.table[0]) == ["image", *METRICS]
+    assert list(found.table[0]) == ["image", *COLUMNS]
     check(found.table[0], a, b, span)
-    assert found.settings == {"data_range": span, "region": {}, "pixels": 40 * 33}
+    assert found.settings["data_range"] == span
+    assert found.settings["grid"] == {"image 1": "same grid"}
+    assert found.settings["pixels"] == 40 * 33
+    assert found.notes == ()
 
 
 def test_a_range_that_is_given_counts_and_nothing_is_rescaled():
     a, b = (image_of(SHAPE, "u2", seed) for seed in (0, 1))
+    check(compare(a, b, data_range=99_999).table[0], a, b, 99_999)
+    check(compare(a.astype("f4"), b, data_range=65_535).table[0], a, b, 65_535)
+    check(compare(a.astype("u1"), b, data_range=65_535).table[0], a.astype("u1"), b, 65_535)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "u1", "i2"])
+def test_other_types_must_be_brought_to_one_range(dtype):
+    a, b = (image_of(SHAPE, "u2", seed) for seed in (0, 1))
+    with pytest.raises(InputError, match=r"Image 'scan'.*uint16.*nothing is rescaled.*data_range"):
+        compare(Raster.from_array(a.astype(dtype), "yx", name="scan"), b)
+
+
+def test_a_range_smaller_than_the_data_is_refused():
+    a, b = (image_of(SHAPE, "u2", seed) for seed in (0, 1))
+    with pytest.raises(InputError, match=r"further apart than data_range=4095"):
+        compare(a, b, data_range=4095)
+    # An image may overshoot a little; that is said.
+    found = compare(b * np.float32(3), b.astype("f4"), data_range=65_535)
+    assert "further apart than the data range 65535" in found.notes[0]
+
+
+def test_types_of_which_a_part_is_used_ask():
+    a, b = (image_of(SHAPE, "u2", seed) >> 4 for seed in (0, 1))
+    with pytest.raises(InputError, match=r"are they of 12 bits\? Pass data_range=4095, or 65535"):
+        compare(a, b)
     check(compare(a, b, data_range=4095).table[0], a, b, 4095)
-    # The reference's type, whatever that of the image.
-    check(compare(a.astype("f4"), b).table[0], a, b, 65_535)
-    check(compare(a.astype("u1"), b).table[0], a.astype("u1"), b, 65_535)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bool"])
@@ -108,7 +134,8 @@ def test_a_region_is_compared_alone(region, part):
     # What is wrong outside of it does not matter.
     a = a.astype("f4")
     a[0, -1] = np.nan
-    check(compare(a, b, region=region).table[0], a[part], b[part], 255)
+    found = compare(a, b, region=region, data_range=255)
+    check(found.table[0], a[part], b[part], 255)
 
 
 def test_rows_are_planes_and_channels():
@@ -117,8 +144,8 @@ def test_rows_are_planes_and_channels():
     found = compare(Raster.from_array(a, "tczyx", name="stain"), reference)
     assert len(found.table) == 12
     names = reference.channels
-    for row, (t, c, z) in zip(found.table, np.ndindex(2, 3, 2), strict=True):
-        assert list(row) == ["image", "t", "channel", "z", *METRICS]
+    for row, (t, z, c) in zip(found.table, np.ndindex(2, 2, 3), strict=True):
+        assert list(row) == ["image", "t", "z", "channel", *COLUMNS]
         assert (row["image"], row["t"], row["z"], row["channel"]) == ("stain", t, z, names[c])
         check(row, a[t, c, z], b[t, c, z], 255)
     assert found.settings["pixels"] == 40 * 33
@@ -171,18 +198,23 @@ def test_chosen_metrics_stand_in_their_order():
 
 
 def test_an_unknown_metric_lists_those_there_are():
-    with pytest.raises(InputError, match=r"'lpips'.*ssim, psnr, mse, pearson"):
-        compare(image_of(SHAPE), image_of(SHAPE), metrics=("mse", "lpips"))
+    with pytest.raises(InputError, match=r"'sim'.*mse.*psnr.*ssim"):
+        compare(image_of(SHAPE), image_of(SHAPE), metrics=("mse", "sim"))
 
 
 @pytest.mark.parametrize(
-    ("axes", "shape"),
-    [("yx", (40, 32)), ("yx", (33, 40)), ("zyx", (1, 40, 33)), ("cyx", (2, 40, 33))],
+    ("axes", "shape", "message"),
+    [
+        ("yx", (40, 32), r"'y': 40.*nothing says where.*Crop"),
+        ("yx", (33, 40), r"'y': 40.*nothing says where.*Crop"),
+        ("zyx", (2, 40, 33), r"2 planes along z.*'truth' 1\. Crop"),
+        ("cyx", (2, 40, 33), r"2 channels.*'truth' 1 channel\. Choose one"),
+    ],
 )
-def test_other_sizes_are_named(axes, shape):
+def test_other_sizes_are_named(axes, shape, message):
     image = Raster.from_array(image_of(shape), axes, name="scan")
     reference = Raster.from_array(image_of(SHAPE), "yx", name="truth")
-    with pytest.raises(InputError, match=r"'scan' has .*'truth' has .*'y': 40.*crop or resample"):
+    with pytest.raises(InputError, match=rf"'scan' has .*{message}"):
         compare(image, reference)
     with pytest.raises(InputError, match="'scan'"):
         compare([reference, image], reference)
@@ -194,16 +226,22 @@ def test_values_that_are_no_numbers_are_counted_and_named(bad):
     image[3, :5] = bad
     good = image_of(SHAPE, "f4", 1)
     pair = [Raster.from_array(image, "yx", name="scan"), good]
-    for images in (pair, pair[::-1]):
-        with pytest.raises(InputError, match=r"5 of 1320 values of image 'scan'.*Repair.*region"):
+    for images, name in ((pair, "image"), (pair[::-1], "reference")):
+        match = rf"5 of 1320 values of {name} 'scan'.*Repair.*region.*ignore"
+        with pytest.raises(InputError, match=match):
             compare(*images, data_range=1)
+        found = compare(*images, data_range=1, nonfinite="ignore", metrics=["mse"])
+        there = np.isfinite(image)
+        assert found.table[0]["mse"] == pytest.approx(np.mean((image - good)[there] ** 2.0))
+        assert "5 pixels" in found.notes[0]
     check(compare(*pair, data_range=1, region={"y": (4, 40)}).table[0], image[4:], good[4:], 1)
 
 
 def test_ssim_says_how_many_pixels_it_needs():
     small = image_of((6, 50))
-    with pytest.raises(InputError, match=r"at least 7 × 7 pixels, got 6 × 50"):
-        compare(small, small)
+    found = compare(small, small)
+    assert np.isnan(found.table[0]["ssim"])
+    assert found.notes == ("ssim of image 1 is undefined: no window of 7 × 7 pixels fits.",)
     check_only = compare(small, image_of((6, 50), seed=1), metrics=["mse", "pearson"])
     assert check_only.table[0]["mse"] > 0
 
@@ -222,13 +260,13 @@ def test_as_text_and_as_a_data_frame():
         Raster.from_array(b, "cyx", channels=("DAPI", "MAP2")),
     )
     lines = str(found).splitlines()
-    assert lines[0].split() == ["image", "channel", *METRICS]
-    starts = [lines[0].index(name) for name in ("image", "channel", *METRICS)]
+    assert lines[0].split() == ["image", "channel", *COLUMNS]
+    starts = [lines[0].index(name) for name in ("image", "channel", *COLUMNS)]
     for line, row in zip(lines[1:], found.table, strict=True):
         ends = [*starts[1:], None]
         cells = [line[i:j].strip() for i, j in zip(starts, ends, strict=True)]
         assert cells[:2] == ["virtual stain", row["channel"]]
-        assert cells[2:] == [f"{row[name]:.4f}" for name in METRICS]
+        assert cells[2:] == [f"{row[name]:.4g}" for name in COLUMNS]
     frame = found.to_dataframe()
     assert frame.to_dict("records") == found.table
 

@@ -50,7 +50,8 @@ def camera_of(viewer: Any) -> Any:
 def filled(qtbot: Any, view: LiveView) -> None:
     """Wait until all of the screen has come."""
     qtbot.waitUntil(lambda: view.status.done > 0 and not view.status.queued, timeout=PATIENCE)
-    qtbot.waitUntil(lambda: not view._frame.isActive(), timeout=PATIENCE)
+    # What was told of in another thread is shown in the next frame.
+    qtbot.waitUntil(lambda: not (view._told or view._frame.isActive()), timeout=PATIENCE)
 
 
 def run_live(qtbot: Any, viewer: Any, panel: Any) -> LiveView:

@@ -1,4 +1,4 @@
-"""SSIM in one pass over the rows, compiled by numba; needs the extra ``fast``.
+"""Sums and SSIM in one pass over the rows, compiled by numba.
 
 Sums over windows are taken along x first and then along y, in the same order wherever a window
 lies, so that every pixel has the same value however an image is cut into blocks.

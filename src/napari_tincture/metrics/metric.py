@@ -24,6 +24,16 @@ class Undefined(ValueError):
     """A figure that these images do not have; says why."""
 
 
+def in_one_type(image: Values, reference: Values) -> tuple[Values, Values]:
+    """Both in a type that holds the values of either, in the machine's byte order."""
+    dtype = np.result_type(image, reference).newbyteorder("=")
+    if dtype.kind == "b":
+        dtype = np.dtype(np.uint8)
+    elif dtype == np.float16:
+        dtype = np.dtype(np.float32)
+    return image.astype(dtype, copy=False), reference.astype(dtype, copy=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """One place of an image and of its reference.

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_tincture.metrics.metric import Block, State, Statistic
+from napari_tincture.metrics.metric import Block, State, Statistic, in_one_type
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.regrid import Place, Window
 
@@ -204,9 +204,8 @@ def _measure(step: _Step, key: Key) -> State:
     image, reference = step.images[key.image], step.reference
     if key.channel is not None:
         image, reference = image[key.channel], reference[key.channel]
-    dtype = np.result_type(image, reference)
     block = Block(
-        image.astype(dtype, copy=False), reference.astype(dtype, copy=False), step.core,
+        *in_one_type(image, reference), step.core,
         step.place, step.plan.shape, step.plan.data_range,
         _without(step, key), step.plan.count,
     )  # fmt: skip

@@ -1,195 +1,139 @@
-"""How close images are to a reference, on whole images, through scikit-image."""
+"""How close images are to a reference: numbers and maps, of images of any size."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
+from napari_tincture.metrics.registry import find_metric
+from napari_tincture.metrics.stream import survey
+from napari_tincture.metrics.sums import SUMS
+from napari_tincture.progress import CancelToken, Progress, as_callback, share
 from napari_tincture.raster import Raster
+from napari_tincture.tasks._areas import areas_of
+from napari_tincture.tasks._maps import map_of
+from napari_tincture.tasks._pairs import Channels, Pairs, check_pair, data_range_of, planes_of
 from napari_tincture.tasks._run import as_region
+from napari_tincture.tasks._sheet import Sheet
+from napari_tincture.tasks.comparison import Comparison, names_of
 
-Plane = npt.NDArray[np.float64]
-Metric = Callable[[Plane, Plane, float], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Figures of several images against one reference.
-
-    Attributes
-    ----------
-    table
-        One dict per image, plane and channel: ``image``; ``t``, ``z`` and ``channel`` where the
-        reference has these axes, t and z as they count in the whole; then one figure per metric.
-    settings
-        What the figures rest on: data range, region, number of pixels.
-    """
-
-    table: list[dict[str, Any]]
-    settings: Mapping[str, Any]
-
-    def to_dataframe(self) -> Any:
-        """The table as a pandas DataFrame; needs pandas."""
-        import pandas
-
-        return pandas.DataFrame(self.table)
-
-    def __str__(self) -> str:
-        names = list(self.table[0])
-        rows = [[_text(row[name]) for name in names] for row in self.table]
-        widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-            for line in [names, *rows]
-        ]
-        return "\n".join(lines)
+METRICS = ("ssim", "psnr", "mse", "pearson")
 
 
 def compare(
     images: Any,
     reference: Any,
     *,
-    metrics: Sequence[str] = ("ssim", "psnr", "mse", "pearson"),
+    metrics: Sequence[str] = METRICS,
     region: Any = None,
+    mask: Any = None,
+    regions: Any = None,
+    channels: Channels = "each",
     data_range: float | None = None,
+    nonfinite: Literal["error", "ignore"] = "error",
+    maps: bool = False,
+    progress: bool | Progress | None = None,
+    cancel: CancelToken | None = None,
 ) -> Comparison:
-    """Compare images with a reference of the same grid, in memory.
+    """Compare images with a reference, pixel by pixel where they lie in the world.
+
+    Images are read on the reference's grid, once, in bounded memory, whatever their size and
+    however many metrics are asked for. Those on another grid are interpolated; `settings` say how.
 
     Parameters
     ----------
     images
         One image or a list of them; whatever `open_image` accepts.
     reference
-        The reference; same sizes along all axes.
+        The reference. t and z, if it has them, are compared plane by plane.
     metrics
-        Some of "ssim" (scikit-image's default, a uniform 7 × 7 window), "psnr" (dB), "mse",
-        "pearson".
+        Names, as `list_metrics` gives them.
     region
-        Part of the images in pixels, as in `stain`.
+        Part of the reference in pixels, as in `stain`.
+    mask
+        Labels or booleans of which pixels other than 0 count, or "tissue": what Otsu's threshold
+        finds on the reference's lowest level. Of windows, those whose centre lies in it count.
+    regions
+        One row each: labels, a Shapes layer, a list or mapping of polygons (n, 2) in pixels (y, x)
+        of the reference, or "grid:256" for squares.
+    channels
+        "each": one row per channel; "mean": the mean of the channels' figures; "luminance": of
+        colours, 0.2125 R + 0.7154 G + 0.0721 B.
     data_range
         Difference between the largest and the smallest possible value. None takes it from the
-        reference's integer type; for floating point it must be given. Nothing is rescaled.
+        integer type that all images share; nothing is rescaled.
+    nonfinite
+        NaN and infinite values: an error, or left out with all windows that see them.
+    maps
+        Whether to give maps, computed where they are looked at.
 
     Returns
     -------
     Comparison
-        One row per image, plane and channel.
+        One row per image, plane, channel and region.
 
     Raises
     ------
     InputError
-        If sizes differ, values are not finite, a metric is unknown, or the data range is; or if
-        there is no image.
+        If the images do not overlap, differ in channels or planes, or in type without
+        `data_range`; if values are not finite, lie further apart than the data range, or seem to
+        use a part of their integer type; if a metric, mask or region cannot be read.
+    Cancelled
+        If `cancel` was raised.
     """
     target = open_image(reference)
     several = images if isinstance(images, list | tuple) else [images]
     if not several:
         raise InputError("Got an empty list of images; give one or more to compare.")
-    chosen = {name: _metric(name) for name in metrics}
-    span = _data_range(target, data_range)
+    others = [open_image(image) for image in several]
+    chosen = [find_metric(name) for name in dict.fromkeys(metrics)]
+    for other in others:
+        check_pair(other, target, channels)
+    span = data_range_of(target, others, data_range)
     bounds = as_region(region, target)
-    truth = _values(target, bounds)
-    table = []
-    for number, image in enumerate(several, start=1):
-        other = open_image(image)
-        _check_sizes(other, target)
-        row = {"image": other.name or f"image {number}"}
-        values = _values(other, bounds)
-        for place in np.ndindex(truth.shape[:-2]):
-            figures = {name: f(values[place], truth[place], span) for name, f in chosen.items()}
-            table.append({**row, **_named(target, place, bounds), **figures})
-    settings = {"data_range": span, "region": bounds, "pixels": int(np.prod(truth.shape[-2:]))}
-    return Comparison(table, settings)
+    part = target.crop({a: slice(*edges) for a, edges in bounds.items()}) if bounds else target
+    others = [_among(image, bounds) for image in others]
+    pairs = Pairs(
+        part, others, names_of(others), luminance=channels == "luminance",
+        strict=nonfinite == "error",
+    )  # fmt: skip
+    sheet = Sheet(pairs, chosen, channels, span)
+    report, token = as_callback(progress), cancel or CancelToken()
+    passes = [
+        (place, plane, areas)
+        for place, plane in planes_of(part)
+        for areas in areas_of(plane, regions, mask) or (None,)
+    ]
+    statistics = list(dict.fromkeys([SUMS, *(metric.statistic for metric in chosen)]))
+    for number, (place, plane, areas) in enumerate(passes):
+        plan = pairs.survey(place, plane, statistics, span, areas)
+        tally = survey(plan, share(report, number, len(passes)), token)
+        at = {axis: index + bounds.get(axis, (0, 0))[0] for axis, index in place.items()}
+        sheet.add(tally, at, areas)
+    pictures = {
+        (name, column): map_of(metric, column, image, part, span, name)
+        for image, name in zip(others, pairs.names, strict=True)
+        for metric in (chosen if maps else ())
+        for column in metric.maps
+    }
+    settings = {
+        "reference": target.name, "data_range": span, "channels": channels, "region": bounds,
+        "mask": mask if isinstance(mask, str) else mask is not None,
+        "regions": regions if isinstance(regions, str) else regions is not None,
+        "grid": pairs.how, "pixels": int(np.prod(part.shape[-2:])),
+    }  # fmt: skip
+    better = {column: metric.better for metric in chosen for column in metric.columns}
+    return Comparison(
+        sheet.table, settings, tuple(sheet.notes), pictures, better,
+        images=dict(zip(pairs.names, others, strict=True)), reference=part,
+    )  # fmt: skip
 
 
-def _metric(name: str) -> Metric:
-    if name not in _METRICS:
-        raise InputError(f"Unknown metric {name!r}; known are {', '.join(_METRICS)}.")
-    return _METRICS[name]
-
-
-def _ssim(a: Plane, b: Plane, data_range: float) -> float:
-    from skimage.metrics import structural_similarity
-
-    if min(a.shape) < 7:
-        raise InputError(f"SSIM needs at least 7 × 7 pixels, got {a.shape[0]} × {a.shape[1]}.")
-    return float(structural_similarity(b, a, data_range=data_range))
-
-
-def _psnr(a: Plane, b: Plane, data_range: float) -> float:
-    from skimage.metrics import peak_signal_noise_ratio
-
-    # Equal images have an infinite ratio, of which there is nothing to warn.
-    with np.errstate(divide="ignore"):
-        return float(peak_signal_noise_ratio(b, a, data_range=data_range))
-
-
-def _mse(a: Plane, b: Plane, _: float) -> float:
-    from skimage.metrics import mean_squared_error
-
-    return float(mean_squared_error(b, a))
-
-
-def _pearson(a: Plane, b: Plane, _: float) -> float:
-    if a.std() == 0 or b.std() == 0:
-        return float("nan")
-    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
-
-
-_METRICS: dict[str, Metric] = {"ssim": _ssim, "psnr": _psnr, "mse": _mse, "pearson": _pearson}
-
-
-def _data_range(reference: Raster, given: float | None) -> float:
-    if given is not None:
-        if not given > 0:
-            raise InputError(f"data_range={given}: expected a positive number.")
-        return float(given)
-    if reference.dtype.kind in "iu":
-        limits = np.iinfo(reference.dtype)
-        return float(limits.max) - float(limits.min)
-    raise InputError(
-        f"Reference {reference.name!r} is of type {reference.dtype}, which does not tell the range "
-        "of its values. Pass data_range=, for example 1.0 for values between 0 and 1."
-    )
-
-
-def _check_sizes(image: Raster, reference: Raster) -> None:
-    if image.sizes != reference.sizes:
-        raise InputError(
-            f"Image {image.name!r} has {image.sizes}, reference {reference.name!r} has "
-            f"{reference.sizes}. Expected equal sizes: crop or resample one of them."
-        )
-
-
-def _values(image: Raster, bounds: Mapping[str, tuple[int, int]]) -> npt.NDArray[np.float64]:
-    part = image.crop({a: slice(*edges) for a, edges in bounds.items()}) if bounds else image
-    values = np.asarray(part).astype(np.float64)
-    bad = int(np.count_nonzero(~np.isfinite(values)))
-    if bad:
-        raise InputError(
-            f"{bad} of {values.size} values of image {image.name!r} are NaN or infinite. Repair "
-            "them, or choose a region without them."
-        )
-    return values
-
-
-def _named(
-    reference: Raster, place: tuple[int, ...], bounds: Mapping[str, tuple[int, int]]
-) -> dict[str, Any]:
-    names: dict[str, Any] = {}
-    for axis, index in zip(reference.axes, place, strict=False):
-        if axis == "c":
-            names["channel"] = reference.channels[index] if reference.channels else index
-        else:
-            names[axis] = index + bounds.get(axis, (0, 0))[0]
-    return names
-
-
-def _text(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+def _among(image: Raster, bounds: Mapping[str, tuple[int, int]]) -> Raster:
+    """The planes along t and z that a region of the reference holds."""
+    cut = {a: slice(*bounds[a]) for a in bounds if a in "tz" and image.sizes.get(a, 1) > 1}
+    return image.crop(cut) if cut else image

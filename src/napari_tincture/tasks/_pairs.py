@@ -1,0 +1,239 @@
+"""Whether two images can be compared, and their planes as they are read for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+
+from napari_tincture.arrays import in_memory
+from napari_tincture.errors import InputError
+from napari_tincture.metrics.metric import Statistic
+from napari_tincture.metrics.stream import Survey
+from napari_tincture.raster import Raster
+from napari_tincture.regrid import OnGrid, Place, Window
+from napari_tincture.tasks._areas import Areas, on_grid
+
+Channels = Literal["each", "mean", "luminance"]
+LUMINANCE = np.array([0.2125, 0.7154, 0.0721])
+"""Weights of red, green and blue: Rec. ITU-R BT.709, as scikit-image has them."""
+SAMPLES = 16
+"""Windows of a reference that are looked at for how far its values reach."""
+
+
+def check_pair(image: Raster, reference: Raster, channels: str) -> None:
+    """Check that two images mean the same kind of thing.
+
+    Raises
+    ------
+    InputError
+        If not; it names what differs and the remedy.
+    """
+    if channels not in ("each", "mean", "luminance"):
+        raise InputError(f"channels={channels!r}: expected 'each', 'mean' or 'luminance'.")
+    if image.kind != reference.kind:
+        raise InputError(
+            f"{image.name!r} is of kind {image.kind!r}, reference {reference.name!r} of kind "
+            f"{reference.kind!r}. Compare images with images, and labels with labels."
+        )
+    for raster in (image, reference):
+        if channels == "luminance" and not (raster.rgb and raster.sizes["c"] == 3):
+            raise InputError(f"{raster.name!r} has no luminance: it is not red, green and blue.")
+    mine, theirs = image.sizes.get("c", 1), reference.sizes.get("c", 1)
+    if mine != theirs:
+        remedy = "Choose one of them, image.plane(c=…)"
+        if image.rgb and reference.rgb:
+            remedy = "Leave out alpha, image.crop({'c': slice(0, 3)})"
+        raise InputError(
+            f"Image {image.name!r} has {_channels(image)}, reference {reference.name!r} "
+            f"{_channels(reference)}. {remedy}."
+        )
+    for axis in "tz":
+        here, there = image.sizes.get(axis, 1), reference.sizes.get(axis, 1)
+        if here not in (1, there):
+            raise InputError(
+                f"Image {image.name!r} has {here} planes along {axis}, reference "
+                f"{reference.name!r} {there}. Crop one of them, image.crop({{'{axis}': …}})."
+            )
+    _check_sizes(image, reference)
+
+
+def _check_sizes(image: Raster, reference: Raster) -> None:
+    """Refuse images of unequal sides of which nothing says where they lie."""
+    placed = any(unit != "pixel" for raster in (image, reference) for unit in raster.units[-2:])
+    same = on_grid(_flat(image), _flat(reference)).shift == (0, 0)
+    if same and not placed and image.shape[-2:] != reference.shape[-2:]:
+        raise InputError(
+            f"Image {image.name!r} has {image.sizes}, reference {reference.name!r} has "
+            f"{reference.sizes}, and nothing says where they lie in the world. Crop one of them, "
+            "or open them with scale= and units=."
+        )
+
+
+def _flat(image: Raster) -> Raster:
+    return next(planes_of(image))[1]
+
+
+def _channels(image: Raster) -> str:
+    count = image.sizes.get("c", 1)
+    if image.rgb:
+        return "RGBA" if count == 4 else "RGB"
+    names = f" ({', '.join(image.channels)})" if image.channels else ""
+    return f"{count} channel{'s' if count != 1 else ''}{names}"
+
+
+def data_range_of(reference: Raster, images: Sequence[Raster], given: float | None) -> float:
+    """The data range that was given, or that of the integer type that all share.
+
+    Raises
+    ------
+    InputError
+        If it is not positive, or must be stated.
+    """
+    if given is not None:
+        if not (given > 0 and np.isfinite(given)):
+            raise InputError(f"data_range={given}: expected a positive number.")
+        return float(given)
+    if reference.dtype.kind not in "iu":
+        raise InputError(
+            f"Reference {reference.name!r} is of type {reference.dtype}, which does not tell the "
+            "range of its values. Pass data_range=, for example 1.0 for values between 0 and 1."
+        )
+    for image in images:
+        if image.dtype != reference.dtype:
+            raise InputError(
+                f"Image {image.name!r} is of type {image.dtype}, reference {reference.name!r} of "
+                f"type {reference.dtype}. Bring both to the same range of values, since nothing is "
+                "rescaled, and pass data_range=."
+            )
+    limits = np.iinfo(reference.dtype)
+    if limits.bits > 8:
+        _check_used(reference, int(limits.max))
+    return float(limits.max) - float(limits.min)
+
+
+def _check_used(reference: Raster, top: int) -> None:
+    """Ask where the values seem to have fewer bits than their type."""
+    level = reference.levels[-1]
+    steps = [max(1, n // 4) for n in level.shape[-2:]]
+    starts = list(
+        product(*(range(0, n, step) for n, step in zip(level.shape[-2:], steps, strict=True)))
+    )
+    most = max(
+        int(in_memory(level[..., y : y + 256, x : x + 256]).max()) for y, x in starts[:SAMPLES]
+    )
+    if most <= top // 4:
+        bits = max(most, 1).bit_length()
+        raise InputError(
+            f"Values of reference {reference.name!r} reach {most} of {top} that {reference.dtype} "
+            f"allows: are they of {bits} bits? Pass data_range={2**bits - 1}, or {top} if they "
+            "are not."
+        )
+
+
+def planes_of(image: Raster) -> Iterator[tuple[dict[str, int], Raster]]:
+    """All planes (y, x) or (c, y, x), each with its place along t and z."""
+    axes = [axis for axis in image.axes if axis in "tz"]
+    for index in product(*(range(image.sizes[axis]) for axis in axes)):
+        place = dict(zip(axes, index, strict=True))
+        yield place, image.plane(**place) if place else image
+
+
+class Pairs:
+    """Images as they lie on a reference's grid.
+
+    Parameters
+    ----------
+    reference
+        Gives the grid.
+    images, names
+        What is compared with it.
+    luminance
+        Whether colours are turned into their luminance.
+    strict
+        Whether values that are not finite are an error.
+
+    Raises
+    ------
+    InputError
+        If an image does not overlap with the reference.
+    """
+
+    def __init__(
+        self, reference: Raster, images: Sequence[Raster], names: Sequence[str], *,
+        luminance: bool, strict: bool,
+    ) -> None:  # fmt: skip
+        self._reference, self._images, self.names = reference, images, names
+        self._luminance, self._strict = luminance, strict
+        self.how: dict[str, str] = {}
+        self.notes: list[str] = []
+        for image, name in zip(images, names, strict=True):
+            self._place(on_grid(_flat(image), _flat(reference)), name)
+
+    def _place(self, window: OnGrid, name: str) -> None:
+        covered = window.overlap()
+        if not covered:
+            raise InputError(
+                f"Image {name!r} and reference {self._reference.name!r} do not overlap in the "
+                "world. Check their scale, translate and units."
+            )
+        if covered < 1:
+            self.notes.append(f"{name} covers {covered:.0%} of the reference; only that counts.")
+        if window.shift is None:
+            self.notes.append(f"{name} lies on another grid: {window.how}.")
+        self.how[name] = window.how
+
+    @property
+    def channels(self) -> tuple[int, Sequence[Any] | None]:
+        """How many are measured, and their names; None without an axis of channels."""
+        if "c" not in self._reference.axes:
+            return 1, None
+        count = 1 if self._luminance else self._reference.sizes["c"]
+        return count, self._reference.channels or range(count)
+
+    def survey(
+        self, place: Mapping[str, int], plane: Raster, statistics: Sequence[Statistic],
+        data_range: float, areas: Areas | None,
+    ) -> Survey:  # fmt: skip
+        """What is to be measured on one plane of the reference."""
+        others = [
+            image.plane(**{axis: i for axis, i in place.items() if axis in image.axes})
+            for image in self._images
+        ]
+        names = [f"reference {self._reference.name!r}", *(f"image {n!r}" for n in self.names)]
+        reference, *images = (
+            _Reader(on_grid(each, plane), name, self._luminance, self._strict)
+            for each, name in zip([plane, *others], names, strict=True)
+        )
+        height, width = plane.shape[-2:]
+        return Survey(
+            shape=(height, width), images=images, reference=reference,
+            channels=range(self.channels[0]), statistics=statistics, data_range=data_range,
+            regions=areas.at if areas else None, count=len(areas.names) if areas else 1,
+            chunks=(plane.data.chunks[-2], plane.data.chunks[-1]),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Reader:
+    source: OnGrid
+    name: str
+    luminance: bool
+    strict: bool
+
+    def __call__(self, place: Place) -> Window:
+        values, valid = self.source(place)
+        if self.strict and values.dtype.kind == "f" and not np.isfinite(values).all():
+            y, x = place
+            bad = int(np.count_nonzero(~np.isfinite(values)))
+            raise InputError(
+                f"{bad} of {values.size} values of {self.name} at y {y.start}:{y.stop}, "
+                f"x {x.start}:{x.stop} are NaN or infinite. Repair them, choose a region without "
+                "them, or leave them out with nonfinite='ignore'."
+            )
+        if self.luminance:
+            values = np.tensordot(LUMINANCE, values, 1)[None]
+        return Window(values, valid)

@@ -1,0 +1,179 @@
+"""What a comparison found: a table, what it rests on, and maps; as text and as files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from napari_tincture.errors import OutputError
+from napari_tincture.raster import Raster
+
+PLACES = ("image", "t", "z", "channel", "region")
+"""Columns that say what a row is of; all others are figures."""
+_LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"})
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Figures of several images against one reference.
+
+    Attributes
+    ----------
+    table
+        One dict per image, plane, channel and region: ``image``; ``t``, ``z``, ``channel`` and
+        ``region`` where there are several; then one figure per column of a metric. t and z count
+        as in the whole reference. A figure that the images do not have is NaN; `notes` say why.
+    settings
+        What the figures rest on, JSON-serialisable: data range, channels, region, mask, and how
+        each image was brought onto the reference's grid.
+    notes
+        What a reader of the table must know: undefined figures, pixels left out, interpolation.
+    maps
+        By image and column, where they were asked for, on the reference's grid.
+    better
+        By column, "higher" or "lower".
+    images, reference
+        What was compared, by name.
+    """
+
+    table: list[dict[str, Any]]
+    settings: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+    maps: Mapping[tuple[str, str], Raster] = field(default_factory=dict)
+    better: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, Raster] = field(default_factory=dict, repr=False)
+    reference: Raster | None = field(default=None, repr=False)
+
+    @property
+    def columns(self) -> list[str]:
+        """All columns of the table, in order."""
+        found = dict.fromkeys(name for row in self.table for name in row)
+        return sorted(found, key=lambda name: name not in PLACES)
+
+    @property
+    def figures(self) -> list[str]:
+        """Columns that hold figures."""
+        return [name for name in self.columns if name not in PLACES]
+
+    def summary(self, by: str = "image") -> list[dict[str, Any]]:
+        """Mean and sample standard deviation of each figure over the rows that share a column.
+
+        Parameters
+        ----------
+        by
+            A column such as "image" or "channel".
+
+        Returns
+        -------
+        list of dict
+            ``by``, ``rows``, and per figure ``…`` (mean) and ``… sd``; figures that are undefined
+            or infinite are left out.
+        """
+        result = []
+        for name in dict.fromkeys(row.get(by) for row in self.table):
+            rows = [row for row in self.table if row.get(by) == name]
+            line: dict[str, Any] = {by: name, "rows": len(rows)}
+            for figure in self.figures:
+                values = [row[figure] for row in rows if math.isfinite(row.get(figure, math.nan))]
+                line[figure] = statistics.fmean(values) if values else math.nan
+                line[f"{figure} sd"] = statistics.stdev(values) if len(values) > 1 else math.nan
+            result.append(line)
+        return result
+
+    def to_dataframe(self) -> Any:
+        """The table as a pandas DataFrame; needs pandas."""
+        import pandas
+
+        return pandas.DataFrame(self.table, columns=self.columns)
+
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """The table as CSV with all digits; also written to a file, if a path is given."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.table)
+        return _written(text.getvalue(), path)
+
+    def to_markdown(self, path: str | Path | None = None) -> str:
+        """The table as Markdown; also written to a file, if a path is given."""
+        lines = [self.columns, ["---"] * len(self.columns), *self._cells()]
+        text = "\n".join(
+            "| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines
+        )
+        return _written(text + "\n", path)
+
+    def to_latex(self, path: str | Path | None = None) -> str:
+        """The table as a LaTeX tabular with booktabs rules; also written, if a path is given."""
+        kinds = "".join("l" if name in PLACES else "r" for name in self.columns)
+        head, *rows = (
+            " & ".join(cell.translate(_LATEX) for cell in line) + r" \\"
+            for line in [self.columns, *self._cells()]
+        )
+        lines = [rf"\begin{{tabular}}{{{kinds}}}", r"\toprule", head, r"\midrule", *rows]
+        return _written("\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n", path)
+
+    def report(self, path: str | Path) -> Path:
+        """Write everything to one file that needs no other, ``.html`` or ``.pdf``.
+
+        Table, notes, pictures of images and maps, settings, versions, and how the images were
+        made with models and licences. A PDF needs matplotlib.
+
+        Raises
+        ------
+        OutputError
+            If the name ends otherwise, or the file cannot be written.
+        """
+        from napari_tincture.tasks.report import write_report
+
+        return write_report(self, path)
+
+    def __str__(self) -> str:
+        lines = [self.columns, *self._cells()]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        text = [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        ]
+        return "\n".join([*text, *(f"* {note}" for note in self.notes)])
+
+    def _cells(self) -> Iterator[list[str]]:
+        return ([cell_text(row.get(name)) for name in self.columns] for row in self.table)
+
+
+def cell_text(value: Any) -> str:
+    """A value of the table as people read it."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, float) and math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _written(text: str, path: str | Path | None) -> str:
+    if path is not None:
+        target = Path(path).expanduser()
+        try:
+            target.write_text(text, "utf-8")
+        except OSError as error:
+            raise OutputError(
+                f"{target} cannot be written: {error.strerror or error}. Choose another place."
+            ) from error
+    return text
+
+
+def names_of(images: Sequence[Raster]) -> list[str]:
+    """A name for every image that no other has."""
+    names: list[str] = []
+    for number, image in enumerate(images, start=1):
+        name = base = image.name or f"image {number}"
+        copy = 2
+        while name in names:
+            name, copy = f"{base} [{copy}]", copy + 1
+        names.append(name)
+    return names
