@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_tincture.alignment.gray import Gray
 from napari_tincture.alignment.match import Feature, correlation, featured, peaks
-from napari_tincture.regrid import FloatArray, pixel_map
+from napari_tincture.regrid import FloatArray
 
 SIDE = 320
 """Longer side of the reference's plane in pixels, about."""
@@ -108,11 +108,3 @@ def _turned(angle: float, centre: FloatArray) -> FloatArray:
     matrix = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
     matrix[:2, 2] = centre[:2] - matrix[:2, :2] @ centre[:2]
     return matrix
-
-
-def small_maps(image: Gray, reference: Gray, level0: Gray) -> tuple[FloatArray, FloatArray]:
-    """From pixels of the reference's level 0 to those of two other planes."""
-    return (
-        pixel_map(image.raster, level0.raster),
-        pixel_map(reference.raster, level0.raster),
-    )

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_tincture.alignment.fit import Model, errors, fitted, residuals
+from napari_tincture.alignment.fit import Model, errors
 from napari_tincture.alignment.gray import grey_pair
 from napari_tincture.alignment.likeness import likeness
 from napari_tincture.alignment.match import Feature
 from napari_tincture.alignment.misalignment import Misalignment, parts_of
-from napari_tincture.alignment.patches import REACH, Look
-from napari_tincture.alignment.search import Guess, Search
+from napari_tincture.alignment.patches import REACH
+from napari_tincture.alignment.search import CHANCE, Guess, Search, independent
 from napari_tincture.progress import CancelToken, Progress, as_callback
 from napari_tincture.raster import Raster
 from napari_tincture.regrid import FloatArray
@@ -34,7 +34,7 @@ def estimate(
     image: Raster,
     reference: Raster,
     *,
-    model: Model | None = None,
+    model: Model = "affine",
     progress: bool | Progress | None = None,
     cancel: CancelToken | None = None,
 ) -> Misalignment:
@@ -50,9 +50,8 @@ def estimate(
     ----------
     image, reference : Raster
         Of any size and on any grids; memory and the number of pixels read are bounded.
-    model : str, optional
-        "translation", "euclidean", "similarity" or "affine"; None chooses the simplest that
-        explains what is found.
+    model : {"translation", "euclidean", "similarity", "affine"}
+        The most general map that may be found; of these, the simplest that explains it is.
     progress, cancel
         Steps done and all of them; a token that is checked at every patch.
 
@@ -86,29 +85,30 @@ def estimate(
     return result
 
 
-def _refined(search: Search, first: Guess, feature: Feature) -> Guess | None:
-    """Look again on finer grids, and on the finest until nothing moves."""
+def _refined(search: Search, first: Guess, feature: Feature) -> Guess:
+    """Look again on finer grids, and on the finest until nothing moves.
+
+    What a coarser grid showed stays true where finer patches show too little.
+    """
     guess = first
     steps = search.steps()
-    for step in steps[1:]:
-        better = search.tried(search.look(step), guess.matrix, REACH, feature)
-        # What the coarser grid showed stays true where finer patches show too little.
-        guess = better or guess
-    look = search.look(steps[-1])
-    last: Guess | None = None
-    for _ in range(ROUNDS):
-        spread = search.distances(last).max() if last is not None else 0.0
-        reach = (
-            REACH if last is None else max(LEAST_REACH, min(REACH, round(2 * spread / look.step)))
-        )
-        again = search.tried(look, guess.matrix, reach, feature)
-        if again is None:
+    for step in (*steps[1:], *[steps[-1]] * ROUNDS):
+        look = search.look(step)
+        again = search.tried(look, guess.matrix, _reach(search, guess, step), feature)
+        if again is None or again.log_chance > CHANCE:
             break
         moved = _farthest(again.matrix, guess.matrix, look.shape)
-        guess = last = again
-        if moved < SETTLED * look.step:
+        settled = moved < SETTLED * step and step == steps[-1]
+        guess = again
+        if settled:
             break
     return guess
+
+
+def _reach(search: Search, guess: Guess, step: float) -> int:
+    """How far off its place, in pixels of a grid, a patch may still be."""
+    off = float(search.distances(guess).max()) + guess.look.step
+    return int(np.clip(round(2 * off / step), LEAST_REACH, REACH))
 
 
 def _farthest(one: FloatArray, other: FloatArray, shape: tuple[int, int]) -> float:
@@ -117,10 +117,9 @@ def _farthest(one: FloatArray, other: FloatArray, shape: tuple[int, int]) -> flo
 
 
 def _described(search: Search, guess: Guess, feature: Feature, looked_at: str) -> Misalignment:
-    look = search.look(search.steps()[-1])
-    inliers = guess.inliers
+    look, inliers = guess.look, guess.inliers
     places, found = (search.even(p[inliers]) for p in (guess.found.places, guess.found.found))
-    model = search.model or search.model_of(guess)
+    model = search.model_of(guess)
     sides = np.diag([*search.aspect, 1.0])
     even = sides @ guess.matrix @ np.linalg.inv(sides)
     centre = (np.array(look.shape) - 1) / 2
@@ -136,7 +135,10 @@ def _described(search: Search, guess: Guess, feature: Feature, looked_at: str) -
         (float(shift[0]), float(shift[1])),
         None if size is None else (float(shift[0] * size[0]), float(shift[1] * size[1])),
         rotation, scale, shear,
-        errors(places, found, even, model, search.even(centre)),
+        errors(
+            places, found, even, model, search.even(centre),
+            independent(guess.found.places[inliers], look),
+        ),
         float(np.sqrt((left**2).mean())), float(np.percentile(left, 95)),
         guess.found.asked, guess.part, before, after, looked_at,
     )  # fmt: skip

@@ -42,7 +42,9 @@ class Agreement(NamedTuple):
     log_chance: float
 
 
-def agreement(places: FloatArray, found: FloatArray, reach: float, step: float = 1.0) -> Agreement:
+def agreement(
+    places: FloatArray, found: FloatArray, reach: float, step: float, independent: float
+) -> Agreement:
     """Find the largest group of patches that one similarity explains, and whether chance could.
 
     Tries all pairs of patches. Which tolerance fits is decided by the number of false alarms
@@ -56,6 +58,8 @@ def agreement(places: FloatArray, found: FloatArray, reach: float, step: float =
         The farthest that any could have been found off its place, in pixels.
     step
         Of the grid on which they were looked for, in pixels.
+    independent
+        Part of the patches, 0 … 1, that tells something of its own: what overlaps errs alike.
     """
     n = len(places)
     if n < 3:
@@ -76,14 +80,15 @@ def agreement(places: FloatArray, found: FloatArray, reach: float, step: float =
     for tolerance in TOLERANCES:
         near = off <= tolerance * step
         most = int(near.sum(axis=1).argmax())
-        chance = _log_false_alarms(n, int(near[most].sum()), tolerance, reach / step)
+        count = int(near[most].sum()) * independent
+        chance = _log_false_alarms(n * independent, count, tolerance, reach / step)
         if chance < best.log_chance:
             best = Agreement(near[most], chance)
     return best
 
 
-def _log_false_alarms(n: int, inliers: int, tolerance: float, reach: float) -> float:
-    if inliers < 3:
+def _log_false_alarms(n: float, inliers: float, tolerance: float, reach: float) -> float:
+    if inliers < 2.5:
         return math.inf
     by_chance = min(math.pi * tolerance**2 / (2 * reach + 1) ** 2, 1.0)
     return (
@@ -92,7 +97,7 @@ def _log_false_alarms(n: int, inliers: int, tolerance: float, reach: float) -> f
     )  # fmt: skip
 
 
-def _log_choose(n: int, k: int) -> float:
+def _log_choose(n: float, k: float) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
@@ -124,16 +129,27 @@ def fitted(places: FloatArray, found: FloatArray, model: Model) -> FloatArray:
     return matrix
 
 
-def chosen(places: FloatArray, found: FloatArray) -> Model:
-    """The simplest map that explains where patches were found, by Schwarz's criterion (BIC)."""
-    n = 2 * len(places)
+def chosen(places: FloatArray, found: FloatArray, most: Model, independent: float) -> Model:
+    """The simplest map that explains where patches were found, by Schwarz's criterion (BIC).
+
+    Parameters
+    ----------
+    places, found
+        (n, 2), in coordinates in which a rotation is one.
+    most
+        The most general map that may be chosen.
+    independent
+        Part of the places, 0 … 1, that tells something of its own.
+    """
+    count = 2 * len(places)
     best: Model = "translation"
     least = math.inf
     for model, free in FREE.items():
-        if len(places) <= NEEDED[model]:
+        if free > FREE[most] or len(places) <= NEEDED[model]:
             continue
-        left = (residuals(places, found, fitted(places, found, model)) ** 2).sum()
-        score = n * math.log(left / n + PRECISION**2) + free * math.log(n)
+        left = (residuals(places, found, fitted(places, found, model)) ** 2).sum() / count
+        n = max(count * independent, 4.0)
+        score = n * math.log(left + PRECISION**2) + free * math.log(n)
         if score < least:
             best, least = model, score
     return best
@@ -168,12 +184,21 @@ class Errors(NamedTuple):
 
 
 def errors(
-    places: FloatArray, found: FloatArray, matrix: FloatArray, model: Model, at: FloatArray
-) -> Errors:
-    """Give the standard errors of a fitted map; `at` is the place (y, x) of the shift."""
+    places: FloatArray, found: FloatArray, matrix: FloatArray, model: Model, at: FloatArray,
+    independent: float,
+) -> Errors:  # fmt: skip
+    """Give the standard errors of a fitted map.
+
+    Parameters
+    ----------
+    at
+        The place (y, x) of the shift.
+    independent
+        Part of the places, 0 … 1, that tells something of its own.
+    """
     n = len(places)
     left = (residuals(places, found, matrix) ** 2).sum()
-    variance = left / max(2 * n - FREE[model], 1) + PRECISION**2
+    variance = (left / max(2 * n - FREE[model], 1) + PRECISION**2) / independent
     away = places - places.mean(axis=0)
     spread = max(float((away**2).sum()), 1e-12)
     turn = math.sqrt(variance / spread)

@@ -18,9 +18,9 @@ from napari_tincture.regrid import FloatArray, OnGrid, pixel_map
 FloatPlane = npt.NDArray[np.float32]
 LUMINANCE = (0.2125, 0.7154, 0.0721)
 """Of red, green and blue, ITU-R BT.709."""
-SMALL = 1024
+SMALL = 512
 """Longer side, in pixels, of the plane that gives the first look."""
-WINDOW = 8192
+WINDOW = 6144
 """Longest side, in pixels, of what is averaged for that where there is no pyramid."""
 STRIP = 1024
 """Rows and columns read at once."""

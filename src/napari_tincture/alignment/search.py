@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +23,8 @@ CHANCE = -12.0
 """Natural logarithm of the number of false alarms below which patches are believed."""
 FEWEST = 4
 """Patches that must agree."""
-SURE = 0.6
-"""Part of the patches from which no other place is searched for."""
+CERTAIN, SURE = -40.0, 0.4
+"""The same, and part of the patches, from which no other place is searched for."""
 FINER = 4
 """Ratio of one grid's step to the next."""
 FEATURES: tuple[Feature, ...] = ("intensity", "gradient")
@@ -43,6 +44,8 @@ class Guess:
         Of the patches, 0 … 1, that agree.
     found, inliers
         Where patches were found, and which of them agree.
+    look
+        How they were looked for.
     """
 
     matrix: FloatArray
@@ -50,6 +53,7 @@ class Guess:
     part: float
     found: Found
     inliers: npt.NDArray[np.bool_]
+    look: Look
 
 
 @dataclass
@@ -61,7 +65,7 @@ class Search:
     image, reference, small
         The planes as they are, and the small ones, in this order.
     model
-        Which maps may be found; None: the simplest that will do.
+        The most general map that may be found.
     problem
         Why there is nothing to be searched for; empty if there is.
     asked
@@ -71,14 +75,14 @@ class Search:
     image: Gray
     reference: Gray
     small: tuple[Gray, Gray]
-    model: Model | None
+    model: Model
     cancel: CancelToken
     problem: str = ""
     asked: int = 0
 
     @classmethod
     def begin(
-        cls, image: Gray, reference: Gray, model: Model | None, cancel: CancelToken
+        cls, image: Gray, reference: Gray, model: Model, cancel: CancelToken
     ) -> Search:
         shape = _sides(reference)
         centre = (np.array(shape) - 1) / 2
@@ -139,48 +143,46 @@ class Search:
         """Find a map that patches agree on, and by which feature."""
         look = self.look(self.steps()[0])
         best: tuple[Guess, Feature] | None = None
-        for guesses in self._guesses():
-            for matrix, features in guesses:
-                for feature in features:
-                    tried = self.tried(look, matrix, REACH, feature)
-                    if tried and (best is None or tried.log_chance < best[0].log_chance):
-                        best = tried, feature
-            if best is not None and best[0].part >= SURE:
+        for matrix, feature in self._guesses():
+            tried = self.tried(look, matrix, REACH, feature)
+            if tried and (best is None or tried.log_chance < best[0].log_chance):
+                best = tried, feature
+            if tried and tried.part >= SURE and tried.log_chance < CERTAIN:
                 break
-        if best is None or best[0].log_chance > CHANCE:
-            return None
-        return best
+        return best if best is not None and best[0].log_chance < CHANCE else None
 
-    def _guesses(self) -> Iterator[list[tuple[FloatArray, tuple[Feature, ...]]]]:
-        yield [(np.eye(3), FEATURES)]
+    def _guesses(self) -> Iterator[tuple[FloatArray, Feature]]:
+        """Maps to try, and by which feature: the likeliest and cheapest first."""
+        yield from ((np.eye(3), feature) for feature in FEATURES)
         maps = tuple(self._map(gray) for gray in self.small)
         for angles in ((0.0,), ROTATIONS):
-            found: list[tuple[FloatArray, tuple[Feature, ...]]] = []
             for feature in FEATURES:
                 self.cancel.check()
                 listed = candidates(*self.small, maps[0], maps[1], feature, angles)
-                found += [(candidate.matrix, (feature,)) for candidate in listed]
-            yield found
+                yield from ((candidate.matrix, feature) for candidate in listed)
 
     def tried(self, look: Look, matrix: FloatArray, reach: int, feature: Feature) -> Guess | None:
         """Look for patches where a map says they are, and improve it; None if they disagree."""
         centres = places(look, matrix, reach, self.texture)
         self.asked = max(self.asked, len(centres))
         found = searched(look, centres, matrix, reach, feature, self.cancel.check)
-        agreed = agreement(self.even(found.places), self.even(found.found), found.reach, look.step)
+        agreed = agreement(
+            self.even(found.places), self.even(found.found), found.reach, look.step,
+            independent(found.places, look),
+        )  # fmt: skip
         count = int(agreed.inliers.sum())
         if count < FEWEST:
             return None
-        model = self.model or self._model(found, agreed.inliers)
-        improved = self.fit(found.places[agreed.inliers], found.found[agreed.inliers], model)
-        return Guess(improved, agreed.log_chance, count / found.asked, found, agreed.inliers)
+        guess = Guess(matrix, agreed.log_chance, count / found.asked, found, agreed.inliers, look)
+        kept = found.places[agreed.inliers], found.found[agreed.inliers]
+        guess.matrix = self.fit(*kept, self.model_of(guess))
+        return guess
 
     def model_of(self, guess: Guess) -> Model:
         """The simplest map that explains where patches were found."""
-        return self._model(guess.found, guess.inliers)
-
-    def _model(self, found: Found, inliers: npt.NDArray[np.bool_]) -> Model:
-        return chosen(self.even(found.places[inliers]), self.even(found.found[inliers]))
+        inside = guess.inliers
+        places, found = (self.even(p[inside]) for p in (guess.found.places, guess.found.found))
+        return chosen(places, found, self.model, independent(guess.found.places[inside], guess.look))
 
     def distances(self, guess: Guess) -> FloatArray:
         """What an affine map leaves of the patches that agree, in pixels of the reference; (n,)."""
@@ -195,7 +197,7 @@ class Search:
         result: FloatArray = np.linalg.inv(sides) @ matrix @ sides
         return result
 
-    @property
+    @cached_property
     def texture(self) -> Texture:
         """How much there is to see around places of the reference."""
         return texture(self.small[1], self._map(self.small[1]))
@@ -215,3 +217,12 @@ class Search:
 def _sides(gray: Gray) -> tuple[int, int]:
     height, width = gray.raster.shape[-2:]
     return height, width
+
+
+def independent(places: FloatArray, look: Look) -> float:
+    """Part of what patches tell, 0 … 1, that is not told twice where they overlap."""
+    if not len(places):
+        return 1.0
+    side = look.side * look.step
+    covered = float(np.prod(np.ptp(places, axis=0) + side))
+    return min(1.0, covered / (len(places) * side**2))
