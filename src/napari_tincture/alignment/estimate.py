@@ -17,17 +17,17 @@ from napari_tincture.alignment.likeness import likeness
 from napari_tincture.alignment.match import Feature
 from napari_tincture.alignment.misalignment import Misalignment, parts_of
 from napari_tincture.alignment.patches import REACH
-from napari_tincture.alignment.search import CHANCE, Guess, Search, independent
+from napari_tincture.alignment.search import CHANCE, LEAST_REACH, Guess, Search, independent
 from napari_tincture.progress import CancelToken, Progress, as_callback
 from napari_tincture.raster import Raster
 from napari_tincture.regrid import FloatArray
 
+VAGUE = 0.4
+"""Median correlation of patches below which what they agree on may be pixels off."""
 ROUNDS = 4
 """How often the finest patches are looked for again, each time where the last map says."""
 SETTLED = 0.01
 """Pixels by which a further round may move a corner of the reference."""
-LEAST_REACH = 8
-"""Farthest shift, in pixels, that patches are searched for at the end."""
 
 
 def estimate(
@@ -76,13 +76,26 @@ def estimate(
     report(2, 4)
     last = first and _refined(search, *first)
     report(3, 4)
-    if first is None or last is None:
-        why = search.problem or "patches of the two agree no better than they would by chance"
+    why = search.problem or _doubt(last)
+    if why or first is None or last is None:
         result = Misalignment(False, why, looked_at=looked_at, patches=search.asked)
     else:
         result = _described(search, last, first[1], looked_at)
     report(4, 4)
     return result
+
+
+def _doubt(guess: Guess | None) -> str:
+    """Why what was found is not to be relied on; empty if it is."""
+    if guess is None:
+        return "patches of the two agree no better than they would by chance"
+    alike = float(np.median(guess.found.peaks[guess.inliers]))
+    if alike < VAGUE:
+        return (
+            f"patches that may show the same correlate by {alike:.2f} only, at least {VAGUE} "
+            "is needed"
+        )
+    return ""
 
 
 def _refined(search: Search, first: Guess, feature: Feature) -> Guess:

@@ -25,6 +25,8 @@ FEWEST = 4
 """Patches that must agree."""
 CERTAIN, SURE = -40.0, 0.4
 """The same, and part of the patches, from which no other place is searched for."""
+LEAST_REACH = 8
+"""Fewest pixels that patches are searched for."""
 FINER = 4
 """Ratio of one grid's step to the next."""
 FEATURES: tuple[Feature, ...] = ("intensity", "gradient")
@@ -81,9 +83,7 @@ class Search:
     asked: int = 0
 
     @classmethod
-    def begin(
-        cls, image: Gray, reference: Gray, model: Model, cancel: CancelToken
-    ) -> Search:
+    def begin(cls, image: Gray, reference: Gray, model: Model, cancel: CancelToken) -> Search:
         shape = _sides(reference)
         centre = (np.array(shape) - 1) / 2
         to_image = pixel_map(image.raster, reference.raster)
@@ -127,7 +127,7 @@ class Search:
             own = steps_between(small.raster, self.reference.raster).mean()
             sources.append(small if own <= step * 1.01 else gray)
         sides = min(*_sides(self.reference), *self._image_sides()) / step
-        side = int(np.clip(2 ** int(np.log2(max(sides / 3, 1))), LEAST, SIDE))
+        side = int(np.clip(2 ** int(np.log2(max(sides / 3.5, 1))), LEAST, SIDE))
         image, reference = sources
         return Look(
             image, reference, self._map(image), self._map(reference), _sides(self.reference), step,
@@ -142,9 +142,11 @@ class Search:
     def first_look(self) -> tuple[Guess, Feature] | None:
         """Find a map that patches agree on, and by which feature."""
         look = self.look(self.steps()[0])
+        sides = min(*_sides(self.reference), *self._image_sides()) / look.step
+        reach = int(np.clip(sides / 8, LEAST_REACH, REACH))
         best: tuple[Guess, Feature] | None = None
         for matrix, feature in self._guesses():
-            tried = self.tried(look, matrix, REACH, feature)
+            tried = self.tried(look, matrix, reach, feature)
             if tried and (best is None or tried.log_chance < best[0].log_chance):
                 best = tried, feature
             if tried and tried.part >= SURE and tried.log_chance < CERTAIN:
@@ -182,7 +184,9 @@ class Search:
         """The simplest map that explains where patches were found."""
         inside = guess.inliers
         places, found = (self.even(p[inside]) for p in (guess.found.places, guess.found.found))
-        return chosen(places, found, self.model, independent(guess.found.places[inside], guess.look))
+        return chosen(
+            places, found, self.model, independent(guess.found.places[inside], guess.look)
+        )
 
     def distances(self, guess: Guess) -> FloatArray:
         """What an affine map leaves of the patches that agree, in pixels of the reference; (n,)."""

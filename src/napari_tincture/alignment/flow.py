@@ -1,0 +1,140 @@
+"""What optical flow finds beyond an affine map."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_tincture.alignment.gray import FloatPlane, Gray, grey_pair
+from napari_tincture.alignment.match import Feature, featured
+from napari_tincture.progress import CancelToken
+from napari_tincture.raster import Raster
+from napari_tincture.regrid import FloatArray, pixel_map
+
+SIDE = 1024
+"""Longer side in pixels, at most, of the grid on which displacements are found."""
+RADIUS = 12
+"""Of the window, in pixels of that grid, within which pixels move alike."""
+SMOOTH = 6.0
+"""Sigma of the Gaussian filter of the displacements, in pixels of that grid."""
+LARGEST = 16.0
+"""Displacement, in pixels of that grid, beyond which none is believed."""
+READ = 2048
+"""Side in pixels of what is read at once."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Displacements on a coarse grid.
+
+    Attributes
+    ----------
+    field : float32 array
+        (2, h, w): where, relative to the pixel, along y and x and in pixels of the reference, its
+        content lies once the affine map is applied.
+    step : float
+        Pixels of the reference per pixel of the field.
+    """
+
+    field: npt.NDArray[np.float32]
+    step: float
+
+    @property
+    def rms(self) -> float:
+        """Root mean square length of the displacements, in pixels of the reference."""
+        return math.sqrt(float((self.field.astype(np.float64) ** 2).sum(axis=0).mean()))
+
+    def at(self, grid: FloatArray) -> FloatArray:
+        """Interpolate at pixels (2, …) of the reference."""
+        from scipy.ndimage import map_coordinates
+
+        places = (grid + 0.5) / self.step - 0.5
+        parts = [map_coordinates(part, places, order=1, mode="nearest") for part in self.field]
+        result: FloatArray = np.stack(parts).astype(np.float64)
+        return result
+
+
+def flow_between(image: Raster, reference: Raster, matrix: FloatArray, cancel: CancelToken) -> Flow:
+    """Find what moves on top of a map.
+
+    Parameters
+    ----------
+    image, reference
+        Any; of t and z the middle planes are compared.
+    matrix
+        From pixels (y, x, 1) of the reference to pixels of its grid where the image shows the
+        same.
+
+    Returns
+    -------
+    Flow
+        Zero where the images are no more alike with it.
+    """
+    from scipy.ndimage import gaussian_filter
+    from skimage.registration import optical_flow_ilk
+
+    one, other, _ = grey_pair(image, reference)
+    height, width = reference.shape[-2:]
+    step = max(1.0, max(height, width) / SIDE)
+    shape = max(round(height / step), 1), max(round(width / step), 1)
+    grid = np.diag([step, step, 1.0])
+    grid[:2, 2] = (step - 1) / 2
+    to_image = pixel_map(one.raster, other.raster) @ matrix @ grid
+    still, _ = _read(other, grid, shape, step, cancel)
+    moving, valid = _read(one, to_image, shape, step, cancel)
+    feature, fixed, loose = _alike(still, moving, valid)
+    cancel.check()
+    raw = optical_flow_ilk(fixed, loose, radius=min(RADIUS, max(min(shape) // 8, 1)))
+    raw = np.where(valid, np.nan_to_num(raw), 0)
+    field = np.stack([gaussian_filter(part, SMOOTH, mode="nearest") for part in raw])
+    field[:, np.hypot(*field) > LARGEST] = 0
+    if _correlation(fixed, _shifted(loose, field), valid) <= _correlation(fixed, loose, valid):
+        field[:] = 0
+    return Flow((field * step).astype(np.float32), step)
+
+
+def _read(
+    gray: Gray, matrix: FloatArray, shape: tuple[int, int], step: float, cancel: CancelToken
+) -> tuple[FloatPlane, npt.NDArray[np.bool_]]:
+    """Read on a coarse grid part by part, so that little of the fine one is in memory."""
+    plane = np.zeros(shape, np.float32)
+    valid = np.zeros(shape, np.bool_)
+    side = max(int(READ / step), 8)
+    for y in range(0, shape[0], side):
+        for x in range(0, shape[1], side):
+            cancel.check()
+            part = slice(y, min(y + side, shape[0])), slice(x, min(x + side, shape[1]))
+            there = matrix @ np.array([[1.0, 0, y], [0, 1.0, x], [0, 0, 1.0]])
+            sides = part[0].stop - y, part[1].stop - x
+            plane[part], valid[part] = gray.on(there, sides)
+    if not valid.all() and valid.any():
+        plane[~valid] = plane[valid].mean()
+    return plane, valid
+
+
+def _alike(
+    still: FloatPlane, moving: FloatPlane, valid: npt.NDArray[np.bool_]
+) -> tuple[Feature, FloatPlane, FloatPlane]:
+    """The feature by which two planes are most alike, and both by it."""
+    features: tuple[Feature, ...] = ("intensity", "gradient")
+    pairs = [(name, featured(still, name), featured(moving, name)) for name in features]
+    return max(pairs, key=lambda pair: _correlation(pair[1], pair[2], valid))
+
+
+def _correlation(one: FloatPlane, other: FloatPlane, valid: npt.NDArray[np.bool_]) -> float:
+    if valid.sum() < 2:
+        return 0.0
+    a, b = (p[valid].astype(np.float64) - p[valid].mean() for p in (one, other))
+    spread = math.sqrt(float((a**2).sum() * (b**2).sum()))
+    return float((a * b).sum()) / spread if spread > 0 else 0.0
+
+
+def _shifted(plane: FloatPlane, field: FloatArray) -> FloatPlane:
+    from scipy.ndimage import map_coordinates
+
+    grid = np.mgrid[: plane.shape[0], : plane.shape[1]]
+    result: FloatPlane = map_coordinates(plane, grid + field, order=1, mode="nearest")
+    return result
