@@ -101,7 +101,9 @@ def align(
     raster = replace(
         moved(image, reference, matrix), provenance=_provenance(image, reference, found, {})
     )
-    return Aligned(raster, found, str(found.model), 0.0, f"placed anew, off by {found}")
+    return Aligned(
+        raster, found, str(found.model), 0.0, f"placed anew; it was off by {found.amount}"
+    )
 
 
 def _most(model: Registration) -> Model:
@@ -136,7 +138,7 @@ def _flowed(
         warped(image, reference, matrix, flow),
         provenance=_provenance(image, reference, found, what),
     )
-    how = f"off by {found}; flow moves it by another {flow.rms:.2f} px (rms)"
+    how = f"it was off by {found.amount}; flow moves it by another {flow.rms:.2f} px (rms)"
     return Aligned(raster, found, "flow", flow.rms, how)
 
 

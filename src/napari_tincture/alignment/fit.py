@@ -119,9 +119,10 @@ def fitted(places: FloatArray, found: FloatArray, model: Model) -> FloatArray:
     elif model == "affine":
         linear = np.linalg.lstsq(p, q, rcond=None)[0].T
     else:
-        a = np.vdot(_complex(p), _complex(q)) / max(np.vdot(_complex(p), _complex(p)).real, 1e-30)
+        spread = max(float((p**2).sum()), 1e-30)
+        a = complex(np.vdot(_complex(p), _complex(q))) / spread
         if model == "euclidean":
-            a /= np.abs(a)
+            a /= abs(a)
         linear = np.array([[a.real, -a.imag], [a.imag, a.real]])
     matrix = np.eye(3)
     matrix[:2, :2] = linear

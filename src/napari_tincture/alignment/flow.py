@@ -85,7 +85,7 @@ def flow_between(image: Raster, reference: Raster, matrix: FloatArray, cancel: C
     to_image = pixel_map(one.raster, other.raster) @ matrix @ grid
     still, _ = _read(other, grid, shape, step, cancel)
     moving, valid = _read(one, to_image, shape, step, cancel)
-    feature, fixed, loose = _alike(still, moving, valid)
+    fixed, loose = _alike(still, moving, valid)
     cancel.check()
     raw = optical_flow_ilk(fixed, loose, radius=min(RADIUS, max(min(shape) // 8, 1)))
     raw = np.where(valid, np.nan_to_num(raw), 0)
@@ -117,11 +117,11 @@ def _read(
 
 def _alike(
     still: FloatPlane, moving: FloatPlane, valid: npt.NDArray[np.bool_]
-) -> tuple[Feature, FloatPlane, FloatPlane]:
-    """The feature by which two planes are most alike, and both by it."""
+) -> tuple[FloatPlane, FloatPlane]:
+    """Both planes by the feature by which they are most alike."""
     features: tuple[Feature, ...] = ("intensity", "gradient")
-    pairs = [(name, featured(still, name), featured(moving, name)) for name in features]
-    return max(pairs, key=lambda pair: _correlation(pair[1], pair[2], valid))
+    pairs = [(featured(still, name), featured(moving, name)) for name in features]
+    return max(pairs, key=lambda pair: _correlation(pair[0], pair[1], valid))
 
 
 def _correlation(one: FloatPlane, other: FloatPlane, valid: npt.NDArray[np.bool_]) -> float:

@@ -68,7 +68,8 @@ class Gray:
         if self.raster.kind == "labels":
             values = values != 0
         if len(self.weights) == 1:
-            return values[0].astype(np.float32)
+            only: FloatPlane = values[0].astype(np.float32)
+            return only
         weights = np.array(self.weights, np.float32)
         mixed: FloatPlane = np.einsum("c,cyx->yx", weights, values.astype(np.float32))
         return mixed

@@ -24,10 +24,10 @@ def likeness(
     every = np.unique(np.linspace(0, len(places) - 1, min(MOST, len(places))).astype(int))
     for place in places[every]:
         reference = look.patch(place, 0)
-        images = [look.window(place, guess, 0) for guess in (np.eye(3), matrix)]
-        if reference is None or any(image is None for image in images):
+        here, there = (look.window(place, guess, 0) for guess in (np.eye(3), matrix))
+        if reference is None or here is None or there is None:
             continue
-        rows.append((reference, *images))
+        rows.append((reference, here, there))
     if not rows:
         return None, None
     span = max(float(r.max()) for r, _, _ in rows) - min(float(r.min()) for r, _, _ in rows)

@@ -63,7 +63,10 @@ def featured(plane: FloatPlane, feature: Feature) -> FloatPlane:
     band = fine - gaussian_filter(fine, COARSE, mode="nearest")
     spread = band.std()
     # Compressed, so that a few bright spots do not decide.
-    return np.tanh(band / (2 * spread)) if spread > 0 else band
+    if spread > 0:
+        band = np.tanh(band / (2 * spread))
+    result: FloatPlane = band
+    return result
 
 
 def match(patch: FloatPlane, window: FloatPlane) -> Match | None:

@@ -13,6 +13,7 @@ from napari_tincture.regrid import FloatArray
 
 NOTICED = 0.25
 """Pixels from which a shift or distortion is worth a warning."""
+UNKNOWN = Errors(math.inf, math.inf, math.inf, math.inf)
 GAIN = 0.01
 """Rise of a figure from which misalignment explains part of the score."""
 
@@ -82,7 +83,7 @@ class Misalignment:
     rotation: float = 0.0
     scale: tuple[float, float] = (1.0, 1.0)
     shear: float = 0.0
-    errors: Errors = Errors(math.inf, math.inf, math.inf, math.inf)
+    errors: Errors = UNKNOWN
     distortion_rms: float = 0.0
     distortion_p95: float = 0.0
     patches: int = 0
@@ -120,7 +121,7 @@ class Misalignment:
             return f"Alignment could not be told: {self.why}."
         if not self.is_off:
             return None
-        told = f"The image is off its reference by {self._amount()}."
+        told = f"The image is off its reference by {self.amount}."
         if not self.explains_score or self.before is None or self.after is None:
             return told
         return (
@@ -142,9 +143,11 @@ class Misalignment:
     def __str__(self) -> str:
         if not self.found:
             return f"Could not tell: {self.why}."
-        return f"{self._amount()} ({self.trusted:.0%} of {self.patches} patches agree)."
+        return f"{self.amount} ({self.trusted:.0%} of {self.patches} patches agree)."
 
-    def _amount(self) -> str:
+    @property
+    def amount(self) -> str:
+        """What was found, in words."""
         dy, dx = self.shift
         parts = [f"{dy:+.2f}, {dx:+.2f} px (y, x; ± {self.errors.shift:.2g})"]
         if self.shift_um is not None:

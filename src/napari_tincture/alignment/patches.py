@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_tincture.alignment.gray import FloatPlane, Gray
 from napari_tincture.alignment.match import COARSE, FINE, Feature, featured, match
@@ -153,12 +154,12 @@ def texture(small: Gray, matrix: FloatArray) -> Texture:
 
 def _fits(
     centres: FloatArray, reach: float, matrix: FloatArray, shape: tuple[int, ...]
-) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+) -> npt.NDArray[np.bool_]:
     corners = np.array([[y, x] for y in (-reach, reach) for x in (-reach, reach)])
     points = (centres[:, None] + corners) @ matrix[:2, :2].T + matrix[:2, 2]
-    inside: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = (
-        (points >= 0) & (points <= np.array(shape) - 1)
-    ).all(axis=(1, 2))
+    inside: npt.NDArray[np.bool_] = ((points >= 0) & (points <= np.array(shape) - 1)).all(
+        axis=(1, 2)
+    )
     return inside
 
 
@@ -170,9 +171,11 @@ def _cells(values: FloatArray, side: float) -> FloatArray:
     return edges
 
 
-def _between(centres: FloatArray, low: tuple[float, ...], high: tuple[float, ...]) -> FloatArray:
+def _between(
+    centres: FloatArray, low: tuple[float, ...], high: tuple[float, ...]
+) -> npt.NDArray[np.intp]:
     inside = ((centres >= low) & (centres < high)).all(axis=1)
-    result: FloatArray = np.flatnonzero(inside)
+    result: npt.NDArray[np.intp] = np.flatnonzero(inside)
     return result
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from napari_tincture.placement import Placement, micrometres
+from napari_tincture.placement import Placement
 from napari_tincture.raster import Raster
 from napari_tincture.regrid import FloatArray, pixel_map
 

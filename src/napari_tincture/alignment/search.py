@@ -14,7 +14,16 @@ from napari_tincture.alignment.fit import Model, agreement, chosen, fitted, resi
 from napari_tincture.alignment.gray import Gray, lowered, steps_between
 from napari_tincture.alignment.match import Feature
 from napari_tincture.alignment.patches import (
-    LEAST, MARGIN, REACH, SIDE, Found, Look, Texture, places, searched, texture,
+    LEAST,
+    MARGIN,
+    REACH,
+    SIDE,
+    Found,
+    Look,
+    Texture,
+    places,
+    searched,
+    texture,
 )  # fmt: skip
 from napari_tincture.progress import CancelToken
 from napari_tincture.regrid import FloatArray, OnGrid, pixel_map
@@ -84,6 +93,7 @@ class Search:
 
     @classmethod
     def begin(cls, image: Gray, reference: Gray, model: Model, cancel: CancelToken) -> Search:
+        """Reduce two planes to small ones, and see whether there is anything to be found."""
         shape = _sides(reference)
         centre = (np.array(shape) - 1) / 2
         to_image = pixel_map(image.raster, reference.raster)

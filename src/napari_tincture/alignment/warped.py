@@ -85,6 +85,9 @@ class _Warped:
         from scipy.ndimage import map_coordinates
 
         if self._image.kind == "labels":
-            return map_coordinates(plane, points, order=0, mode="nearest")
-        values = map_coordinates(plane.astype(np.float64), points, order=1, mode="nearest")
+            labels: npt.NDArray[Any] = map_coordinates(plane, points, order=0, mode="nearest")
+            return labels
+        values: npt.NDArray[Any] = map_coordinates(
+            plane.astype(np.float64), points, order=1, mode="nearest"
+        )
         return np.rint(values) if self.dtype.kind in "iu" else values
