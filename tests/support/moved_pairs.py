@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.ndimage import map_coordinates
 
 from napari_tincture import samples
@@ -54,7 +53,16 @@ def shown(plane: FloatArray, matrix: FloatArray) -> FloatArray:
     return result
 
 
-def raster(plane: npt.NDArray[Any], axes: str = "yx", **options: Any) -> Raster:
+def bent(plane: FloatArray) -> FloatArray:
+    """A plane whose pixels moved by up to 3, here this way and there that."""
+    y, x = np.indices(plane.shape, float)
+    bend = 3 * np.sin(y / 40) * np.sin(x / 40)
+    result: FloatArray = map_coordinates(plane, [y + bend, x], order=3, mode="reflect")
+    return result
+
+
+def raster(plane: Any, axes: str = "yx", **options: Any) -> Raster:
+    """A raster of planes in memory."""
     return Raster.from_array(plane, axes, **options)
 
 

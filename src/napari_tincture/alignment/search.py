@@ -136,7 +136,7 @@ class Search:
         for gray, small in zip((self.image, self.reference), self.small, strict=True):
             own = steps_between(small.raster, self.reference.raster).mean()
             sources.append(small if own <= step * 1.01 else gray)
-        sides = min(*_sides(self.reference), *self._image_sides()) / step
+        sides = self._shortest(*sources) / step
         side = int(np.clip(2 ** int(np.log2(max(sides / 3.5, 1))), LEAST, SIDE))
         image, reference = sources
         return Look(
@@ -144,15 +144,20 @@ class Search:
             side,
         )  # fmt: skip
 
-    def _image_sides(self) -> list[float]:
-        """Of the image, in pixels of the reference."""
-        per_pixel = steps_between(self.image.raster, self.reference.raster)
-        return [float(n * s) for n, s in zip(_sides(self.image), per_pixel, strict=True)]
+    def _shortest(self, *sources: Gray) -> float:
+        """The shortest side of what is read, in pixels of the reference."""
+        return min(
+            float(n * s)
+            for gray in sources
+            for n, s in zip(
+                _sides(gray), steps_between(gray.raster, self.reference.raster), strict=True
+            )
+        )
 
     def first_look(self) -> tuple[Guess, Feature] | None:
         """Find a map that patches agree on, and by which feature."""
         look = self.look(self.steps()[0])
-        sides = min(*_sides(self.reference), *self._image_sides()) / look.step
+        sides = self._shortest(look.image, look.reference) / look.step
         reach = int(np.clip(sides / 8, LEAST_REACH, REACH))
         best: tuple[Guess, Feature] | None = None
         for matrix, feature in self._guesses():
