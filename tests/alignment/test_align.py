@@ -19,6 +19,7 @@ SLANTED = Placement.build(
     "yx", scale=(0.5, 0.5), translate=(3, -8), units="µm",
     affine=[[0.96, -0.28, 5], [0.28, 0.96, 2], [0, 0, 1]],
 )  # fmt: skip
+SHIFTED = Placement.build("yx", translate=(1.5, -1.0))
 
 
 def _pearson(one: FloatArray, other: FloatArray) -> float:
@@ -28,7 +29,6 @@ def _pearson(one: FloatArray, other: FloatArray) -> float:
 
 @pytest.mark.parametrize("units", ["µm", "nm", "pixel"])
 def test_a_placement_takes_any_map(units: str) -> None:
-    rng = np.random.default_rng(0)
     reference = raster(np.zeros((40, 50)), placement=replace(SLANTED, units=(units,) * 2))
     grid = Placement.build(
         "tcyx", scale=(2, 1, 300, 200), translate=(1, 0, 40, 50),
@@ -43,9 +43,7 @@ def test_a_placement_takes_any_map(units: str) -> None:
     assert np.array_equal(before[:2], after[:2])
     assert np.array_equal(before[:, :2], after[:, :2])
     assert result.placement.scale == grid.scale
-    places = rng.uniform(0, 40, (5, 2))
     assert result.levels is image.levels
-    assert places.shape == (5, 2)
 
 
 @pytest.mark.parametrize("model", ["euclidean", "affine"])
@@ -98,7 +96,7 @@ def test_what_cannot_be_aligned_is_an_error() -> None:
 def test_flow_follows_what_no_affine_map_can() -> None:
     plane = texture("blood")
     image = bent(plane)
-    result = align(raster(image), raster(plane, placement=SLANTED_LESS), model="flow")
+    result = align(raster(image), raster(plane, placement=SHIFTED), model="flow")
     seen = result.raster.compute()
     straight = align(raster(image), raster(plane), model="affine").raster
     placed = OnGrid(straight, pixel_map(straight, raster(plane)), plane.shape)
@@ -107,28 +105,24 @@ def test_flow_follows_what_no_affine_map_can() -> None:
     assert seen.shape == plane.shape
     assert _pearson(seen, plane) > 0.998 > 0.99 > _pearson(by_map, plane)
     assert result.flow_rms == pytest.approx(1.5, abs=0.5)
-    assert result.raster.placement.matrix() == pytest.approx(SLANTED_LESS.matrix())
+    assert result.raster.placement.matrix() == pytest.approx(SHIFTED.matrix())
     part = (slice(101, 203), slice(37, 333))
     assert np.array_equal(result.raster.read(part), seen[part])
     assert np.array_equal(pickle.loads(pickle.dumps(result.raster)).compute(), seen)
-
-
-SLANTED_LESS = Placement.build("yx", translate=(1.5, -1.0))
 
 
 def test_flow_moves_all_planes_colours_and_labels() -> None:
     plane = texture("blood", 256)
     known = Misalignment(True, "by hand", "translation", ((1, 0, 3), (0, 1, 0), (0, 0, 1)))
     reference = raster(plane)
-    stack = np.stack([np.roll(plane, 3, axis=0)] * 3)
-    colour = raster(stack.astype(np.uint8), "cyx", rgb=True)
+    stack = np.stack([shown(plane, motion(plane.shape, (3, 0)))] * 3)
+    colour = raster(np.rint(stack.clip(0, 255)).astype(np.uint8), "cyx", rgb=True)
     result = align(colour, reference, model="flow", misalignment=known).raster
     assert result.rgb
     assert result.dtype == np.uint8
-    inner = (slice(8, -8), slice(8, -8))
-    assert (
-        np.abs(result.compute()[1].astype(float)[inner] - plane.astype(np.uint8)[inner]).max() <= 1
-    )
+    inner = (slice(32, -32), slice(32, -32))
+    assert np.abs(result.compute()[1].astype(float) - plane)[inner].mean() < 1
+    assert np.abs(stack[1] - plane)[inner].mean() > 3
     labels = raster((stack > 150).astype(np.int32), "zyx", kind="labels")
     result = align(labels, reference, model="flow", misalignment=known).raster
     assert result.kind == "labels"

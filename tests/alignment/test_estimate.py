@@ -59,7 +59,7 @@ def test_a_simpler_model_can_be_asked_for() -> None:
     assert result.distortion_rms < 0.1, "what an affine map leaves, not what a simpler one does"
 
 
-@pytest.mark.parametrize("name", ["phase", "dapi", "nuclei", "blood"])
+@pytest.mark.parametrize("name", ["phase", "dapi", "blood"])
 def test_the_same_image_lies_well(name: str) -> None:
     plane = texture(name)
     result = estimate(raster(plane), raster(plane))

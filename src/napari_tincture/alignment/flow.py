@@ -22,6 +22,10 @@ SMOOTH = 6.0
 """Sigma of the Gaussian filter of the displacements, in pixels of that grid."""
 LARGEST = 16.0
 """Displacement, in pixels of that grid, beyond which none is believed."""
+GAIN = 0.8
+"""Part of the squared difference that may be left where a displacement is believed."""
+FAINT = 0.05
+"""Of the mean contrast of edges, what counts as none."""
 READ = 2048
 """Side in pixels of what is read at once."""
 
@@ -73,7 +77,6 @@ def flow_between(image: Raster, reference: Raster, matrix: FloatArray, cancel: C
     Flow
         Zero where the images are no more alike with it.
     """
-    from scipy.ndimage import gaussian_filter
     from skimage.registration import optical_flow_ilk
 
     one, other, _ = grey_pair(image, reference)
@@ -83,17 +86,38 @@ def flow_between(image: Raster, reference: Raster, matrix: FloatArray, cancel: C
     grid = np.diag([step, step, 1.0])
     grid[:2, 2] = (step - 1) / 2
     to_image = pixel_map(one.raster, other.raster) @ matrix @ grid
-    still, _ = _read(other, grid, shape, step, cancel)
+    still, seen = _read(other, grid, shape, step, cancel)
     moving, valid = _read(one, to_image, shape, step, cancel)
+    valid &= seen
+    # The same edge in both: neither moves there.
+    still, moving = (np.where(valid, plane, _mean(plane, valid)) for plane in (still, moving))
     fixed, loose = _alike(still, moving, valid)
     cancel.check()
     raw = optical_flow_ilk(fixed, loose, radius=min(RADIUS, max(min(shape) // 8, 1)))
-    raw = np.where(valid, np.nan_to_num(raw), 0)
-    field = np.stack([gaussian_filter(part, SMOOTH, mode="nearest") for part in raw])
-    field[:, np.hypot(*field) > LARGEST] = 0
+    field = _believed(np.nan_to_num(raw).astype(np.float64), fixed, loose, valid)
     if _correlation(fixed, _shifted(loose, field), valid) <= _correlation(fixed, loose, valid):
         field[:] = 0
     return Flow((field * step).astype(np.float32), step)
+
+
+def _believed(
+    raw: FloatArray, fixed: FloatPlane, loose: FloatPlane, valid: npt.NDArray[np.bool_]
+) -> FloatArray:
+    """Smooth displacements, each by what can be seen there; none where they bring nothing.
+
+    Where there is no texture, flow may be anything.
+    """
+    from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
+
+    before, after = (
+        gaussian_filter(valid * (plane - fixed) ** 2, SMOOTH)
+        for plane in (loose, _shifted(loose, raw))
+    )
+    weight = gaussian_filter(gaussian_gradient_magnitude(fixed, 1.0) ** 2, SMOOTH)
+    floor = FAINT * float(weight.mean())
+    weight = weight * (valid & (after < GAIN * before) & (np.hypot(*raw) < LARGEST))
+    spread = np.maximum(gaussian_filter(weight, SMOOTH) + floor, 1e-12)
+    return np.stack([gaussian_filter(part * weight, SMOOTH) / spread for part in raw])
 
 
 def _read(
@@ -110,9 +134,11 @@ def _read(
             there = matrix @ np.array([[1.0, 0, y], [0, 1.0, x], [0, 0, 1.0]])
             sides = part[0].stop - y, part[1].stop - x
             plane[part], valid[part] = gray.on(there, sides)
-    if not valid.all() and valid.any():
-        plane[~valid] = plane[valid].mean()
     return plane, valid
+
+
+def _mean(plane: FloatPlane, valid: npt.NDArray[np.bool_]) -> np.float32:
+    return np.float32(plane[valid].mean()) if valid.any() else np.float32(0)
 
 
 def _alike(
