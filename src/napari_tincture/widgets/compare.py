@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -160,10 +161,10 @@ class ComparePanel(QWidget):
         self._watch = LayerWatch(self.viewer, self._later.start, self._later.start, self._on_view)
         self._watch.start()
         application = QApplication.instance()
-        for ending in (self.destroyed, application and application.aboutToQuit):
-            for work in (self.comparing, self.looking, self.searching, self.saving):
-                if ending is not None:
-                    ending.connect(work.drop)
+        for work in (self.comparing, self.looking, self.searching, self.saving):
+            self.destroyed.connect(work.drop)
+            if application is not None:
+                application.aboutToQuit.connect(work.drop)
         self.destroyed.connect(self._watch.stop)
 
     def _on_view(self) -> None:
@@ -329,7 +330,7 @@ def _values(
 
 
 def _save(found: Comparison, path: str, *_: Any) -> str:
-    writers = {
+    writers: dict[str, Callable[[str], Any]] = {
         ".csv": found.to_csv, ".md": found.to_markdown, ".tex": found.to_latex,
         ".html": found.report, ".htm": found.report, ".pdf": found.report,
     }  # fmt: skip
