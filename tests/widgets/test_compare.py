@@ -19,8 +19,7 @@ import napari_tincture as nt
 from napari_tincture.metrics import stream
 from napari_tincture.metrics.registry import metric_names
 from napari_tincture.tasks.compare import METRICS
-from napari_tincture.widgets import _map_layers, _memory
-from napari_tincture.widgets import compare as panel_module
+from napari_tincture.widgets import _compare_work, _map_layers, _memory
 from napari_tincture.widgets._compare_result import with_suffix
 from napari_tincture.widgets._form import Level
 from napari_tincture.widgets._live import view_of
@@ -391,7 +390,7 @@ def test_the_panel_follows_the_layers(
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Comparisons that wait in their first area until they are let go."""
-    go, real = threading.Event(), panel_module.compare
+    go, real = threading.Event(), _compare_work.compare
 
     def waiting(*args: Any, progress: Any, cancel: Any, **options: Any) -> Any:
         def hold(done: int, total: int) -> None:
@@ -402,7 +401,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         return real(*args, progress=hold, cancel=cancel, **options)
 
     monkeypatch.setattr(stream, "AREA", 64)
-    monkeypatch.setattr(panel_module, "compare", waiting)
+    monkeypatch.setattr(_compare_work, "compare", waiting)
     yield go
     go.set()
 
@@ -532,10 +531,11 @@ def test_comparing_and_its_report_need_no_torch(tmp_path: Path) -> None:
     script = f"""
 import sys
 import numpy as np
-from napari_tincture.widgets import _map_layers, compare
+from napari_tincture.tasks.compare import compare
+from napari_tincture.widgets import _map_layers, compare as panel
 from napari_tincture.progress import CancelToken
 image = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
-found = compare.compare(image // 2, image, regions="grid:32", maps=True)
+found = compare(image // 2, image, regions="grid:32", maps=True)
 _map_layers.prepare(found, ["ssim"], CancelToken())
 found.report({str(tmp_path / "report.html")!r})
 sys.exit("torch" in sys.modules)
