@@ -24,7 +24,7 @@ def box_of(corners: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Box:
 
 def boxes_of_labels(labels: Raster, plane: Raster) -> dict[int, Box]:
     """Boxes of all labels but 0, in pixels of a plane; reads the labels block by block."""
-    to_plane = np.linalg.inv(pixel_map(labels, plane))
+    to_plane: npt.NDArray[np.float64] = np.linalg.inv(pixel_map(labels, plane)).astype(np.float64)
     found = _own_boxes(labels)
     return {
         label: _moved(box, to_plane, plane.shape)

@@ -136,7 +136,10 @@ def _read(plane: Raster, box: Box, cancel: CancelToken) -> Values:
 
 def _flat(values: Values) -> npt.NDArray[np.float64]:
     """The mean over all axes but y and x."""
-    return values.reshape(-1, *values.shape[-2:]).mean(axis=0, dtype=np.float64)
+    result: npt.NDArray[np.float64] = values.reshape(-1, *values.shape[-2:]).mean(
+        axis=0, dtype=np.float64
+    )
+    return result
 
 
 def _strips(box: Box, height: int) -> Iterator[Box]:
@@ -177,7 +180,8 @@ def _window_sums(
     table = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
     np.cumsum(values, axis=0, out=table[1:, 1:])
     np.cumsum(table[1:, 1:], axis=1, out=table[1:, 1:])
-    return (
+    result: npt.NDArray[np.float64] = (
         table[height:, width:] - table[:-height, width:] - table[height:, :-width]
         + table[:-height, :-width]
     )  # fmt: skip
+    return result

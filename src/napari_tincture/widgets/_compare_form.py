@@ -54,12 +54,13 @@ class CompareForm(QWidget):
         self.range = RangeRow()
         self.channels = Choice(_CHANNELS, tooltip="What becomes of channels and colours")
         self.area = Choice(_AREAS, tooltip="How much of the reference")
-        self.mask = Choice([_ALL, _TISSUE], tooltip="Which pixels count")
+        self.masks = Choice([_ALL, _TISSUE], tooltip="Which pixels count")
         self.regions = Choice([_ONE, _SQUARES], tooltip="What has rows of its own in the table")
         self.side = QSpinBox()
         self.side.setRange(8, 1_000_000)
         self.side.setValue(256)
         self.side.setSuffix(" px")
+        self.side.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.side.setToolTip("Side of a square, in pixels of the reference")
         self.maps = Ticks(tooltip="Which figures become layers: a value for every pixel", rows=3)
         self._metrics = dict(offered_metrics())
@@ -85,7 +86,7 @@ class CompareForm(QWidget):
         labels = [layer for layer in found if kind_of(layer) == "Labels"]
         shapes = [layer for layer in layers if kind_of(layer) == "Shapes"]
         masks = (Item(layer.name, layer, "Pixels other than 0 count") for layer in labels)
-        self.mask.set_items([_ALL, _TISSUE, *masks])
+        self.masks.set_items([_ALL, _TISSUE, *masks])
         parts = (Item(layer.name, layer, "One row per shape or label") for layer in shapes + labels)
         self.regions.set_items([_ONE, _SQUARES, *parts])
         self._offer_axes()
@@ -105,7 +106,7 @@ class CompareForm(QWidget):
             reference=self.reference.value, images=tuple(self.images.ticked),
             metrics=tuple(self.metrics.ticked), axes=self.axes.value or "",
             data_range=self.range.value, channels=self.channels.value, area=self.area.value,
-            mask=self.mask.value, maps=tuple(self.maps.ticked),
+            mask=self.masks.value, maps=tuple(self.maps.ticked),
             regions=f"grid:{self.side.value()}" if regions == "grid" else regions,
         )  # fmt: skip
 
@@ -134,7 +135,7 @@ class CompareForm(QWidget):
         for label, field in (
             ("Reference", self.reference), ("Axes", self.axes), ("Images", self.images),
             ("Metrics", self.metrics), ("Maps", self.maps), ("Range", self.range),
-            ("Channels", self.channels), ("Area", self.area), ("Mask", self.mask),
+            ("Channels", self.channels), ("Area", self.area), ("Mask", self.masks),
             ("Rows", row([self.regions, self.side])),
         ):  # fmt: skip
             self._form.addRow(label, field)
@@ -142,7 +143,7 @@ class CompareForm(QWidget):
 
     def _connect(self) -> None:
         for choice in (
-            self.reference, self.axes, self.channels, self.area, self.mask, self.regions,
+            self.reference, self.axes, self.channels, self.area, self.masks, self.regions,
         ):  # fmt: skip
             choice.chosen.connect(self.changed)
         self.metrics.changed.connect(self._offer_maps)

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QHeaderView,
     QPushButton,
-    QShortcut,
+    QScrollBar,
     QSizePolicy,
     QTableView,
     QVBoxLayout,
@@ -27,8 +27,8 @@ from napari_tincture.widgets._histogram import Histogram
 
 _KINDS = "CSV (*.csv);;Markdown (*.md);;LaTeX (*.tex);;Report (*.html);;Report (*.pdf)"
 _NOTHING = np.zeros(0, np.float32)
-_ROWS = 4
-"""Rows of the table that are seen in the lowest of windows."""
+FEW_ROWS, MOST_ROWS = 4, 14
+"""Rows of the table that are seen in a low window, and in a high one."""
 _NOTES_SHOWN = 2
 """Notes that are shown without being asked for."""
 
@@ -69,11 +69,8 @@ class Result(QWidget):
         self.save_button.clicked.connect(lambda _: self._ask_for_file())
         self.worst_button.clicked.connect(lambda _: self.worst.emit())
         self.table.clicked.connect(lambda _: self.visit.emit())
-        self.table.selectionModel().currentChanged.connect(self._on_current)
-        QShortcut(
-            QKeySequence.StandardKey.Copy, self.table, self.copy,
-            context=Qt.ShortcutContext.WidgetShortcut,
-        )  # fmt: skip
+        self.table.moved.connect(self._on_current)
+        self.table.copied.connect(self.copy)
         self.show_found(None)
 
     @property
@@ -115,7 +112,7 @@ class Result(QWidget):
         if clipboard is not None:
             clipboard.setText(self.model.as_tsv())
 
-    def _on_current(self, *_: Any) -> None:
+    def _on_current(self) -> None:
         self._say_spread()
         self.chosen.emit()
 
@@ -141,11 +138,21 @@ class Result(QWidget):
 
 
 class _Table(QTableView):
-    """As high as its rows, up to a limit."""
+    """As high as its rows, within limits."""
+
+    moved = Signal()
+    """Another cell is current."""
+    copied = Signal()
 
     def __init__(self, model: FiguresModel) -> None:
         super().__init__()
+        self._model = model
+        self._header, self._side = (QHeaderView(way, self) for way in Qt.Orientation)
+        self._bar = QScrollBar(Qt.Orientation.Horizontal, self)
         self.setModel(model)
+        self.setHorizontalHeader(self._header)
+        self.setVerticalHeader(self._side)
+        self.setHorizontalScrollBar(self._bar)
         self.setSortingEnabled(True)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -153,32 +160,41 @@ class _Table(QTableView):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setWordWrap(False)
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 6)
-        header = self.horizontalHeader()
-        header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        header.setMinimumSectionSize(36)
+        self._side.hide()
+        self._side.setDefaultSectionSize(self.fontMetrics().height() + 6)
+        self._header.setSectionsClickable(True)
+        self._header.setMinimumSectionSize(36)
 
     def fit(self) -> None:
         """Give every column the width that it needs, names not more than a third of the table."""
-        self.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        self._header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.resizeColumnsToContents()
         self.setColumnWidth(0, min(self.columnWidth(0), max(110, self.width() // 3)))
         self.updateGeometry()
 
+    def currentChanged(self, current: Any, previous: Any) -> None:  # noqa: N802 - Qt's name
+        """Tell of another cell."""
+        super().currentChanged(current, previous)
+        self.moved.emit()
+
+    def keyPressEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Copy the whole table: Qt would copy one cell."""
+        if event.matches(QKeySequence.StandardKey.Copy):
+            self.copied.emit()
+        else:
+            super().keyPressEvent(event)
+
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """Ask for the height of all rows."""
-        return QSize(200, self._height(max(1, self.model().rowCount())))
+        """Ask for the height of all rows, or many."""
+        return QSize(200, self._height(min(max(1, self._model.rowCount()), MOST_ROWS)))
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Be content with a few rows."""
-        return QSize(120, min(self.sizeHint().height(), self._height(_ROWS)))
+        return QSize(120, self._height(min(max(1, self._model.rowCount()), FEW_ROWS)))
 
     def _height(self, rows: int) -> int:
-        around = self.horizontalHeader().sizeHint().height() + 2 * self.frameWidth()
-        bar = self.horizontalScrollBar().sizeHint().height()
-        return int(rows * self.verticalHeader().defaultSectionSize() + around + bar)
+        around = self._header.sizeHint().height() + 2 * self.frameWidth()
+        return int(rows * self._side.defaultSectionSize() + around + self._bar.sizeHint().height())
 
 
 def with_suffix(path: str, kind: str) -> str:

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QScrollArea,
+    QScrollBar,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -169,7 +170,8 @@ class Scrolling(QScrollArea):
 
     def __init__(self, body: QWidget) -> None:
         super().__init__()
-        self._body = body
+        self._body, self._bar = body, QScrollBar(Qt.Orientation.Vertical)
+        self.setVerticalScrollBar(self._bar)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -191,7 +193,8 @@ class Scrolling(QScrollArea):
         return bool(super().eventFilter(watched, event))
 
     def _narrowest(self) -> int:
-        return max(NARROWEST, self._body.minimumSizeHint().width())
+        bar = self._bar.sizeHint().width() + PADDING  # it may be there
+        return max(NARROWEST, self._body.minimumSizeHint().width() + bar)
 
 
 class Folding(QWidget):

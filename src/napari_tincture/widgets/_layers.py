@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import permutations
 from typing import Any
 
-from napari.layers import Image, Shapes
+from napari.layers import Image, Labels, Shapes
 
 from napari_tincture.layers import METADATA
 
@@ -44,7 +44,7 @@ def _last_step(layer: Any) -> str:
 
 def possible_axes(layer: Any) -> list[str]:
     """List what the axes of a layer may be, the likeliest first."""
-    letters = "zt" if layer.rgb else "ztc"
+    letters = "zt" if getattr(layer, "rgb", isinstance(layer, Labels)) else "ztc"
     count = min(layer.ndim - 2, len(letters))
     return ["".join(leading) + "yx" for leading in permutations(letters, count)]
 

@@ -31,6 +31,7 @@ class Ticks(QListWidget):
         super().__init__()
         self._rows = rows
         self._values: list[Any] = []
+        self._entries: list[QListWidgetItem] = []
         self.setToolTip(tooltip)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -47,13 +48,13 @@ class Ticks(QListWidget):
     @property
     def ticked(self) -> list[Any]:
         """What the ticked entries stand for, in order."""
-        states = (self.item(i).checkState() for i in range(self.count()))
-        return [v for v, state in zip(self._values, states, strict=True) if state == _TICKED]
+        pairs = zip(self._values, self._entries, strict=True)
+        return [value for value, entry in pairs if entry.checkState() == _TICKED]
 
     @ticked.setter
     def ticked(self, values: Sequence[Any]) -> None:
-        for number, value in enumerate(self._values):
-            self.item(number).setCheckState(_TICKED if value in values else _FREE)
+        for value, entry in zip(self._values, self._entries, strict=True):
+            entry.setCheckState(_TICKED if value in values else _FREE)
 
     def set_items(self, items: Iterable[Item], *, ticked: Sequence[Any] = ()) -> None:
         """Replace the entries; those in `ticked` are ticked, if they were not there before."""
@@ -63,7 +64,7 @@ class Ticks(QListWidget):
             return
         self.blockSignals(True)
         self.clear()
-        self._values = [item.value for item in wanted]
+        self._values, self._entries = [item.value for item in wanted], []
         for item in wanted:
             entry = QListWidgetItem(item.text)
             entry.setToolTip(item.help)
@@ -71,6 +72,7 @@ class Ticks(QListWidget):
             chosen = item.value in before or (item.value in ticked and item.value not in known)
             entry.setCheckState(_TICKED if chosen else _FREE)
             self.addItem(entry)
+            self._entries.append(entry)
         self.blockSignals(False)
         self.updateGeometry()
         if self.ticked != before:
@@ -87,8 +89,7 @@ class Ticks(QListWidget):
         return self.sizeHint()
 
     def _items(self) -> list[Item]:
-        entries = (self.item(i) for i in range(self.count()))
         return [
             Item(entry.text(), value, entry.toolTip())
-            for entry, value in zip(entries, self._values, strict=True)
+            for entry, value in zip(self._entries, self._values, strict=True)
         ]

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,20 +15,19 @@ from typing import Any
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
-from napari_tincture.errors import DataRangeError, InputError, OutputError, TinctureError
-from napari_tincture.progress import CancelToken, Progress
+from napari_tincture.errors import DataRangeError, InputError, TinctureError
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._boxes import Box
-from napari_tincture.tasks._map_places import Worst, clipped, map_plane, sample, whole, worst_place
-from napari_tincture.tasks.compare import compare
+from napari_tincture.tasks._map_places import Worst, clipped, map_plane, whole, worst_place
 from napari_tincture.tasks.comparison import Comparison, cell_text
 from napari_tincture.widgets._background import Background, was_cancelled
 from napari_tincture.widgets._compare_form import CompareForm
 from napari_tincture.widgets._compare_plan import Call, make_call
 from napari_tincture.widgets._compare_result import Result
+from napari_tincture.widgets._compare_work import Found, map_values, run_call, save_as
 from napari_tincture.widgets._form import Level, Message, Scrolling
 from napari_tincture.widgets._layers import LayerWatch
-from napari_tincture.widgets._map_layers import Prepared, add_maps, prepare
+from napari_tincture.widgets._map_layers import add_maps
 from napari_tincture.widgets._memory import keep, kept
 from napari_tincture.widgets._plan import own_letters
 from napari_tincture.widgets._regions import look_at, viewport
@@ -38,14 +36,6 @@ from napari_tincture.widgets._run_row import RunRow
 _PAUSE = 40
 """Milliseconds without a change after which the panel is refreshed."""
 _TASK = "compare"
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What a run gives."""
-
-    comparison: Comparison
-    maps: list[Prepared]
 
 
 class ComparePanel(QWidget):
@@ -92,7 +82,7 @@ class ComparePanel(QWidget):
         columns = self.form.choices.maps
         self._reference = self.form.reference.value
         self.result.show_found(None)
-        self.comparing.start(partial(_compare, call, columns))
+        self.comparing.start(partial(run_call, call, columns))
         self.runner.show_progress(0, 0, "comparing")
         self.refresh()
 
@@ -113,7 +103,7 @@ class ComparePanel(QWidget):
     def save(self, path: str) -> None:
         """Write the comparison to a file of the kind that its name says."""
         if self.found is not None:
-            self.saving.start(partial(_save, self.found, path))
+            self.saving.start(partial(save_as, self.found, path))
             self.runner.status.show_text(Level.READY, f"Saving {Path(path).name} …")
 
     def refresh(self) -> None:
@@ -160,10 +150,10 @@ class ComparePanel(QWidget):
         self._watch = LayerWatch(self.viewer, self._later.start, self._later.start, self._on_view)
         self._watch.start()
         application = QApplication.instance()
-        for ending in (self.destroyed, application and application.aboutToQuit):
-            for work in (self.comparing, self.looking, self.searching, self.saving):
-                if ending is not None:
-                    ending.connect(work.drop)
+        for work in (self.comparing, self.looking, self.searching, self.saving):
+            self.destroyed.connect(work.drop)
+            if application is not None:
+                application.aboutToQuit.connect(work.drop)
         self.destroyed.connect(self._watch.stop)
 
     def _on_view(self) -> None:
@@ -180,7 +170,7 @@ class ComparePanel(QWidget):
         text = f"{done} of {total} areas" if done < total else "preparing maps"
         self.runner.show_progress(done, total, text)
 
-    def _on_found(self, found: _Found) -> None:
+    def _on_found(self, found: Found) -> None:
         self.found = found.comparison
         self._maps = add_maps(self.viewer, found.maps)
         count = len(self.found.table)
@@ -213,7 +203,7 @@ class ComparePanel(QWidget):
             self.looking.drop()
             return
         plane, box, name = place
-        self.looking.start(partial(_values, plane, box, self._on_screen(plane), name))
+        self.looking.start(partial(map_values, plane, box, self._on_screen(plane), name))
 
     def _search(self) -> None:
         place = self._current_map()
@@ -306,35 +296,3 @@ class ComparePanel(QWidget):
             else:
                 self._watch.start()
         super().changeEvent(event)
-
-
-def _compare(
-    call: Call, columns: tuple[str, ...], progress: Progress, cancel: CancelToken
-) -> _Found:
-    found = compare(**call.arguments, progress=progress, cancel=cancel)
-    return _Found(found, prepare(found, columns, cancel))
-
-
-def _values(
-    plane: Raster, box: Box, shown: Box | None, name: str, _: Progress, cancel: CancelToken
-) -> tuple[Any, str]:
-    found = sample(plane, box, cancel)
-    if found.complete:
-        return found.values, name
-    if shown is not None:
-        near = sample(plane, shown, cancel)
-        if near.complete and near.values.size:
-            return near.values, f"{name}, on screen"
-    return found.values, f"{name}, samples"
-
-
-def _save(found: Comparison, path: str, *_: Any) -> str:
-    writers = {
-        ".csv": found.to_csv, ".md": found.to_markdown, ".tex": found.to_latex,
-        ".html": found.report, ".htm": found.report, ".pdf": found.report,
-    }  # fmt: skip
-    ending = Path(path).suffix.lower()
-    if ending not in writers:
-        raise OutputError(f"{path} names no kind of file. End it with {', '.join(writers)}.")
-    writers[ending](path)
-    return f"Saved {Path(path).name}."
