@@ -158,6 +158,8 @@ class Pairs:
         Whether colours are turned into their luminance.
     strict
         Whether values that are not finite are an error.
+    notes
+        What is known of them before.
     called
         Name of the reference in rows of its own; empty: its own, made unlike those of the images.
 
@@ -169,13 +171,13 @@ class Pairs:
 
     def __init__(
         self, reference: Raster, images: Sequence[Raster], names: Sequence[str], *,
-        luminance: bool, strict: bool, called: str = "",
+        luminance: bool, strict: bool, called: str = "", notes: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self._called = called
         self._reference, self._images, self.names = reference, images, names
         self._luminance, self._strict = luminance, strict
         self.how: dict[str, str] = {}
-        self.notes: list[str] = []
+        self.notes = [*notes]
         for image, name in zip(images, names, strict=True):
             self._place(on_grid(_flat(image), _flat(reference)), name)
 

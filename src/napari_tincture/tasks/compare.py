@@ -12,8 +12,9 @@ from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
 from napari_tincture.metrics.labels.registry import label_metric_names
 from napari_tincture.metrics.registry import metric_names
-from napari_tincture.progress import CancelToken, Progress, as_callback
+from napari_tincture.progress import CancelToken, Progress, as_callback, share
 from napari_tincture.raster import Raster
+from napari_tincture.tasks._aligned import Align, lying
 from napari_tincture.tasks._compare_images import METRICS, compare_images
 from napari_tincture.tasks._compare_labels import compare_labels
 from napari_tincture.tasks._compared import Compared
@@ -44,6 +45,7 @@ def compare(
     channels: Channels = "each",
     data_range: float | None = None,
     nonfinite: Literal["error", "ignore"] = "error",
+    align: Align | None = None,
     maps: bool = False,
     resume: str | Path | None = None,
     progress: bool | Progress | None = None,
@@ -82,6 +84,11 @@ def compare(
         integer type that all images share; nothing is rescaled.
     nonfinite
         NaN and infinite values: an error, or left out with all windows that see them.
+    align
+        "check": estimate how far each image lies off the reference, and warn in `notes` where that
+        explains the score. "translation", "euclidean", "similarity", "affine" or "flow": also put
+        it where the reference is, by such a map, and compare it before and after. See
+        `napari_tincture.alignment`.
     maps
         Whether to give maps, computed where they are looked at.
     resume
@@ -113,23 +120,27 @@ def compare(
     if target.kind != "labels":
         _refuse_cells(cells, target)
         span = data_range_of(target, others, data_range)
+    report, token = as_callback(progress), cancel or CancelToken()
+    first = share(report, 0, 2) if align else report
+    lie = lying(others, names_of(others), target, align, first, token)
     bounds = as_region(region, target)
     part = target.crop({a: slice(*edges) for a, edges in bounds.items()}) if bounds else target
-    others = [_among(image, bounds) for image in others]
+    others = [_among(image, bounds) for image in lie.images]
     pairs = Pairs(
-        part, others, names_of(others), luminance=channels == "luminance",
-        strict=nonfinite == "error",
+        part, others, lie.names, luminance=channels == "luminance",
+        strict=nonfinite == "error", notes=lie.notes,
     )  # fmt: skip
     settings = {
         "reference": target.name, "region": bounds, "grid": pairs.how,
         "mask": mask if isinstance(mask, str) else mask is not None,
         "regions": regions if isinstance(regions, str) else regions is not None,
         "pixels": int(np.prod(part.shape[-2:])),
+        **({"align": align, "alignment": lie.settings} if align else {}),
     }  # fmt: skip
     what = Compared(
         pairs=pairs, images=others, reference=part, bounds=bounds, mask=mask, regions=regions,
-        metrics=metrics, settings=settings, progress=as_callback(progress),
-        cancel=cancel or CancelToken(),
+        metrics=metrics, settings=settings, progress=share(report, 1, 2) if align else report,
+        cancel=token,
     )  # fmt: skip
     if target.kind == "labels":
         if resume is not None:
