@@ -19,14 +19,14 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [
     {module.stem for module in PACKAGE.glob("*.py")} - {"__init__", "demo"},
     {"models"},
-    {"io", "samples", "tiling", "training", "diffusion", "metrics"},
+    {"io", "samples", "tiling", "training", "diffusion", "metrics", "alignment"},
     {"tasks"},
     {"worker"},
     {"widgets"},
     {"demo"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-STRANGERS = {"tiling", "diffusion", "metrics"}
+STRANGERS = {"tiling", "diffusion", "metrics", "alignment"}
 """Rooms of one floor that do not import each other."""
 
 UPWARD = {

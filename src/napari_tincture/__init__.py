@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from napari_tincture.placement import Placement
     from napari_tincture.progress import CancelToken
     from napari_tincture.raster import Raster
+    from napari_tincture.tasks.assess import assess
     from napari_tincture.tasks.batch import batch
     from napari_tincture.tasks.batch_report import BatchProgress, BatchReport
-    from napari_tincture.tasks.compare import compare
+    from napari_tincture.tasks.compare import compare, list_metrics
     from napari_tincture.tasks.comparison import Comparison
+    from napari_tincture.tasks.cycle import cycle_errors, semantic_consistency
     from napari_tincture.tasks.explain import Explanation, explain
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
@@ -39,6 +41,10 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "segment",
     "batch",
     "compare",
+    "assess",
+    "cycle_errors",
+    "semantic_consistency",
+    "list_metrics",
     "train",
     "explain",
     "BatchReport",
@@ -77,7 +83,9 @@ _HOMES = {
     "tasks.segment": ("segment",),
     "tasks.batch": ("batch",),
     "tasks.batch_report": ("BatchReport", "BatchProgress"),
-    "tasks.compare": ("compare",),
+    "tasks.cycle": ("cycle_errors", "semantic_consistency"),
+    "tasks.assess": ("assess",),
+    "tasks.compare": ("compare", "list_metrics"),
     "tasks.comparison": ("Comparison",),
     "tasks.train": ("train",),
     "tasks.explain": ("explain", "Explanation"),

@@ -20,8 +20,8 @@ import numpy as np
 import napari_tincture as nt
 from napari_tincture import samples
 from napari_tincture.display import has_display, virtual_display
-from napari_tincture.metrics.matches import match
-from napari_tincture.metrics.overlap_stream import overlap_of
+from napari_tincture.metrics.labels.matches import match
+from napari_tincture.metrics.labels.stream import overlap_of
 
 if TYPE_CHECKING:
     import napari

@@ -7,8 +7,8 @@ from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from napari_tincture.errors import InputError
 from napari_tincture.metrics import stream
-from napari_tincture.metrics.boundaries import boundaries_of
-from napari_tincture.metrics.labels import boundary_figures
+from napari_tincture.metrics.labels.boundaries import boundary_figures
+from napari_tincture.metrics.labels.contours import boundaries_of
 from napari_tincture.metrics.metric import Undefined
 from napari_tincture.placement import Placement
 from napari_tincture.raster import Raster

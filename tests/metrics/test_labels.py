@@ -12,19 +12,20 @@ from skimage.metrics import variation_of_information as skimage_information
 
 from napari_tincture.errors import Cancelled, InputError
 from napari_tincture.metrics import stream
-from napari_tincture.metrics.counts import (
+from napari_tincture.metrics.labels.classes import class_figures
+from napari_tincture.metrics.labels.counts import (
     concordance,
     covered,
     limits_of_agreement,
     object_counts,
     of_classes,
 )
-from napari_tincture.metrics.labels import class_figures, instance_figures
-from napari_tincture.metrics.matches import THRESHOLDS, aggregated_jaccard, match
+from napari_tincture.metrics.labels.matches import THRESHOLDS, aggregated_jaccard, match
+from napari_tincture.metrics.labels.objects import instance_figures
+from napari_tincture.metrics.labels.overlap import Overlap, measure, merge
+from napari_tincture.metrics.labels.partitions import adapted_rand, variation_of_information
+from napari_tincture.metrics.labels.stream import overlap_of, overlaps_of
 from napari_tincture.metrics.metric import Undefined
-from napari_tincture.metrics.overlap import Overlap, measure, merge
-from napari_tincture.metrics.overlap_stream import overlap_of, overlaps_of
-from napari_tincture.metrics.partitions import adapted_rand, variation_of_information
 from napari_tincture.metrics.registry import find_metric, metric_names
 from napari_tincture.placement import Placement
 from napari_tincture.progress import CancelToken
@@ -171,7 +172,7 @@ def test_streaming_equals_the_whole_exactly(monkeypatch, area, chunks) -> None:
 
 def test_tables_are_summed_while_they_come(monkeypatch) -> None:
     monkeypatch.setattr(stream, "AREA", 4)
-    monkeypatch.setattr("napari_tincture.metrics.overlap_stream.LOOSE", 3)
+    monkeypatch.setattr("napari_tincture.metrics.labels.stream.LOOSE", 3)
     expected = cells(3, (64, 64), 40)
     found = moved(expected, 4)
     same(overlap_of(as_raster(found), as_raster(expected)), only(found, expected))

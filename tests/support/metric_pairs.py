@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from napari_tincture.metrics import windows
+from napari_tincture.metrics import stream, windows
 from napari_tincture.metrics.metric import Block, Metric
+from napari_tincture.progress import CancelToken
+from napari_tincture.regrid import Window
 
 RANGES = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0, "float64": 1.0}
 
@@ -17,6 +23,17 @@ def use_kernels(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("numba is not installed")
     monkeypatch.setattr(windows, "fused", lambda: compiled)
     monkeypatch.setattr("napari_tincture.metrics.sums.fused", lambda: compiled)
+
+
+def give_weights(metrics: Iterable[Metric], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random weights for metrics that need a file of the user."""
+    import torch
+
+    for needs in {metric.needs for metric in metrics if metric.needs is not None}:
+        torch.manual_seed(0)
+        file = folder / f"{needs.variable}.pth"
+        torch.save(needs.build().state_dict(), file)
+        monkeypatch.setenv(needs.variable, str(file))
 
 
 def pair(shape: tuple[int, int], dtype: str = "float64", seed: int = 0):
@@ -60,3 +77,60 @@ def figures(metric: Metric, image, reference, data_range: float) -> dict[str, fl
     """Of whole planes (3, y, x)."""
     row = metric.statistic.measure(block(metric, image, reference, data_range=data_range))
     return dict(metric.figures(row[0], data_range))
+
+
+def grid(shape, rows, columns):
+    """Places that cover a plane once; edges are parts of its sides."""
+    edges = [
+        sorted({0, n, *(int(n * p) for p in parts)})
+        for n, parts in zip(shape, (rows, columns), strict=True)
+    ]
+    return [(slice(*y), slice(*x)) for y in pairwise(edges[0]) for x in pairwise(edges[1])]
+
+
+def reader(values, valid=None):
+    return lambda place: Window(
+        values[(slice(None), *place)], None if valid is None else valid[place]
+    )
+
+
+def survey_of(metrics, image, reference, data_range=1.0, valid=None, **rest) -> stream.Survey:
+    """Of channel 1; the reference may be None."""
+    return stream.Survey(
+        shape=image.shape[1:],
+        images=[reader(image, valid)],
+        reference=None if reference is None else reader(reference),
+        channels=[1],
+        statistics=list(dict.fromkeys(m.statistic for m in metrics)),
+        data_range=data_range,
+        **rest,
+    )
+
+
+def surveyed(metrics, image, reference, data_range=1.0, valid=None, regions=None, **rest):
+    """Rows of metrics by streaming, and what was left out."""
+    at = None if regions is None else (lambda place: regions[place])
+    plan = survey_of(metrics, image, reference, data_range, valid, regions=at, **rest)
+    tally = stream.survey(plan, lambda *_: None, CancelToken())
+    rows = [tally.rows[stream.Key(0, channel(m), m.statistic)] for m in metrics]
+    return rows, tally.left_out.get(0, 0)
+
+
+def empty(metric: Metric, planes, data_range=1.0):
+    """The row of a block whose pixels belong to no region."""
+    regions = np.full(planes[0].shape[1:], -1, np.int32)
+    return metric.statistic.measure(block(metric, *planes, data_range=data_range, regions=regions))
+
+
+def close(found, expected, relative=1e-9):
+    """Equal up to rounding; of numbers that cancel, relative to the greatest."""
+    found, expected = (
+        np.asarray([*v.values()] if hasattr(v, "values") else v) for v in (found, expected)
+    )
+    finite = expected[np.isfinite(expected)]
+    scale = np.abs(finite).max(initial=0)
+    np.testing.assert_allclose(found, expected, rtol=relative, atol=relative * 1e-3 * scale)
+
+
+def lengths(side: int, chunk: int) -> list[int]:
+    return [min(chunk, side - start) for start in range(0, side, chunk)]

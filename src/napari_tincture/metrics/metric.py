@@ -15,6 +15,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from napari_tincture.models.user_weights import UserWeights
+
 Values = npt.NDArray[Any]
 State = npt.NDArray[np.float64]
 """(regions, numbers of the statistic)"""
@@ -140,6 +142,8 @@ class Statistic(ABC):
         Pixels around a core that its windows see.
     colour
         Whether blocks hold all three colours, not one channel.
+    alone
+        Whether it looks at the image alone; the reference of its blocks is then the image.
     takes_bad
         Whether it leaves out by itself, from `Block.bad`, what sees a pixel without a value.
         Otherwise no pixel nearer to such a one than the margin belongs to a region.
@@ -147,6 +151,7 @@ class Statistic(ABC):
 
     margin: int = 0
     colour: ClassVar[bool] = False
+    alone: ClassVar[bool] = False
     takes_bad: ClassVar[bool] = False
 
     @abstractmethod
@@ -159,7 +164,7 @@ class Statistic(ABC):
 
 
 class Metric(ABC):
-    """Figures of an image against its reference.
+    """Figures of an image against its reference, or of an image alone.
 
     Attributes
     ----------
@@ -181,6 +186,18 @@ class Metric(ABC):
     perfect: ClassVar[Mapping[str, float | None]] = {}
     """What an image scores against itself, where that is not 1 (the higher the better) or 0 (the
     lower); None: depends on the image."""
+    needs: ClassVar[UserWeights | None] = None
+    """Weights that the user must have; `needs.lacking()` says why it cannot be taken now."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is of one image, without reference."""
+        return self.statistic.alone
+
+    @property
+    def map_margin(self) -> int:
+        """Pixels around a core that its maps see; at the plane's edges as many as there are."""
+        return self.statistic.margin
 
     @abstractmethod
     def figures(self, row: npt.NDArray[np.float64], data_range: float) -> Mapping[str, float]:

@@ -10,9 +10,8 @@ from napari_tincture.metrics.metric import Metric
 
 _MACHINERY = frozenset(
     {
-        "metric", "registry", "sums", "stream", "windows",
-        "overlap", "overlap_stream", "matches", "partitions", "boundaries", "classes", "counts",
-        "labels",
+        "drift_map", "labels", "metric", "registry", "seams", "sets", "stain_vectors", "stream",
+        "sums", "windows",
     }
 )  # fmt: skip
 
@@ -33,4 +32,18 @@ def find_metric(name: str) -> Metric:
     if name not in metric_names():
         raise InputError(f"Unknown metric {name!r}; known are {', '.join(metric_names())}.")
     metric: Metric = importlib.import_module(f"{__package__}.{name}").METRIC
+    return metric
+
+
+def usable_metric(name: str) -> Metric:
+    """Make the metric of a name, if the weights that it needs are there.
+
+    Raises
+    ------
+    InputError
+        If there is no such metric, or it needs weights of the user that are not there.
+    """
+    metric = find_metric(name)
+    if metric.needs is not None:
+        metric.needs.path()
     return metric

@@ -1,11 +1,9 @@
 """Statistics of planes of any size: every pixel is read once, in bounded memory.
 
 1. Areas of the plane are read in rows, a few ahead, in threads.
-2. What windows of a later area will see of an earlier one is kept: a strip along the bottom of the
-   last row of areas, and one along the right of the last area.
+2. What windows of a later area will see of an earlier one is kept.
 3. So an area's *core*, for which all that its windows see has come, lags behind by the margin.
-4. Cores are measured in threads; their rows are merged in order, so that the result does not
-   depend on the number of threads.
+4. Cores are measured in threads; their rows are merged in order, whatever the number of threads.
 """
 
 from __future__ import annotations
@@ -16,14 +14,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_tincture.metrics._parts import Kept, Part, Read, ahead, checked, either, without
 from napari_tincture.metrics.metric import Block, State, Statistic, in_one_type
 from napari_tincture.progress import CancelToken, Progress
-from napari_tincture.regrid import Place, Window
+from napari_tincture.regrid import Place
 
 AREA = 1024
 """Side of an area in pixels, about."""
@@ -31,9 +30,8 @@ AHEAD = 3
 """Areas that are read, and that are measured, before the oldest is done."""
 Channel = int | None
 """An index; None: all colours together."""
-
-
-Read = Callable[[Place], Window]
+REFERENCE = -1
+"""Its number among the images."""
 
 
 class Key(NamedTuple):
@@ -53,7 +51,8 @@ class Survey:
     shape
         Height and width of the plane.
     images, reference
-        Read windows of it, all with the same channels.
+        Read windows of it, all with the same channels. Without reference (None), all statistics
+        are of the image alone.
     channels
         Those that statistics of one channel are taken of.
     statistics
@@ -64,19 +63,33 @@ class Survey:
         Gives the region of every pixel of a place, -1: none; None: all pixels are region 0.
     count
         Number of regions.
+    both
+        Whether statistics of an image alone are taken of the reference, too.
     chunks
         Lengths of the reference's chunks along y and x, which areas respect.
     """
 
     shape: tuple[int, int]
     images: Sequence[Read]
-    reference: Read
+    reference: Read | None
     channels: Sequence[int]
     statistics: Sequence[Statistic]
     data_range: float
     regions: Callable[[Place], npt.NDArray[np.int32]] | None = None
     count: int = 1
+    both: bool = False
     chunks: tuple[Sequence[int], Sequence[int]] | None = None
+
+    def __post_init__(self) -> None:
+        pairs = [type(s).__name__ for s in self.statistics if not s.alone]
+        if self.reference is None and pairs:
+            raise ValueError(f"{', '.join(pairs)} need a reference, and there is none; give one.")
+
+    @property
+    def sources(self) -> dict[int, Read]:
+        """All that is read, by number: the reference, if there is one, and the images."""
+        reference = {} if self.reference is None else {REFERENCE: self.reference}
+        return reference | dict(enumerate(self.images))
 
     @property
     def margin(self) -> int:
@@ -88,8 +101,9 @@ class Survey:
         """All rows."""
         return [
             Key(image, channel, statistic)
-            for image in range(len(self.images))
+            for image in self.sources
             for statistic in self.statistics
+            if image != REFERENCE or (self.both and statistic.alone)
             for channel in ([None] if statistic.colour else self.channels)
         ]
 
@@ -186,9 +200,7 @@ class _Step(NamedTuple):
     """A core and what lies around it, of the reference and all images."""
 
     plan: Survey
-    reference: npt.NDArray[Any]
-    images: list[npt.NDArray[Any]]
-    bad: list[npt.NDArray[np.bool_] | None]
+    parts: dict[int, Part]
     core: Place
     place: Place
     regions: npt.NDArray[np.int32] | None
@@ -201,185 +213,70 @@ class _Step(NamedTuple):
 
 
 def _measure(step: _Step, key: Key) -> State:
-    image, reference = step.images[key.image], step.reference
-    if key.channel is not None:
-        image, reference = image[key.channel], reference[key.channel]
+    image = step.parts[key.image]
+    reference = image if key.statistic.alone else step.parts[REFERENCE]
+    bad = either(image.bad, reference.bad)
+    planes = [
+        part.values[... if key.channel is None else key.channel] for part in (image, reference)
+    ]
+    takes_bad = key.statistic.takes_bad
     block = Block(
-        *in_one_type(image, reference), step.core,
+        *in_one_type(*planes), step.core,
         step.place, step.plan.shape, step.plan.data_range,
-        _without(step, key), step.plan.count,
-        step.bad[key.image] if key.statistic.takes_bad else None,
+        step.regions if takes_bad or bad is None
+        else without(step.regions, bad, step.core, key.statistic.margin), step.plan.count,
+        bad if takes_bad else None,
     )  # fmt: skip
     return key.statistic.measure(block)
-
-
-def _without(step: _Step, key: Key) -> npt.NDArray[np.int32] | None:
-    """The regions, without pixels whose windows see one that has no value."""
-    bad = step.bad[key.image]
-    if bad is None or key.statistic.takes_bad:
-        return step.regions
-    margin = key.statistic.margin
-    if margin:
-        from scipy.ndimage import maximum_filter
-
-        bad = maximum_filter(bad, size=2 * margin + 1, mode="constant")
-    bad = bad[step.core]
-    regions = np.zeros(bad.shape, np.int32) if step.regions is None else step.regions
-    return np.where(bad, np.int32(-1), regions)
 
 
 def _windows(
     plan: Survey, rows: list[int], columns: list[int], tally: Tally, pool: ThreadPoolExecutor
 ) -> Iterator[tuple[bool, _Step]]:
     """Areas in order, each with what was kept of earlier ones; and whether it ends its row."""
-    kept = 2 * plan.margin
     places = [
         (slice(*y), slice(*x))
         for y in list(pairwise(rows))[tally.done :]
         for x in pairwise(columns)
     ]
-    sources = [plan.reference, *plan.images]
-    above = [_Above(plan.shape[1], kept) for _ in sources]
+    kept = {n: Kept(plan.shape[1], 2 * plan.margin) for n in plan.sources}
     if places and places[0][0].start:
         top = places[0][0].start
-        strip = slice(max(0, top - kept), top), slice(0, plan.shape[1])
-        for strips, source in zip(above, sources, strict=True):
-            strips.take(_checked(source(strip)), slice(0, plan.shape[1]))
-            strips.turn()
-    left: list[_Part | None] = [None] * len(sources)
-    for place, parts in _ahead(sources, places, pool):
-        if place[1].start == 0:
-            left = [None] * len(sources)
-        joined = []
-        for number, part in enumerate(parts):
-            whole = above[number].over(part, place[1])
-            above[number].take(whole, place[1])
-            before = left[number]
-            joined.append(whole if before is None else _joined(before, whole, -1))
-            left[number] = joined[-1].right(kept) if kept else None
-        for number, part in enumerate(parts[1:]):
-            bad = _either(parts[0].bad, part.bad)
-            if bad is not None:
-                tally.left_out[number] = tally.left_out.get(number, 0) + int(bad.sum())
+        strip = slice(max(0, top - 2 * plan.margin), top), slice(0, plan.shape[1])
+        for number, source in plan.sources.items():
+            kept[number].resume(checked(source(strip)))
+    for place, read in ahead([*plan.sources.values()], places, AHEAD, pool):
+        parts = dict(zip(plan.sources, read, strict=True))
+        _count_lacking(plan, parts, tally)
+        joined = {number: kept[number].around(part, place[1]) for number, part in parts.items()}
         ends = place[1].stop == plan.shape[1]
         if ends:
-            for strips in above:
-                strips.turn()
+            for each in kept.values():
+                each.turn()
         yield ends, _step(plan, joined, place)
 
 
-class _Part(NamedTuple):
-    """Values (c, y, x) and which pixels (y, x) have none; None: all have."""
-
-    values: npt.NDArray[Any]
-    bad: npt.NDArray[np.bool_] | None
-
-    def right(self, width: int) -> _Part:
-        """The last columns."""
-        bad = None if self.bad is None else self.bad[:, -width:]
-        return _Part(self.values[..., -width:], bad)
+def _count_lacking(plan: Survey, parts: dict[int, Part], tally: Tally) -> None:
+    for number in {key.image for key in plan.keys}:
+        bad = either(parts[number].bad, parts.get(REFERENCE, parts[number]).bad)
+        if bad is not None:
+            tally.left_out[number] = tally.left_out.get(number, 0) + int(bad.sum())
 
 
-def _joined(one: _Part, other: _Part, axis: int) -> _Part:
-    values = np.concatenate([one.values, other.values], axis=axis)
-    if one.bad is None and other.bad is None:
-        return _Part(values, None)
-    bad = [
-        np.zeros(part.values.shape[1:], np.bool_) if part.bad is None else part.bad
-        for part in (one, other)
-    ]
-    return _Part(values, np.concatenate(bad, axis=axis))
-
-
-class _Above:
-    """The last rows of the areas above, over the whole width of the plane."""
-
-    def __init__(self, width: int, rows: int) -> None:
-        self._width, self._rows = width, rows
-        self._old: _Part | None = None
-        self._new: _Part | None = None
-
-    def over(self, part: _Part, x: slice) -> _Part:
-        """A part with the rows above it."""
-        if self._old is None or not self._rows:
-            return part
-        bad = None if self._old.bad is None else self._old.bad[:, x]
-        return _joined(_Part(self._old.values[..., x], bad), part, -2)
-
-    def take(self, whole: _Part, x: slice) -> None:
-        """Keep the last rows of a part, for the areas below."""
-        if not self._rows:
-            return
-        low = whole.values[:, -self._rows :]
-        if self._new is None:
-            empty = np.empty((*low.shape[:-1], self._width), low.dtype)
-            self._new = _Part(empty, np.zeros((low.shape[1], self._width), np.bool_))
-        self._new.values[..., x] = low
-        assert self._new.bad is not None
-        self._new.bad[:, x] = False if whole.bad is None else whole.bad[-self._rows :]
-
-    def turn(self) -> None:
-        """Begin the next row of areas."""
-        new, self._new = self._new, None
-        if new is not None and new.bad is not None and not new.bad.any():
-            new = _Part(new.values, None)
-        self._old = new
-
-
-def _ahead(
-    sources: Sequence[Read], places: Sequence[Place], pool: ThreadPoolExecutor
-) -> Iterator[tuple[Place, list[_Part]]]:
-    waiting: deque[tuple[Place, list[Future[_Part]]]] = deque()
-    for place in places:
-        waiting.append((place, [pool.submit(_read, source, place) for source in sources]))
-        if len(waiting) > AHEAD:
-            ready, futures = waiting.popleft()
-            yield ready, [future.result() for future in futures]
-    for ready, futures in waiting:
-        yield ready, [future.result() for future in futures]
-
-
-def _read(source: Read, place: Place) -> _Part:
-    return _checked(source(place))
-
-
-def _checked(window: Window) -> _Part:
-    """Find pixels without a finite value; they become 0, and do not count."""
-    values, valid = window
-    bad = None if valid is None or valid.all() else ~valid
-    if values.dtype.kind == "f":
-        finite = np.isfinite(values)
-        if not finite.all():
-            lacking = ~finite.all(axis=0)
-            bad = lacking if bad is None else bad | lacking
-            values = np.where(finite, values, values.dtype.type(0))
-    return _Part(values, bad)
-
-
-def _either(
-    one: npt.NDArray[np.bool_] | None, other: npt.NDArray[np.bool_] | None
-) -> npt.NDArray[np.bool_] | None:
-    if one is None or other is None:
-        return one if other is None else other
-    return one | other
-
-
-def _step(plan: Survey, parts: Sequence[_Part], place: Place) -> _Step:
+def _step(plan: Survey, parts: dict[int, Part], place: Place) -> _Step:
     """Cut what is ready now: up to the margin before the area's ends, and all at the plane's."""
     margin = plan.margin
     core, lies = [], []
-    for s, side, length in zip(place, plan.shape, parts[0].values.shape[1:], strict=True):
+    for s, side, length in zip(
+        place, plan.shape, next(iter(parts.values())).values.shape[1:], strict=True
+    ):
         origin = s.stop - length
-        start = s.start - margin if s.start else 0
+        start = max(s.start - margin, 0)
         stop = s.stop - margin if s.stop < side else side
-        start = max(start, 0)
         core.append(slice(start - origin, max(stop, start) - origin))
         lies.append(slice(start, max(stop, start)))
-    reference, *images = parts
     return _Step(
-        plan, reference.values, [image.values for image in images],
-        [_either(reference.bad, image.bad) for image in images],
-        (core[0], core[1]), (lies[0], lies[1]),
+        plan, parts, (core[0], core[1]), (lies[0], lies[1]),
         None if plan.regions is None else plan.regions((lies[0], lies[1])),
     )  # fmt: skip
 

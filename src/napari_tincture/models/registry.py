@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 ENTRY_POINT_GROUP = "napari_tincture.architectures"
 # The files of this package that are no architecture.
-_MACHINERY = frozenset({"card", "model", "published", "registry", "shipped", "weights"})
+_MACHINERY = frozenset(
+    {
+        "card", "inception", "lpips", "model", "published", "registry", "shipped", "user_weights",
+        "weights",
+    }
+)  # fmt: skip
 
 
 def architecture_names() -> tuple[str, ...]:

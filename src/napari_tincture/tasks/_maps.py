@@ -80,7 +80,7 @@ class _Maker:
     def _values(
         self, plane: dict[str, int], channel: int | None, place: tuple[slice, slice]
     ) -> npt.NDArray[np.float32]:
-        margin = self._metric.statistic.margin
+        margin = self._metric.map_margin
         shape = self._reference.shape[-2:]
         around = tuple(
             slice(max(s.start - margin, 0), min(s.stop + margin, n))

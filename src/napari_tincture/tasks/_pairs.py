@@ -158,6 +158,8 @@ class Pairs:
         Whether colours are turned into their luminance.
     strict
         Whether values that are not finite are an error.
+    called
+        Name of the reference in rows of its own; empty: its own, made unlike those of the images.
 
     Raises
     ------
@@ -167,8 +169,9 @@ class Pairs:
 
     def __init__(
         self, reference: Raster, images: Sequence[Raster], names: Sequence[str], *,
-        luminance: bool, strict: bool,
+        luminance: bool, strict: bool, called: str = "",
     ) -> None:  # fmt: skip
+        self._called = called
         self._reference, self._images, self.names = reference, images, names
         self._luminance, self._strict = luminance, strict
         self.how: dict[str, str] = {}
@@ -188,6 +191,14 @@ class Pairs:
         if window.shift is None:
             self.notes.append(f"{name} lies on another grid: {window.how}.")
         self.how[name] = window.how
+
+    @property
+    def reference_name(self) -> str:
+        """In rows of its own."""
+        if self._called:
+            return self._called
+        plain = self._reference.name or "reference"
+        return f"{plain} (reference)" if plain in self.names else plain
 
     @property
     def channels(self) -> tuple[int, Sequence[Any] | None]:
@@ -215,6 +226,7 @@ class Pairs:
         return Survey(
             shape=(height, width), images=images, reference=reference,
             channels=range(self.channels[0]), statistics=statistics, data_range=data_range,
+            both=any(statistic.alone for statistic in statistics),
             regions=areas.at if areas else None, count=len(areas.names) if areas else 1,
             chunks=(plane.data.chunks[-2], plane.data.chunks[-1]),
         )  # fmt: skip

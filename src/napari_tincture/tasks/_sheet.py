@@ -10,9 +10,10 @@ import numpy as np
 
 from napari_tincture.errors import InputError
 from napari_tincture.metrics.metric import Metric, Undefined
-from napari_tincture.metrics.stream import Key, Tally
+from napari_tincture.metrics.stream import REFERENCE, Key, Tally
 from napari_tincture.metrics.sums import SUMS, Sums
 from napari_tincture.tasks._areas import Areas
+from napari_tincture.tasks._notes import Notes, by_number
 from napari_tincture.tasks._pairs import Pairs
 
 SLACK = 1.05
@@ -31,9 +32,11 @@ class Sheet:
     ) -> None:
         self._pairs, self._metrics = pairs, metrics
         self._channels, self._range = channels, data_range
-        self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in pairs.names}
-        self._notes = dict.fromkeys(pairs.notes)
-        self._undefined: dict[tuple[str, str], list[str]] = {}
+        self._sources = list(enumerate(pairs.names))
+        if any(metric.alone for metric in metrics):
+            self._sources.append((REFERENCE, pairs.reference_name))
+        self._rows: dict[str, list[dict[str, Any]]] = {name: [] for _, name in self._sources}
+        self._notes = Notes(pairs.notes)
         self._beyond: dict[str, Extent] = {}
         self._why: dict[int, dict[str, str]] = {}
 
@@ -45,25 +48,17 @@ class Sheet:
     @property
     def undefined(self) -> dict[tuple[int, str], str]:
         """Why there is no figure, by number of the row and column."""
-        return {
-            (number, column): why
-            for number, row in enumerate(self.table)
-            for column, why in self._why.get(id(row), {}).items()
-        }
+        return by_number(self.table, self._why)
 
     @property
     def notes(self) -> list[str]:
-        """Each once, however many rows it is about."""
+        """What a reader of the table must know."""
         beyond = [
             f"Values of {image} reach from {least:g} to {most:g}, the reference's from {low:g} to "
             f"{high:g}: together further apart than the data range {self._range:g}."
             for image, (least, most, low, high) in self._beyond.items()
         ]
-        undefined = [
-            f"{column} of {_listed(rows)} is undefined: {why}."
-            for (column, why), rows in self._undefined.items()
-        ]
-        return [*self._notes, *beyond, *undefined]
+        return [*beyond, *self._notes]
 
     def add(self, tally: Tally, place: Mapping[str, int], areas: Areas | None) -> None:
         """Read the rows of one plane off what was summed.
@@ -73,23 +68,42 @@ class Sheet:
         InputError
             If the reference's values lie much further apart than the data range.
         """
-        regions = list(enumerate(areas.names)) if areas else [(0, "")]
-        for number, image in enumerate(self._pairs.names):
+        for number, image in self._sources:
             if left_out := tally.left_out.get(number, 0):
                 text = f"{image}: {left_out} pixels of a plane have no value and do not count."
-                self._notes.setdefault(text)
+                self._notes.say(text)
             for channels, label in self._channel_rows():
-                for region, name in regions:
+                for region, name in enumerate(areas.names if areas else ("",)):
                     row: dict[str, Any] = {"image": image, **place}
                     row |= {} if label is None else {"channel": label}
                     row |= {"region": name} if name else {}
-                    where = ", ".join(map(str, row.values()))
-                    sums = _sums(tally, number, region)
-                    self._check(sums, image)
-                    figures, why = self._figures(tally, number, channels, region, where, sums)
-                    row |= figures
-                    self._why[id(row)] = why
+                    self._fill(row, tally, number, channels, region)
                     self._rows[image].append(row)
+
+    def _fill(
+        self, row: dict[str, Any], tally: Tally, number: int, channels: Sequence[int | None],
+        region: int,
+    ) -> None:  # fmt: skip
+        where = ", ".join(map(str, row.values()))
+        sums = _sums(tally, number, region)
+        if sums:
+            self._check(sums, row["image"])
+        empty = not all(each.pixels for each in sums)
+        why = self._why.setdefault(id(row), {})
+        for metric in self._metrics:
+            keys = [Key(number, channel, metric.statistic) for channel in channels]
+            states = [tally.rows[key][region] for key in keys if key in tally.rows]
+            if not states:
+                continue
+            try:
+                if empty and not metric.alone:
+                    raise Undefined("no pixel counts")
+                values = [metric.figures(state, self._range) for state in states]
+            except Undefined as error:
+                self._notes.undefined(metric.columns[0], where, str(error))
+                values = [dict.fromkeys(metric.columns, math.nan)]
+                why |= dict.fromkeys(metric.columns, str(error))
+            row |= {c: float(np.mean([v[c] for v in values])) for c in metric.columns}
 
     def _channel_rows(self) -> Iterator[ChannelRow]:
         count, names = self._pairs.channels
@@ -102,27 +116,6 @@ class Sheet:
             yield from (((index,), names[index]) for index in single)
             if any(metric.statistic.colour for metric in self._metrics):
                 yield (None,), "all"
-
-    def _figures(
-        self, tally: Tally, image: int, channels: Sequence[int | None], region: int, where: str,
-        sums: Sequence[Sums],
-    ) -> tuple[dict[str, float], dict[str, str]]:  # fmt: skip
-        found: dict[str, float] = {}
-        why: dict[str, str] = {}
-        for metric in self._metrics:
-            keys = [Key(image, channel, metric.statistic) for channel in channels]
-            states = [tally.rows[key][region] for key in keys if key in tally.rows]
-            try:
-                if not all(each.pixels for each in sums):
-                    raise Undefined("no pixel counts")
-                values = [metric.figures(state, self._range) for state in states]
-            except Undefined as error:
-                self._undefined.setdefault((metric.columns[0], str(error)), []).append(where)
-                values = [dict.fromkeys(metric.columns, math.nan)]
-                why |= dict.fromkeys(metric.columns, str(error))
-            if states:
-                found |= {c: float(np.mean([v[c] for v in values])) for c in metric.columns}
-        return found, why
 
     def _check(self, sums: Sequence[Sums], image: str) -> None:
         low = min(each.reference_least for each in sums)
@@ -141,10 +134,6 @@ class Sheet:
                 min(least, before[0]), max(most, before[1]),
                 min(low, before[2]), max(high, before[3]),
             )  # fmt: skip
-
-
-def _listed(rows: Sequence[str]) -> str:
-    return rows[0] if len(rows) == 1 else f"{rows[0]} and {len(rows) - 1} other rows"
 
 
 def _sums(tally: Tally, image: int, region: int) -> list[Sums]:

@@ -3,40 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
-from napari_tincture.metrics.registry import find_metric
-from napari_tincture.metrics.stream import survey
-from napari_tincture.metrics.sums import SUMS
-from napari_tincture.progress import CancelToken, Progress, as_callback, share
+from napari_tincture.metrics.labels.registry import label_metric_names
+from napari_tincture.metrics.registry import metric_names
+from napari_tincture.progress import CancelToken, Progress, as_callback
 from napari_tincture.raster import Raster
-from napari_tincture.tasks._areas import areas_of
-from napari_tincture.tasks._boxes import Box, shifted
-from napari_tincture.tasks._maps import map_of
-from napari_tincture.tasks._pairs import Channels, Pairs, check_pair, data_range_of, planes_of
+from napari_tincture.tasks._compare_images import METRICS, compare_images
+from napari_tincture.tasks._compare_labels import compare_labels
+from napari_tincture.tasks._compared import Compared
+from napari_tincture.tasks._pairs import Channels, Pairs, check_pair, data_range_of
 from napari_tincture.tasks._region import as_region
-from napari_tincture.tasks._sheet import Sheet
+from napari_tincture.tasks.assess import alone_metrics
 from napari_tincture.tasks.comparison import Comparison, names_of
 
-METRICS = ("ssim", "psnr", "mse", "pearson")
+__all__ = ["METRICS", "compare", "list_metrics"]
+
+
+def list_metrics(kind: Literal["image", "labels", "alone"] = "image") -> tuple[str, ...]:
+    """Names of the metrics that `compare` knows of images, or of labels; or `assess`; sorted."""
+    if kind == "alone":
+        return alone_metrics()
+    return label_metric_names() if kind == "labels" else metric_names()
 
 
 def compare(
     images: Any,
     reference: Any,
     *,
-    metrics: Sequence[str] = METRICS,
+    metrics: Sequence[str] | None = None,
     region: Any = None,
     mask: Any = None,
     regions: Any = None,
+    cells: Any = None,
     channels: Channels = "each",
     data_range: float | None = None,
     nonfinite: Literal["error", "ignore"] = "error",
     maps: bool = False,
+    resume: str | Path | None = None,
     progress: bool | Progress | None = None,
     cancel: CancelToken | None = None,
 ) -> Comparison:
@@ -52,7 +61,8 @@ def compare(
     reference
         The reference. t and z, if it has them, are compared plane by plane.
     metrics
-        Names, as `list_metrics` gives them.
+        Names, as `list_metrics` gives them. None: SSIM, PSNR, MSE and Pearson's correlation of
+        images, objects of labels.
     region
         Part of the reference in pixels, as in `stain`.
     mask
@@ -61,6 +71,9 @@ def compare(
     regions
         One row each: labels, a Shapes layer, a list or mapping of polygons (n, 2) in pixels (y, x)
         of the reference, or "grid:256" for squares.
+    cells
+        Where images are labels of what is stained: labels of all cells. Adds the percentage of
+        cells that lie by more than half on what is stained, in the image and in the reference.
     channels
         "each": one row per channel; "mean": the mean of the channels' figures; "luminance": of
         colours, 0.2125 R + 0.7154 G + 0.0721 B.
@@ -71,6 +84,9 @@ def compare(
         NaN and infinite values: an error, or left out with all windows that see them.
     maps
         Whether to give maps, computed where they are looked at.
+    resume
+        A file in which sums are kept while they are taken, so that the same call goes on from
+        them after a crash; removed at the end. Of images, not of labels.
 
     Returns
     -------
@@ -82,7 +98,8 @@ def compare(
     InputError
         If the images do not overlap, differ in channels or planes, or in type without
         `data_range`; if values are not finite, lie further apart than the data range, or seem to
-        use a part of their integer type; if a metric, mask or region cannot be read.
+        use a part of their integer type; if a metric, mask or region cannot be read, or a metric
+        needs weights that are not there.
     Cancelled
         If `cancel` was raised.
     """
@@ -91,10 +108,11 @@ def compare(
     if not several:
         raise InputError("Got an empty list of images; give one or more to compare.")
     others = [open_image(image) for image in several]
-    chosen = [find_metric(name) for name in dict.fromkeys(metrics)]
     for other in others:
         check_pair(other, target, channels)
-    span = data_range_of(target, others, data_range)
+    if target.kind != "labels":
+        _refuse_cells(cells, target)
+        span = data_range_of(target, others, data_range)
     bounds = as_region(region, target)
     part = target.crop({a: slice(*edges) for a, edges in bounds.items()}) if bounds else target
     others = [_among(image, bounds) for image in others]
@@ -102,43 +120,34 @@ def compare(
         part, others, names_of(others), luminance=channels == "luminance",
         strict=nonfinite == "error",
     )  # fmt: skip
-    sheet = Sheet(pairs, chosen, channels, span)
-    report, token = as_callback(progress), cancel or CancelToken()
-    passes = [
-        (place, plane, areas)
-        for place, plane in planes_of(part)
-        for areas in areas_of(plane, regions, mask) or (None,)
-    ]
-    statistics = list(dict.fromkeys([SUMS, *(metric.statistic for metric in chosen)]))
-    boxes: dict[str, Box] = {}
-    start = bounds.get("y", (0, 0))[0], bounds.get("x", (0, 0))[0]
-    for number, (place, plane, areas) in enumerate(passes):
-        boxes |= shifted(areas.boxes, start) if areas else {}
-        plan = pairs.survey(place, plane, statistics, span, areas)
-        tally = survey(plan, share(report, number, len(passes)), token)
-        at = {axis: index + bounds.get(axis, (0, 0))[0] for axis, index in place.items()}
-        sheet.add(tally, at, areas)
-    pictures = {
-        (name, column): map_of(metric, column, image, part, span, name)
-        for image, name in zip(others, pairs.names, strict=True)
-        for metric in (chosen if maps else ())
-        for column in metric.maps
-    }
     settings = {
-        "reference": target.name, "data_range": span, "channels": channels, "region": bounds,
+        "reference": target.name, "region": bounds, "grid": pairs.how,
         "mask": mask if isinstance(mask, str) else mask is not None,
         "regions": regions if isinstance(regions, str) else regions is not None,
-        "grid": pairs.how, "pixels": int(np.prod(part.shape[-2:])),
+        "pixels": int(np.prod(part.shape[-2:])),
     }  # fmt: skip
-    better = {column: metric.better for metric in chosen for column in metric.columns}
-    return Comparison(
-        sheet.table, settings, tuple(sheet.notes), pictures, better,
-        regions=boxes, undefined=sheet.undefined,
-        images=dict(zip(pairs.names, others, strict=True)), reference=part,
+    what = Compared(
+        pairs=pairs, images=others, reference=part, bounds=bounds, mask=mask, regions=regions,
+        metrics=metrics, settings=settings, progress=as_callback(progress),
+        cancel=cancel or CancelToken(),
     )  # fmt: skip
+    if target.kind == "labels":
+        if resume is not None:
+            raise InputError("resume= keeps sums of images; labels are counted in one go.")
+        return compare_labels(what, cells)
+    kept = None if resume is None else Path(resume).expanduser()
+    return compare_images(what, channels, span, maps, kept)
 
 
 def _among(image: Raster, bounds: Mapping[str, tuple[int, int]]) -> Raster:
     """The planes along t and z that a region of the reference holds."""
     cut = {a: slice(*bounds[a]) for a in bounds if a in "tz" and image.sizes.get(a, 1) > 1}
     return image.crop(cut) if cut else image
+
+
+def _refuse_cells(cells: Any, target: Raster) -> None:
+    if cells is not None:
+        raise InputError(
+            f"cells= counts stained cells of label images; reference {target.name!r} is of kind "
+            f"{target.kind!r}. Segment the images first, and compare the labels."
+        )

@@ -94,6 +94,43 @@ class Comparison:
             result.append(line)
         return result
 
+    def agreement(self, found: str = "found", expected: str = "expected") -> list[dict[str, Any]]:
+        """How well numbers of the images agree with the reference's, over regions and planes.
+
+        Parameters
+        ----------
+        found, expected
+            Columns: numbers of objects, or ``stained_found`` and ``stained_expected``.
+
+        Returns
+        -------
+        list of dict
+            Per image ``image``, ``rows``, ``difference`` (mean of found - expected) and
+            ``deviation`` (of it), ``low`` and ``high`` (95 % limits of agreement, Bland & Altman,
+            Lancet 1986), ``concordance`` (Lin, Biometrics 1989); NaN with less than two rows.
+
+        Raises
+        ------
+        InputError
+            If the table has no such columns.
+        """
+        from napari_tincture.tasks._agreement import agreement_of
+
+        return agreement_of(self, found, expected)
+
+    @classmethod
+    def join(cls, parts: Sequence[Comparison]) -> Comparison:
+        """One table of several comparisons, as of several pairs of images.
+
+        Raises
+        ------
+        InputError
+            If there are none.
+        """
+        from napari_tincture.tasks._agreement import joined
+
+        return joined(parts)
+
     def to_dataframe(self) -> Any:
         """The table as a pandas DataFrame; needs pandas."""
         import pandas

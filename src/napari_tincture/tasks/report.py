@@ -152,7 +152,8 @@ def best_of(found: Comparison) -> dict[str, float]:
     """The best finite figure of every column of which it is known what is better."""
     best = {}
     for column, better in found.better.items():
-        values = [row[column] for row in found.table if np.isfinite(row.get(column, np.nan))]
+        rows = [row for row in found.table if row["image"] in found.images]
+        values = [row[column] for row in rows if np.isfinite(row.get(column, np.nan))]
         if len(values) > 1:
             best[column] = max(values) if better == "higher" else min(values)
     return best

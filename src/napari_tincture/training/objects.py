@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_tincture.metrics.matches import THRESHOLDS, match
-from napari_tincture.metrics.overlap import measure
+from napari_tincture.metrics.labels.matches import THRESHOLDS, match
+from napari_tincture.metrics.labels.overlap import measure
 
 Labels = NDArray[np.int32]
 

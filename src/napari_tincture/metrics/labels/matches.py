@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture.errors import InputError
+from napari_tincture.metrics.labels.overlap import Ids, Overlap, Touching
 from napari_tincture.metrics.metric import Undefined
-from napari_tincture.metrics.overlap import Ids, Overlap, Touching
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """Intersections over union, 0.5 … 0.95, as in the Data Science Bowl 2018."""

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture.errors import InputError
-from napari_tincture.metrics.overlap import Overlap, measure, merge
+from napari_tincture.metrics.labels.overlap import Overlap, measure, merge
 from napari_tincture.metrics.stream import AHEAD, area_edges
 from napari_tincture.progress import CancelToken, Progress, as_callback
 from napari_tincture.raster import Raster
@@ -85,11 +85,11 @@ def overlaps_of(
         a, b, valid = pair.read(place)
         return measure(a, b, regions_within(valid, regions, place), count)
 
-    piles = [_Pile() for _ in range(count)]
+    piles = [Pile() for _ in range(count)]
     for tables in each(work, pair.places, progress, cancel):
         for pile, table in zip(piles, tables, strict=True):
             pile.add(table)
-    return [merge(pile.parts) for pile in piles]
+    return [pile.merged() for pile in piles]
 
 
 class LabelWindow(NamedTuple):
@@ -120,10 +120,7 @@ class LabelPair:
     def on(cls, found: Raster, expected: Raster) -> LabelPair:
         """Check both images and cut the grid into areas, whole chunks of `expected`."""
         shape = expected.shape[-2], expected.shape[-1]
-        sources = [
-            OnGrid(_as_labels(raster), pixel_map(raster, expected), shape)
-            for raster in (found, expected)
-        ]
+        sources = [labels_on(raster, expected) for raster in (found, expected)]
         edges = [
             area_edges(chunks, side)
             for chunks, side in zip(expected.data.chunks[-2:], shape, strict=True)
@@ -137,14 +134,31 @@ class LabelPair:
         return LabelWindow(a[0], b[0], valid)
 
 
+def labels_on(labels: Raster, grid: Raster) -> OnGrid:
+    """Labels (y, x) as they lie on the grid of others.
+
+    Raises
+    ------
+    InputError
+        If they are no integers, or no plane.
+    """
+    return OnGrid(_as_labels(labels), pixel_map(labels, grid), (grid.shape[-2], grid.shape[-1]))
+
+
 def regions_within(
     valid: npt.NDArray[np.bool_] | None, regions: Regions | None, place: Place
 ) -> npt.NDArray[np.int32] | None:
     """The regions of a place, -1 where a pixel has no value; None: all are region 0."""
-    where = None if regions is None else regions(place)
+    return without(valid, None if regions is None else regions(place))
+
+
+def without(
+    valid: npt.NDArray[np.bool_] | None, regions: npt.NDArray[np.int32] | None
+) -> npt.NDArray[np.int32] | None:
+    """Regions, -1 also where `valid` is not; None: all are region 0."""
     if valid is None:
-        return where
-    return np.where(valid, np.int32(0) if where is None else where, np.int32(-1))
+        return regions
+    return np.where(valid, np.int32(0) if regions is None else regions, np.int32(-1))
 
 
 def each(
@@ -192,18 +206,22 @@ def _as_labels(raster: Raster) -> Raster:
     return raster if raster.kind == "labels" else replace(raster, kind="labels")
 
 
-class _Pile:
+class Pile:
     """Tables that wait until it pays to sum them."""
 
     def __init__(self) -> None:
-        self.parts: list[Overlap] = []
+        self._parts: list[Overlap] = []
         self._rows = self._limit = 0
 
     def add(self, part: Overlap) -> None:
         """Take a further one."""
-        self.parts.append(part)
+        self._parts.append(part)
         self._rows += len(part.pixels)
         # Twice what is known: every row is then moved a few times only, however many areas come.
         if self._rows > 2 * self._limit + LOOSE:
-            self.parts = [merge(self.parts)]
-            self._rows = self._limit = len(self.parts[0].pixels)
+            self._parts = [merge(self._parts)]
+            self._rows = self._limit = len(self._parts[0].pixels)
+
+    def merged(self) -> Overlap:
+        """The table of all."""
+        return merge(self._parts)

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture.errors import InputError
+from napari_tincture.metrics.labels.overlap import Counts, Overlap
 from napari_tincture.metrics.metric import Undefined
-from napari_tincture.metrics.overlap import Counts, Overlap
 
 MOST = 1000
 """Classes of a map; more are objects rather."""

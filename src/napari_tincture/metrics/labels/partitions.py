@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from napari_tincture.metrics.labels.overlap import Counts, Ids, Overlap
 from napari_tincture.metrics.metric import Undefined
-from napari_tincture.metrics.overlap import Counts, Ids, Overlap
 
 
 class Rand(NamedTuple):

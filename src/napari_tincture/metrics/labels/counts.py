@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture.errors import InputError
+from napari_tincture.metrics.labels.overlap import Overlap
 from napari_tincture.metrics.metric import Undefined
-from napari_tincture.metrics.overlap import Overlap
 
 _Floats = npt.NDArray[np.float64]
 QUANTILE = 1.96

@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture.errors import InputError
-from napari_tincture.metrics.classes import MOST
-from napari_tincture.metrics.metric import Undefined
-from napari_tincture.metrics.overlap_stream import (
+from napari_tincture.metrics.labels.confusion import MOST
+from napari_tincture.metrics.labels.stream import (
     LabelPair,
     LabelWindow,
     Regions,
     each,
     regions_within,
 )
+from napari_tincture.metrics.metric import Undefined
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.raster import Raster
 from napari_tincture.regrid import Place

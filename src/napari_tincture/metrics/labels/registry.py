@@ -1,0 +1,35 @@
+"""Which metrics of labels there are: one file of this package each, found by its name."""
+
+from __future__ import annotations
+
+import importlib
+
+from napari_tincture.by_name import own_modules
+from napari_tincture.errors import InputError
+from napari_tincture.metrics.labels.metric import LabelMetric
+
+_MACHINERY = frozenset(
+    {
+        "confusion", "contours", "counts", "matches", "metric", "overlap", "partitions",
+        "registry", "stained", "stream",
+    }
+)  # fmt: skip
+
+
+def label_metric_names() -> tuple[str, ...]:
+    """Names of all metrics of labels, sorted; imports none of them."""
+    return tuple(sorted(own_modules(__package__ or "", _MACHINERY)))
+
+
+def find_label_metric(name: str) -> LabelMetric:
+    """Make the metric of a name.
+
+    Raises
+    ------
+    InputError
+        If there is none; the message lists those there are.
+    """
+    if name not in (names := label_metric_names()):
+        raise InputError(f"Unknown metric of labels {name!r}; known are {', '.join(names)}.")
+    metric: LabelMetric = importlib.import_module(f"{__package__}.{name}").METRIC
+    return metric

@@ -1,0 +1,20 @@
+"""How close a set of images is to another: one metric per file, on features of a network."""
+
+from napari_tincture.metrics.sets.features import Features
+from napari_tincture.metrics.sets.metric import FeatureSet, SetMetric
+from napari_tincture.metrics.sets.network import InceptionFeatures
+from napari_tincture.metrics.sets.patching import patches
+from napari_tincture.metrics.sets.registry import find_set_metric, set_metric_names
+from napari_tincture.metrics.sets.statistics import read_statistics, write_statistics
+
+__all__ = [
+    "FeatureSet",
+    "Features",
+    "InceptionFeatures",
+    "SetMetric",
+    "find_set_metric",
+    "patches",
+    "read_statistics",
+    "set_metric_names",
+    "write_statistics",
+]

@@ -1,0 +1,91 @@
+"""Images that were opened and checked to be compared, and the passes that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from napari_tincture.progress import CancelToken, Progress, share
+from napari_tincture.raster import Raster
+from napari_tincture.tasks._areas import Areas, areas_of
+from napari_tincture.tasks._boxes import Box, shifted
+from napari_tincture.tasks._pairs import Pairs, planes_of
+
+
+class Pass(NamedTuple):
+    """One plane of the reference, and regions on it that do not overlap.
+
+    Attributes
+    ----------
+    place
+        Along t and z in what is compared.
+    at
+        The same in the whole reference.
+    plane
+        (y, x) or (c, y, x).
+    areas
+        None: all of it is one region.
+    report
+        Told of the progress within this pass.
+    """
+
+    place: Mapping[str, int]
+    at: Mapping[str, int]
+    plane: Raster
+    areas: Areas | None
+    report: Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """What `compare` works on.
+
+    Attributes
+    ----------
+    pairs
+        Images on the reference's grid.
+    images, reference
+        The same as they are.
+    bounds
+        What of the whole reference `reference` is.
+    mask, regions
+        As `compare` takes them.
+    metrics
+        Names; None: the usual ones.
+    settings, notes
+        What is to be stated in the result.
+    boxes
+        Of the regions of the passes that were made, in pixels of the whole reference.
+    """
+
+    pairs: Pairs
+    images: Sequence[Raster]
+    reference: Raster
+    bounds: Mapping[str, tuple[int, int]]
+    mask: Any
+    regions: Any
+    metrics: Sequence[str] | None
+    settings: Mapping[str, Any]
+    progress: Progress
+    cancel: CancelToken
+    boxes: dict[str, Box] = field(default_factory=dict)
+
+    @property
+    def named(self) -> dict[str, Raster]:
+        """Images by name."""
+        return dict(zip(self.pairs.names, self.images, strict=True))
+
+    def passes(self) -> Iterator[Pass]:
+        """All passes, plane by plane."""
+        found = [
+            (place, plane, areas)
+            for place, plane in planes_of(self.reference)
+            for areas in areas_of(plane, self.regions, self.mask) or (None,)
+        ]
+        start = self.bounds.get("y", (0, 0))[0], self.bounds.get("x", (0, 0))[0]
+        for number, (place, plane, areas) in enumerate(found):
+            at = {axis: i + self.bounds.get(axis, (0, 0))[0] for axis, i in place.items()}
+            if areas:
+                self.boxes.update(shifted(areas.boxes, start))
+            yield Pass(place, at, plane, areas, share(self.progress, number, len(found)))
