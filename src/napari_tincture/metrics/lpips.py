@@ -91,6 +91,7 @@ class PerceptualDistance(Metric):
     images nobody has measured.
     """
 
+    network = True
     statistic, columns, better = PerceptualSums(), ("lpips",), "lower"
     needs = LPIPS
 

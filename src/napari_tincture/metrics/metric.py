@@ -179,6 +179,8 @@ class Metric(ABC):
     statistic: Statistic
     columns: ClassVar[tuple[str, ...]]
     better: ClassVar[Literal["higher", "lower"]]
+    network: ClassVar[bool] = False
+    """Whether a neural network computes it, which needs torch."""
     maps: ClassVar[tuple[str, ...]] = ()
     """Columns of which `map` gives pictures."""
     averaged: ClassVar[tuple[str, ...]] = ()

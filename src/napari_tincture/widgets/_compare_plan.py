@@ -81,9 +81,13 @@ def is_map(layer: Any) -> bool:
 
 
 def offered_metrics() -> list[tuple[str, Metric]]:
-    """All metrics by name, those that `compare` takes by itself first."""
+    """Metrics by name, those that `compare` takes by itself first.
+
+    Without those of neural networks: this process must not import torch.
+    """
     names = [*METRICS, *(name for name in metric_names() if name not in METRICS)]
-    return [(name, find_metric(name)) for name in names]
+    found = [(name, find_metric(name)) for name in names]
+    return [(name, metric) for name, metric in found if not metric.network]
 
 
 def make_call(viewer: Any, choices: CompareChoices) -> Call:
