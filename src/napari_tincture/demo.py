@@ -95,7 +95,8 @@ def as_target(reference: nt.Raster) -> nt.Raster:
     target = card.recipe["data"]["targets"][index]
     low, high = float(target["low"]), float(target["high"])
     levels = tuple((level.astype(np.float32) - low) / (high - low) for level in reference.levels)
-    return replace(reference, levels=levels, source=None)
+    display = {**reference.display, "limits": [[0.0, 1.0]]}
+    return replace(reference, levels=levels, source=None, display=display)
 
 
 def report(scenes: Scenes, size: int | None, device: str) -> None:
