@@ -32,7 +32,7 @@ CHANCE = -12.0
 """Natural logarithm of the number of false alarms below which patches are believed."""
 FEWEST = 4
 """Patches that must agree."""
-CERTAIN, SURE = -40.0, 0.4
+CERTAIN, SURE = -20.0, 0.4
 """The same, and part of the patches, from which no other place is searched for."""
 LEAST_REACH = 8
 """Fewest pixels that patches are searched for."""
