@@ -166,8 +166,8 @@ def test_channels_of_the_same_name_and_planes_are_compared() -> None:
 
 def test_what_could_not_be_told_is_said() -> None:
     rng = np.random.default_rng(2)
-    noise = [gaussian_filter(rng.normal(size=(200, 200)), 2) for _ in range(2)]
-    flipped = texture("phase", 200)
+    noise = [gaussian_filter(rng.normal(size=(160, 160)), 2) for _ in range(2)]
+    flipped = texture("phase", 160)
     pairs = {"noise": noise, "other places": [flipped[::-1, ::-1], flipped]}
     for name, (image, reference) in pairs.items():
         result = estimate(raster(image), raster(reference))

@@ -137,7 +137,8 @@ class Search:
             own = steps_between(small.raster, self.reference.raster).mean()
             sources.append(small if own <= step * 1.01 else gray)
         sides = self._shortest(*sources) / step
-        side = int(np.clip(2 ** int(np.log2(max(sides / 3.5, 1))), LEAST, SIDE))
+        largest = SIDE if step == self.steps()[-1] else SIDE // 2
+        side = int(np.clip(2 ** int(np.log2(max(sides / 3.5, 1))), LEAST, largest))
         image, reference = sources
         return Look(
             image, reference, self._map(image), self._map(reference), _sides(self.reference), step,
