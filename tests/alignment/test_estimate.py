@@ -25,6 +25,7 @@ MOTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "15 percent": ("translation", {"shift": (57.6, -57.6)}),
     "a little turned": ("euclidean", {"rotation": 0.2, "shift": (1, 2)}),
     "much turned": ("euclidean", {"rotation": 5, "shift": (6, 3)}),
+    "turned beyond small angles": ("euclidean", {"rotation": 12, "shift": (6, 3)}),
     "larger": ("similarity", {"scale": 1.01, "shift": (2, -1)}),
     "affine": ("affine", {"stretch": 0.01, "shear": 0.005, "rotation": 1, "shift": (-2, 4)}),
 }

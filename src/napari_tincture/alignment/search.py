@@ -184,8 +184,11 @@ class Search:
         centres = places(look, matrix, reach, self.texture)
         self.asked = max(self.asked, len(centres))
         found = searched(look, centres, matrix, reach, feature, self.cancel.check)
+        # What the guess explains, however far it turns, is not asked again.
+        back = np.linalg.inv(matrix)
+        there = found.found @ back[:2, :2].T + back[:2, 2]
         agreed = agreement(
-            self.even(found.places), self.even(found.found), found.reach, look.step,
+            self.even(found.places), self.even(there), found.reach, look.step,
             independent(found.places, look),
         )  # fmt: skip
         count = int(agreed.inliers.sum())
