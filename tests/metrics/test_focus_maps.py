@@ -84,7 +84,7 @@ def test_maps_of_images_too_small_are_empty(name):
 def test_maps_of_a_comparison_have_no_seams_at_their_blocks(name):
     image, reference = (v[1].astype(np.float32) for v in pair((530, 600)))
     found = compare(image, reference, metrics=[name], data_range=1.0, maps=True)
-    ((_, picture),) = found.maps.items()
+    picture = found.maps["image 1", name]
     np.testing.assert_allclose(np.asarray(picture), whole_map(name, image), rtol=2e-6)
     assert found.table[0][name] == pytest.approx(
         find_metric(name).statistic.local(image.astype(float)).mean(), rel=1e-9
