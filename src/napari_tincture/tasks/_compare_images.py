@@ -34,7 +34,15 @@ def compare_images(
         kept.finish()
     itself = {what.pairs.reference_name: what.reference}
     pictures = {
-        (name, column): map_of(metric, column, image, what.reference, data_range, name)
+        (name, column): map_of(
+            metric,
+            column,
+            image,
+            what.reference,
+            data_range,
+            name,
+            luminance=channels == "luminance",
+        )
         for metric in (chosen if maps else ())
         for name, image in ((what.named | itself) if metric.alone else what.named).items()
         for column in metric.maps

@@ -58,6 +58,10 @@ class Comparison:
     images: Mapping[str, Raster] = field(default_factory=dict, repr=False)
     reference: Raster | None = field(default=None, repr=False)
 
+    def box_of(self, row: Mapping[str, Any]) -> Box | None:
+        """Where the region of a row lies, as in `regions`; None without region."""
+        return self.regions.get(str(row.get("region", "")))
+
     @property
     def columns(self) -> list[str]:
         """All columns of the table, in order."""
@@ -216,9 +220,13 @@ def names_of(images: Sequence[Raster]) -> list[str]:
     """A name for every image that no other has."""
     names: list[str] = []
     for number, image in enumerate(images, start=1):
-        name = base = image.name or f"image {number}"
-        copy = 2
-        while name in names:
-            name, copy = f"{base} [{copy}]", copy + 1
-        names.append(name)
+        names.append(unlike(image.name or f"image {number}", names))
     return names
+
+
+def unlike(base: str, taken: Sequence[str]) -> str:
+    """A name that is not taken."""
+    name, copy = base, 2
+    while name in taken:
+        name, copy = f"{base} [{copy}]", copy + 1
+    return name
