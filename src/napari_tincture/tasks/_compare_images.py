@@ -7,6 +7,7 @@ from pathlib import Path
 from napari_tincture.metrics.registry import usable_metric
 from napari_tincture.metrics.stream import survey
 from napari_tincture.metrics.sums import SUMS
+from napari_tincture.tasks._boxes import regions_of
 from napari_tincture.tasks._compared import Compared
 from napari_tincture.tasks._maps import map_of
 from napari_tincture.tasks._partial import PartialSums
@@ -51,6 +52,6 @@ def compare_images(
         sheet.table, settings,
         tuple(sheet.notes), pictures,
         {column: metric.better for metric in chosen for column in metric.columns},
-        regions=what.boxes, undefined=sheet.undefined, images=what.named,
-        reference=what.reference,
+        regions=regions_of(what.boxes), places=what.boxes, undefined=sheet.undefined,
+        images=what.named, reference=what.reference,
     )  # fmt: skip

@@ -41,7 +41,9 @@ class Comparison:
         By column, "higher" or "lower".
     regions
         By name, the bounding box ((y start, y stop), (x start, x stop)) in pixels of the whole
-        reference.
+        reference; of regions that lie elsewhere in other planes, of all of them.
+    places
+        The same by name, and t and z of the rows, where there are several.
     undefined
         By number of the row and column, why there is no figure.
     images, reference
@@ -54,13 +56,16 @@ class Comparison:
     maps: Mapping[tuple[str, str], Raster] = field(default_factory=dict)
     better: Mapping[str, str] = field(default_factory=dict)
     regions: Mapping[str, Box] = field(default_factory=dict, repr=False)
+    places: Mapping[tuple[str | int, ...], Box] = field(default_factory=dict, repr=False)
     undefined: Mapping[tuple[int, str], str] = field(default_factory=dict, repr=False)
     images: Mapping[str, Raster] = field(default_factory=dict, repr=False)
     reference: Raster | None = field(default=None, repr=False)
 
     def box_of(self, row: Mapping[str, Any]) -> Box | None:
-        """Where the region of a row lies, as in `regions`; None without region."""
-        return self.regions.get(str(row.get("region", "")))
+        """Where the region of a row lies in its plane, as in `regions`; None without region."""
+        if "region" not in row:
+            return None
+        return self.places.get((row["region"], *(row[axis] for axis in "tz" if axis in row)))
 
     @property
     def columns(self) -> list[str]:

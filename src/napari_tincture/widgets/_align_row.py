@@ -44,7 +44,8 @@ class AlignRow(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(row([self.check_button, self.first]))
-        layout.addWidget(row([self.model, self.align_button, self.undo_button]))
+        layout.addWidget(row([self.model, self.align_button]))
+        layout.addWidget(self.undo_button)
         for button, signal in (
             (self.check_button, self.check), (self.align_button, self.align),
             (self.undo_button, self.undo),

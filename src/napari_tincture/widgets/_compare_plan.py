@@ -123,9 +123,10 @@ def make_call(viewer: Any, choices: CompareChoices) -> Call:
     sizes = reference.sizes | {axis: stop - start for axis, (start, stop) in region.items()}
     arguments = {
         "images": images, "reference": reference, "metrics": choices.metrics,
-        "region": region or None, "mask": choices.mask, "regions": choices.regions,
+        "region": region or None, "mask": _opened_labels(choices.mask, choices),
+        "regions": _opened_labels(choices.regions, choices),
         "channels": choices.channels, "data_range": choices.data_range,
-        "maps": bool(choices.maps), "cells": choices.cells,
+        "maps": bool(choices.maps), "cells": _opened_labels(choices.cells, choices),
         "nonfinite": "ignore" if choices.leave_out else "error",
     }  # fmt: skip
     layers = dict(zip(names_of(images), choices.images, strict=True))
@@ -157,6 +158,14 @@ def opened(layers: Sequence[Any], axes: str) -> Iterator[Raster]:
             if not axes or layer.ndim != first.ndim:
                 raise
             yield open_image(layer, axes=axes)
+
+
+def _opened_labels(value: Any, choices: CompareChoices) -> Any:
+    """A Labels layer as opened with the axes of the reference; all else as it is."""
+    if kind_of(value) != "Labels":
+        return value
+    _, labels = opened([choices.reference, value], choices.axes)
+    return labels
 
 
 def _size_text(sizes: dict[str, int], images: int) -> str:
