@@ -17,12 +17,12 @@ SIZE ?=
 TESTS ?= tests
 DATA ?= data
 
-.PHONY: demo test lint bench notebooks starters clean setup system
+.PHONY: demo test lint bench notebooks starters clean setup system browser
 
 demo: setup
 	$(BIN)/python -m napari_tincture.demo --out demo $(if $(SIZE),--size $(SIZE))
 
-test: setup
+test: setup browser
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(TESTS)
 
 lint: setup
@@ -48,6 +48,9 @@ system:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "%s is Python %d.%d; napari-tincture needs 3.11 or newer: make PYTHON=python3.11" % ((sys.executable,) + sys.version_info[:2]))'
 	@sh tools/system_packages.sh $(PYTHON)
+
+browser:
+	@sh tools/system_packages.sh $(PYTHON) browser
 
 $(VENV)/.%: pyproject.toml constraints.txt tools/bootstrap.py | system
 	$(PYTHON) tools/bootstrap.py $(VENV) dev$(if $(filter bench,$*),$(comma)bench)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the Debian or Ubuntu packages that a napari window needs, when some are missing.
-# Usage: tools/system_packages.sh PYTHON
+# Usage: tools/system_packages.sh PYTHON [browser]
+# With "browser" also Chromium, which the tests open a report in; Ubuntu has it as a snap alone.
 # SKIP_SYSTEM=1 leaves the system as it is.
 set -eu
 
@@ -11,6 +12,10 @@ python=${1:-python3}
 wanted="xvfb xauth fontconfig fonts-dejavu-core libglib2.0-0 libfontconfig1 libegl1 libgl1
 libgl1-mesa-dri libxkbcommon-x11-0 libdbus-1-3 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1
 libxcb-image0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0"
+
+if [ "${2:-}" = browser ] && grep -qx ID=debian /etc/os-release 2>/dev/null; then
+    wanted="$wanted chromium"
+fi
 
 # Debian keeps what a virtual environment needs in a package of its own.
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then

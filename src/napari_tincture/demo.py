@@ -20,8 +20,6 @@ import numpy as np
 import napari_tincture as nt
 from napari_tincture import samples
 from napari_tincture.display import has_display, virtual_display
-from napari_tincture.metrics.labels.matches import match
-from napari_tincture.metrics.labels.stream import overlap_of
 
 if TYPE_CHECKING:
     import napari
@@ -57,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"--size {options.size}: give at least {SIDE}, the side of the field itself")
     options.out.mkdir(parents=True, exist_ok=True)
     scenes = make_scenes(options.out, options.size, options.device)
-    report(scenes, options.size, options.device)
+    report(scenes, options.out, options.size, options.device)
     show(scenes, options.out / "napari.png")
 
 
@@ -95,24 +93,33 @@ def as_target(reference: nt.Raster) -> nt.Raster:
     target = card.recipe["data"]["targets"][index]
     low, high = float(target["low"]), float(target["high"])
     levels = tuple((level.astype(np.float32) - low) / (high - low) for level in reference.levels)
-    return replace(reference, levels=levels, source=None)
+    display = {**reference.display, "limits": [[0.0, 1.0]]}
+    return replace(reference, levels=levels, source=None, display=display)
 
 
-def report(scenes: Scenes, size: int | None, device: str) -> None:
-    """Print the figures of the demonstration."""
-    stained, reference = scenes.stained.crop(UNSEEN), scenes.reference.crop(UNSEEN)
-    row = nt.compare(stained, reference, data_range=1.0).table[0]
+def report(scenes: Scenes, out: Path, size: int | None, device: str) -> None:
+    """Print the figures of the demonstration; write all of them, with maps, to a page."""
+    found = nt.compare(
+        scenes.stained, scenes.reference, region=UNSEEN, data_range=1.0, align="check", maps=True
+    )
+    row = found.table[0]
     columns = f"{UNSEEN['x'].start}–{UNSEEN['x'].stop - 1}"
     print(f"\nVirtual against real DAPI, columns {columns}, which the model never saw")
     print(f"  Pearson correlation {row['pearson']:.3f}")
     print(f"  SSIM                {row['ssim']:.3f}")
     print(f"  PSNR                {row['psnr']:.1f} dB")
     print(f"  MSE                 {row['mse']:.5f}")
-    nuclei = overlap_of(scenes.nuclei.crop(UNSEEN), scenes.reference_nuclei.crop(UNSEEN))
-    found = match(nuclei)
+    for note in found.notes:
+        print(f"  {note}")
+    nuclei = nt.compare(scenes.nuclei, scenes.reference_nuclei, region=UNSEEN).table[0]
+    matched = round(nuclei["recall_50"] * nuclei["expected"])
     print("Nuclei of the virtual stain against nuclei of the real DAPI, same columns, IoU > 0.5")
-    print(f"  {found.matched} matched of {found.found} found and {found.expected} expected")
-    print(f"  precision {found.precision:.2f}, recall {found.recall:.2f}, F1 {found.f1:.2f}")
+    print(f"  {matched} matched of {nuclei['found']} found and {nuclei['expected']} expected")
+    print(
+        f"  precision {nuclei['precision_50']:.2f}, recall {nuclei['recall_50']:.2f}, "
+        f"F1 {nuclei['f1_50']:.2f}"
+    )
+    print(f"Report: {found.report(out / 'comparison.html')}")
     seams = nt.seam_error(nt.load_model(STAIN), scenes.phase.crop(FIELD), device=device)
     print(f"Tiled against whole, on one field: at most {seams.max:.1e} apart")
     if size is not None:

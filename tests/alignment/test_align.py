@@ -46,15 +46,13 @@ def test_a_placement_takes_any_map(units: str) -> None:
     assert result.levels is image.levels
 
 
-@pytest.mark.parametrize("model", ["euclidean", "affine"])
-def test_an_aligned_image_is_the_image_elsewhere(model: str) -> None:
+def test_an_aligned_image_is_the_image_elsewhere() -> None:
     plane = texture("phase")
-    parts = {} if model == "euclidean" else {"stretch": 0.01}
-    true = motion(plane.shape, (6, -3), rotation=1.5, **parts)
+    true = motion(plane.shape, (6, -3), rotation=1.5, stretch=0.01)
     image = raster(shown(plane, true), placement=SLANTED, name="moved", provenance={"by": "hand"})
     reference = raster(plane, placement=SLANTED, name="still")
-    result = align(image, reference, model=model)  # type: ignore[arg-type]
-    assert result.model == model == result.misalignment.model
+    result = align(image, reference, model="affine")
+    assert result.model == "affine" == result.misalignment.model
     assert result.raster.levels is image.levels
     assert max(off(pixel_map(result.raster, reference), true, plane.shape)) < 0.1
     assert result.raster.provenance["by"] == "hand"
@@ -68,7 +66,7 @@ def test_an_aligned_image_is_the_image_elsewhere(model: str) -> None:
 
 
 def test_what_lies_well_is_left_alone() -> None:
-    plane = raster(texture("nuclei"))
+    plane = raster(texture("nuclei", 256))
     result = align(plane, plane)
     assert result.raster is plane
     assert result.model == "none"
@@ -122,6 +120,8 @@ def test_flow_moves_all_planes_colours_and_labels() -> None:
     assert result.dtype == np.uint8
     inner = (slice(32, -32), slice(32, -32))
     assert np.abs(result.compute()[1].astype(float) - plane)[inner].mean() < 1
+    # What a shift explains leaves nothing to flow.
+    assert result.provenance["alignment"]["flow_rms"] < 0.02
     assert np.abs(stack[1] - plane)[inner].mean() > 3
     labels = raster((stack > 150).astype(np.int32), "zyx", kind="labels")
     result = align(labels, reference, model="flow", misalignment=known).raster

@@ -25,6 +25,7 @@ MOTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "15 percent": ("translation", {"shift": (57.6, -57.6)}),
     "a little turned": ("euclidean", {"rotation": 0.2, "shift": (1, 2)}),
     "much turned": ("euclidean", {"rotation": 5, "shift": (6, 3)}),
+    "turned beyond small angles": ("euclidean", {"rotation": 12, "shift": (6, 3)}),
     "larger": ("similarity", {"scale": 1.01, "shift": (2, -1)}),
     "affine": ("affine", {"stretch": 0.01, "shear": 0.005, "rotation": 1, "shift": (-2, 4)}),
 }
@@ -59,7 +60,7 @@ def test_a_simpler_model_can_be_asked_for() -> None:
     assert result.distortion_rms < 0.1, "what an affine map leaves, not what a simpler one does"
 
 
-@pytest.mark.parametrize("name", ["phase", "dapi", "blood"])
+@pytest.mark.parametrize("name", ["dapi", "blood"])
 def test_the_same_image_lies_well(name: str) -> None:
     plane = texture(name)
     result = estimate(raster(plane), raster(plane))
@@ -82,8 +83,7 @@ def _gamma(plane: FloatArray) -> FloatArray:
 
 DISTURBED: dict[str, tuple[str, Callable[[FloatArray], FloatArray], float]] = {
     "noise": ("blood", _noisy, 0.05),
-    "gain and offset": ("nuclei", lambda plane: 0.01 * plane + 1000, 0.05),
-    "inverted": ("phase", lambda plane: 200 - 3 * plane, 0.05),
+    "gain, offset, inverted": ("phase", lambda plane: 1000 - 0.01 * plane, 0.05),
     # Neither leaves all edges where they were.
     "gamma": ("blood", _gamma, 0.1),
     "blur": ("blood", lambda plane: gaussian_filter(plane, 2), 0.1),
@@ -167,8 +167,8 @@ def test_channels_of_the_same_name_and_planes_are_compared() -> None:
 
 def test_what_could_not_be_told_is_said() -> None:
     rng = np.random.default_rng(2)
-    noise = [gaussian_filter(rng.normal(size=(256, 256)), 2) for _ in range(2)]
-    flipped = texture("phase", 256)
+    noise = [gaussian_filter(rng.normal(size=(160, 160)), 2) for _ in range(2)]
+    flipped = texture("phase", 160)
     pairs = {"noise": noise, "other places": [flipped[::-1, ::-1], flipped]}
     for name, (image, reference) in pairs.items():
         result = estimate(raster(image), raster(reference))
@@ -192,7 +192,7 @@ def test_an_image_that_cannot_be_compared_is_named() -> None:
 
 
 def test_progress_is_told_and_cancelling_works() -> None:
-    plane = raster(texture("nuclei"))
+    plane = raster(texture("nuclei", 256))
     told: list[tuple[int, int]] = []
     estimate(plane, plane, progress=lambda done, total: told.append((done, total)))
     assert told == [(i, 4) for i in range(5)]
@@ -231,7 +231,7 @@ def test_little_of_a_large_image_is_read() -> None:
     assert result.found, result.why
     assert result.shift == pytest.approx((-7, -23), abs=0.05)
     for plane in planes:
-        assert plane.read < 0.2 * side**2
+        assert plane.read < 0.1 * side**2
         assert plane.largest <= 1024**2
 
 

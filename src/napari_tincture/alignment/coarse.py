@@ -31,7 +31,7 @@ class Candidate:
     matrix
         From pixels (y, x, 1) of the reference to those where the image shows the same.
     score
-        Normalised cross-correlation of the small planes.
+        See `match.correlation` of the small planes.
     """
 
     matrix: FloatArray

@@ -20,7 +20,7 @@ LUMINANCE = (0.2125, 0.7154, 0.0721)
 """Of red, green and blue, ITU-R BT.709."""
 SMALL = 512
 """Longer side, in pixels, of the plane that gives the first look."""
-WINDOW = 6144
+WINDOW = 4096
 """Longest side, in pixels, of what is averaged for that where there is no pyramid."""
 STRIP = 1024
 """Rows and columns read at once."""

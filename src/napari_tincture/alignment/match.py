@@ -140,7 +140,8 @@ def correlation(
     -------
     float array
         (h + H − 1, w + W − 1); at [h − 1 + dy, w − 1 + dx] the correlation of the reference at p
-        with the image at p + (dy, dx); −1 where they hardly overlap.
+        with the image at p + (dy, dx), times the square root of their overlap over the largest,
+        as chance is greater where less overlaps; −1 where they hardly do.
     """
     from scipy.fft import irfft2, next_fast_len, rfft2
 
@@ -162,7 +163,8 @@ def correlation(
     squares_two = np.maximum(summed(0, 2) - sum_two**2 / count, 0)
     spread = np.sqrt(squares_one * squares_two)
     usable = (count >= part * count.max()) & (spread > 1e-6 * max(spread.max(), 1e-12))
-    return np.where(usable, product / np.where(usable, spread, 1), -1.0)
+    weight = np.sqrt(count / count.max())
+    return np.where(usable, weight * product / np.where(usable, spread, 1), -1.0)
 
 
 def peaks(scores: FloatArray, number: int) -> list[tuple[int, int]]:

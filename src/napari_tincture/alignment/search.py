@@ -32,7 +32,7 @@ CHANCE = -12.0
 """Natural logarithm of the number of false alarms below which patches are believed."""
 FEWEST = 4
 """Patches that must agree."""
-CERTAIN, SURE = -40.0, 0.4
+CERTAIN, SURE = -20.0, 0.4
 """The same, and part of the patches, from which no other place is searched for."""
 LEAST_REACH = 8
 """Fewest pixels that patches are searched for."""
@@ -137,7 +137,8 @@ class Search:
             own = steps_between(small.raster, self.reference.raster).mean()
             sources.append(small if own <= step * 1.01 else gray)
         sides = self._shortest(*sources) / step
-        side = int(np.clip(2 ** int(np.log2(max(sides / 3.5, 1))), LEAST, SIDE))
+        largest = SIDE if step == self.steps()[-1] else SIDE // 2
+        side = int(np.clip(2 ** int(np.log2(max(sides / 3.5, 1))), LEAST, largest))
         image, reference = sources
         return Look(
             image, reference, self._map(image), self._map(reference), _sides(self.reference), step,
@@ -183,8 +184,11 @@ class Search:
         centres = places(look, matrix, reach, self.texture)
         self.asked = max(self.asked, len(centres))
         found = searched(look, centres, matrix, reach, feature, self.cancel.check)
+        # What the guess explains, however far it turns, is not asked again.
+        back = np.linalg.inv(matrix)
+        there = found.found @ back[:2, :2].T + back[:2, 2]
         agreed = agreement(
-            self.even(found.places), self.even(found.found), found.reach, look.step,
+            self.even(found.places), self.even(there), found.reach, look.step,
             independent(found.places, look),
         )  # fmt: skip
         count = int(agreed.inliers.sum())

@@ -21,8 +21,16 @@ def box_similarity(
     out: npt.NDArray[np.float64],
 ) -> None:  # fmt: skip
     """Similarity in 7 × 7 windows, as `windows.similarity` gives it, into out (k, y, x)."""
-    total = np.int32 if a.dtype == b.dtype == np.uint8 else np.float64
-    _box(a, b, c1, c2, correction, out, total(0))
+    _box(a, b, c1, c2, correction, out, _NO_TOTALS, _total_type(a, b)(0))
+
+
+def box_sums(
+    a: npt.NDArray[Any], b: npt.NDArray[Any], c1: float, c2: float, correction: float, parts: int
+) -> npt.NDArray[np.float64]:
+    """Sums of the maps that `box_similarity` gives, (parts,), without writing them."""
+    row, totals = np.empty((parts, 1, STRIP)), np.zeros(parts)
+    _box(a, b, c1, c2, correction, row, totals, _total_type(a, b)(0))
+    return totals
 
 
 def weighted_similarity(
@@ -30,7 +38,25 @@ def weighted_similarity(
     c2: float, correction: float, out: npt.NDArray[np.float64],
 ) -> None:  # fmt: skip
     """Similarity in windows with separable weights, into out (k, y, x)."""
-    _weighted(a, b, weights, c1, c2, correction, out)
+    _weighted(a, b, weights, c1, c2, correction, out, _NO_TOTALS)
+
+
+def weighted_sums(
+    a: npt.NDArray[Any], b: npt.NDArray[Any], weights: npt.NDArray[np.float64], c1: float,
+    c2: float, correction: float, parts: int,
+) -> npt.NDArray[np.float64]:  # fmt: skip
+    """Sums of the maps that `weighted_similarity` gives, (parts,), without writing them."""
+    row, totals = np.empty((parts, 1, STRIP)), np.zeros(parts)
+    _weighted(a, b, weights, c1, c2, correction, row, totals)
+    return totals
+
+
+def _total_type(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Any:
+    return np.int32 if a.dtype == b.dtype == np.uint8 else np.float64
+
+
+_NO_TOTALS = np.empty(0)
+"""In place of sums where maps are wanted."""
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy", inline="always")
@@ -68,14 +94,25 @@ def _similar(
         vb = n * np.float64(sums[3, x]) - sb * sb
         vab = n * np.float64(sums[4, x]) - both
         spread = np.sqrt(max(va, 0.0) * max(vb, 0.0))
-        vab = min(max(vab, -spread), spread)  # rounding, see windows.torch_similarity
+        vab = min(max(vab, -spread), spread)  # rounding, see _in_torch.batch_similarity
         out[1, y, x0 + x] = (2 * both + k1) / (sa * sa + sb * sb + k1)
         out[2, y, x0 + x] = (2 * spread + k2) / (max(va, 0.0) + max(vb, 0.0) + k2)
         out[3, y, x0 + x] = (vab + k2 / 2) / (spread + k2 / 2)
 
 
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc"}, inline="always")
+def _add_row(out: Any, wide: int, totals: Any) -> None:
+    for k in range(len(totals)):
+        total = 0.0
+        for x in range(wide):
+            total += out[k, 0, x]
+        totals[k] += total
+
+
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _box(a: Any, b: Any, c1: float, c2: float, correction: float, out: Any, zero: Any) -> None:
+def _box(
+    a: Any, b: Any, c1: float, c2: float, correction: float, out: Any, totals: Any, zero: Any
+) -> None:
     height, width = a.shape
     values = np.full((5, STRIP + 6), zero)
     pairs = np.full((5, STRIP + 6), zero)
@@ -102,13 +139,18 @@ def _box(a: Any, b: Any, c1: float, c2: float, correction: float, out: Any, zero
                     two[k, x] = last[k, x] + rows[k, x]
                     four[k, x] = two_before[k, x] + two[k, x]
                     last[k, x] = rows[k, x]
-            if y >= 6:
+            if y < 6:
+                continue
+            if len(totals):
+                _similar(sums, 49.0, c1, c2, correction, out, 0, 0, wide)
+                _add_row(out, wide, totals)
+            else:
                 _similar(sums, 49.0, c1, c2, correction, out, y - 6, x0, wide)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _weighted(
-    a: Any, b: Any, weights: Any, c1: float, c2: float, correction: float, out: Any
+    a: Any, b: Any, weights: Any, c1: float, c2: float, correction: float, out: Any, totals: Any
 ) -> None:
     height, width = a.shape
     size = len(weights)
@@ -135,23 +177,16 @@ def _weighted(
                     above = ring[(y + 1 + i) % size]
                     for x in range(wide):
                         sums[k, x] += weights[i] * above[k, x]
-            _similar(sums, 1.0, c1, c2, correction, out, y - size + 1, x0, wide)
-
-
-def pixel_sums(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> tuple[float, ...]:
-    """The numbers of `sums.Sums`; exact for integers of up to 16 bits."""
-    if a.dtype.kind in "ui" and a.dtype.itemsize <= 2:
-        n = a.size
-        sa, sb, saa, sbb, sab, absolute, *limits = (int(v) for v in _integer_sums(a, b))
-        spreads = ((n * s - t) / n for s, t in ((saa, sa * sa), (sbb, sb * sb), (sab, sa * sb)))
-        return (n, sa / n, sb / n, *spreads, absolute, saa + sbb - 2 * sab, sbb, *limits)
-    means = a.mean(dtype=np.float64), b.mean(dtype=np.float64)
-    extremes = (float(v) for v in (a.min(), a.max(), b.min(), b.max()))
-    return (a.size, *means, *_float_sums(a, b, *means), *extremes)
+            if len(totals):
+                _similar(sums, 1.0, c1, c2, correction, out, 0, 0, wide)
+                _add_row(out, wide, totals)
+            else:
+                _similar(sums, 1.0, c1, c2, correction, out, y - size + 1, x0, wide)
 
 
 @numba.njit(nogil=True, cache=True)
-def _integer_sums(a: Any, b: Any) -> Any:
+def integer_sums(a: Any, b: Any) -> Any:
+    """As `sums._totals`, exact."""
     sa = sb = saa = sbb = sab = absolute = np.int64(0)
     least_a = most_a = np.int64(a[0, 0])
     least_b = most_b = np.int64(b[0, 0])
@@ -170,7 +205,8 @@ def _integer_sums(a: Any, b: Any) -> Any:
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
-def _float_sums(a: Any, b: Any, mean_a: float, mean_b: float) -> Any:
+def float_sums(a: Any, b: Any, mean_a: float, mean_b: float) -> Any:
+    """Spreads about the means, and sums, in the order of `sums.Sums`."""
     saa = sbb = sab = absolute = squared = reference = 0.0
     for y in range(a.shape[0]):
         for x in range(a.shape[1]):

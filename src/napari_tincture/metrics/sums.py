@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_tincture.metrics.metric import NO_PIXELS, Block, State, Statistic, Undefined
+from napari_tincture.metrics.metric import NO_PIXELS, Block, State, Statistic, Undefined, Values
 from napari_tincture.metrics.windows import fused
 
 
@@ -81,11 +81,10 @@ class PixelSums(Statistic):
     def measure(self, block: Block) -> State:
         """Give the rows; (regions, 13)."""
         image, reference = block.image[block.core], block.reference[block.core]
-        if block.regions is None and image.dtype == reference.dtype and fused():
-            from napari_tincture.metrics import _fused
-
+        alike = block.regions is None and image.dtype == reference.dtype
+        if alike and (row := _whole(image, reference)):
             rows = np.broadcast_to(_NOTHING, (block.count, len(_NOTHING))).copy()
-            rows[0] = _fused.pixel_sums(image, reference)
+            rows[0] = row
             return rows
         a, b = image.astype(np.float64), reference.astype(np.float64)
         error = a - b
@@ -113,6 +112,39 @@ class PixelSums(Statistic):
         highs = np.maximum(one[:, [10, 12]], other[:, [10, 12]])
         extremes = np.stack([lows, highs], axis=2).reshape(len(n), 4)
         return np.concatenate([n, means, spreads, one[:, 6:9] + other[:, 6:9], extremes], axis=1)
+
+
+def _whole(image: Values, reference: Values) -> tuple[float, ...] | None:
+    """The numbers of `Sums` of all pixels; None if there is no quick way to them."""
+    if image.dtype.kind in "ui" and image.dtype.itemsize <= 2:
+        return _of_integers(image, reference)
+    if not fused():
+        return None
+    from napari_tincture.metrics import _fused
+
+    means = image.mean(dtype=np.float64), reference.mean(dtype=np.float64)
+    extremes = (float(v) for v in (image.min(), image.max(), reference.min(), reference.max()))
+    return (image.size, *means, *_fused.float_sums(image, reference, *means), *extremes)
+
+
+def _of_integers(image: Values, reference: Values) -> tuple[float, ...]:
+    """Exact, for no sum of 16-bit products over a block leaves the integers of a double."""
+    totals = _totals(image, reference)
+    n = image.size
+    sa, sb, saa, sbb, sab, absolute, *limits = map(int, totals)
+    spreads = ((n * s - t) / n for s, t in ((saa, sa * sa), (sbb, sb * sb), (sab, sa * sb)))
+    return (n, sa / n, sb / n, *spreads, absolute, saa + sbb - 2 * sab, sbb, *limits)
+
+
+def _totals(image: Values, reference: Values) -> Any:
+    """Sums of a, b, a², b², ab and |a - b|; least and most of a and of b."""
+    if fused():
+        from napari_tincture.metrics import _fused
+
+        return _fused.integer_sums(image, reference)
+    a, b = (v.astype(np.float64).ravel() for v in (image, reference))
+    sums = a.sum(), b.sum(), a @ a, b @ b, a @ b, np.abs(a - b).sum()
+    return (*sums, image.min(), image.max(), reference.min(), reference.max())
 
 
 SUMS = PixelSums()

@@ -7,25 +7,19 @@ structural similarity, equations 6, 9, 10 and 13, with C₁ = (0.01 L)², C₂ =
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_tincture.metrics.metric import Block, Metric, State, Statistic, Undefined
 
-if TYPE_CHECKING:
-    import torch
-
 K1, K2 = 0.01, 0.03
 SIGMA, RADIUS = 1.5, 5
 PARTS = ("ssim", "luminance", "contrast", "structure")
-ROWS = 64
-"""Rows that torch goes through at once: what they need stays in the processor's cache."""
-_Reduce = Callable[["torch.Tensor"], "torch.Tensor"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +87,7 @@ def similarity(
     out = np.empty((parts, max(height - edge, 0), max(width - edge, 0)))
     if not out.size:
         return out
-    c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
+    c1, c2 = _constants(data_range)
     if fused():
         from napari_tincture.metrics import _fused
 
@@ -104,81 +98,46 @@ def similarity(
                 image, reference, window.weights, c1, c2, window.correction, out
             )
         return out
-    for top in range(0, out.shape[1], ROWS):
-        rows = slice(top, min(top + ROWS, out.shape[1]) + edge)
-        strip = image[rows], reference[rows]
-        out[:, top : rows.stop - edge] = _by_torch(*strip, window, c1, c2, parts)
+    from napari_tincture.metrics import _in_torch
+
+    for top, values in _in_torch.strips(image, reference, window, c1, c2, parts):
+        out[:, top : top + values.shape[1]] = values
     return out
+
+
+def similarity_sums(
+    image: npt.NDArray[np.generic],
+    reference: npt.NDArray[np.generic],
+    window: Window,
+    data_range: float,
+    parts: int = 1,
+) -> npt.NDArray[np.float64]:
+    """Sums over what `similarity` gives, (parts,) float64, without making the maps."""
+    if min(image.shape) <= 2 * window.radius:
+        return np.zeros(parts)
+    c1, c2 = _constants(data_range)
+    if not fused():
+        from napari_tincture.metrics import _in_torch
+
+        total = np.zeros(parts)
+        for _, values in _in_torch.strips(image, reference, window, c1, c2, parts):
+            total += values.sum(axis=(1, 2))
+        return total
+    from napari_tincture.metrics import _fused
+
+    if window.kind == "uniform":
+        return _fused.box_sums(image, reference, c1, c2, window.correction, parts)
+    return _fused.weighted_sums(image, reference, window.weights, c1, c2, window.correction, parts)
+
+
+def _constants(data_range: float) -> tuple[float, float]:
+    return (K1 * data_range) ** 2, (K2 * data_range) ** 2
 
 
 @cache
 def fused() -> bool:
     """Whether numba is there, which takes everything in one pass."""
     return importlib.util.find_spec("numba") is not None
-
-
-def _by_torch(
-    image: npt.NDArray[np.generic],
-    reference: npt.NDArray[np.generic],
-    window: Window,
-    c1: float,
-    c2: float,
-    parts: int,
-) -> npt.NDArray[np.float64]:
-    import torch
-
-    a, b = (torch.from_numpy(v.astype(np.float64)) for v in (image, reference))
-    found = torch_similarity(a[None], b[None], window, c1, c2, parts)
-    result: npt.NDArray[np.float64] = found[:, 0].numpy()
-    return result
-
-
-def torch_similarity(
-    a: torch.Tensor, b: torch.Tensor, window: Window, c1: float, c2: float, parts: int = 1
-) -> torch.Tensor:
-    """As `similarity`, of batches (b, y, x) on any device and in their floating type."""
-    import torch
-
-    reduce = _box if window.kind == "uniform" else _gaussian(window.weights)
-    # Sums over 49 pixels, not means: differences of equal sums are then exactly zero.
-    n = 49.0 if window.kind == "uniform" else 1.0
-    k1, k2 = c1 * n * n, c2 * n * n / window.correction
-    sa, sb, aa, bb, ab = (reduce(v) for v in (a, b, a * a, b * b, a * b))
-    both, squares = sa * sb, sa * sa + sb * sb
-    va, vb, vab = n * aa - sa * sa, n * bb - sb * sb, n * ab - both
-    light = (2 * both + k1) / (squares + k1)
-    whole = (2 * both + k1) * (2 * vab + k2) / ((squares + k1) * (va + vb + k2))
-    if parts == 1:
-        return whole[None]
-    va, vb = va.clamp(min=0), vb.clamp(min=0)
-    spread = (va * vb).sqrt()
-    contrast = (2 * spread + k2) / (va + vb + k2)
-    # Rounding apart no covariance is larger than the product of the deviations; so the structure of
-    # equal images is exactly 1 where they are constant, too.
-    vab = torch.maximum(torch.minimum(vab, spread), -spread)
-    return torch.stack([whole, light, contrast, (vab + k2 / 2) / (spread + k2 / 2)])
-
-
-def _box(x: torch.Tensor) -> torch.Tensor:
-    for axis in (-1, -2):
-        n = x.shape[axis]
-        two = x.narrow(axis, 0, n - 1) + x.narrow(axis, 1, n - 1)
-        four = two.narrow(axis, 0, n - 3) + two.narrow(axis, 2, n - 3)
-        x = four.narrow(axis, 0, n - 6) + two.narrow(axis, 4, n - 6) + x.narrow(axis, 6, n - 6)
-    return x
-
-
-def _gaussian(weights: npt.NDArray[np.float64]) -> _Reduce:
-    def reduce(x: torch.Tensor) -> torch.Tensor:
-        for axis in (-1, -2):
-            n = x.shape[axis] - len(weights) + 1
-            total = weights[0] * x.narrow(axis, 0, n)
-            for i in range(1, len(weights)):
-                total.add_(x.narrow(axis, i, n), alpha=float(weights[i]))
-            x = total
-        return x
-
-    return reduce
 
 
 @dataclass(frozen=True)
@@ -196,22 +155,20 @@ class Similarity(Statistic):
     def measure(self, block: Block) -> State:
         """Give the rows; (regions, 1 + parts)."""
         part = block.inner(self.margin)
-        sums = block.sums(self.values(block), part)
-        return np.concatenate([block.pixels(part), sums], axis=1)
-
-    def values(self, block: Block) -> npt.NDArray[np.float64]:
-        """Of the core, but for pixels too near to the plane's edges; (parts, y, x)."""
-        part = block.inner(self.margin)
         if not all(s.stop > s.start for s in part):
-            return np.empty((self.parts, 0, 0))
+            return np.zeros((block.count, 1 + self.parts))
         rows, columns = (
             slice(core.start + s.start - self.margin, core.start + s.stop + self.margin)
             for core, s in zip(block.core, part, strict=True)
         )
-        return similarity(
-            block.image[rows, columns], block.reference[rows, columns], self.window,
-            block.data_range, self.parts,
-        )  # fmt: skip
+        pair = block.image[rows, columns], block.reference[rows, columns]
+        if block.regions is None:
+            sums = np.zeros((block.count, self.parts))
+            sums[0] = similarity_sums(*pair, self.window, block.data_range, self.parts)
+        else:
+            values = similarity(*pair, self.window, block.data_range, self.parts)
+            sums = block.sums(values, part)
+        return np.concatenate([block.pixels(part), sums], axis=1)
 
 
 class StructuralSimilarity(Metric):

@@ -15,7 +15,7 @@ from napari_tincture.raster import Raster
 
 Picture = npt.NDArray[np.uint8]
 """(y, x, 3): red, green, blue."""
-SIDE = 480
+SIDE = 720
 """Of a picture in pixels, at most."""
 NOTHING = (128, 128, 128)
 """Where a map has no value."""

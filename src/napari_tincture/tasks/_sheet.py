@@ -54,8 +54,8 @@ class Sheet:
     def notes(self) -> list[str]:
         """What a reader of the table must know."""
         beyond = [
-            f"Values of {image} reach from {least:g} to {most:g}, the reference's from {low:g} to "
-            f"{high:g}: together further apart than the data range {self._range:g}."
+            f"Values of {image} reach from {least:.4g} to {most:.4g}, the reference's from "
+            f"{low:.4g} to {high:.4g}: together further apart than the data range {self._range:g}."
             for image, (least, most, low, high) in self._beyond.items()
         ]
         return [*beyond, *self._notes]

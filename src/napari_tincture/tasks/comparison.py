@@ -78,6 +78,30 @@ class Comparison:
         """Columns that hold figures."""
         return [name for name in self.columns if name not in PLACES]
 
+    @property
+    def best(self) -> frozenset[tuple[int, str]]:
+        """Number of the row and column of the best figures among the images of each place.
+
+        A place is a plane, channel and region; those with a single image have no best.
+        """
+        places: dict[tuple[Any, ...], list[int]] = {}
+        for number, row in enumerate(self.table):
+            if row["image"] in self.images:
+                place = tuple(row.get(name) for name in PLACES if name != "image")
+                places.setdefault(place, []).append(number)
+        found = set()
+        for rows in places.values():
+            for column, better in self.better.items():
+                known = [
+                    (self.table[i][column], i)
+                    for i in rows
+                    if not math.isnan(self.table[i].get(column, math.nan))
+                ]
+                if len(known) > 1:
+                    wanted = (max if better == "higher" else min)(known)[0]
+                    found |= {(i, column) for value, i in known if value == wanted}
+        return frozenset(found)
+
     def summary(self, by: str = "image") -> list[dict[str, Any]]:
         """Mean and sample standard deviation of each figure over the rows that share a column.
 

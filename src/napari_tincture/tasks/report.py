@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from napari_tincture.errors import OutputError
 from napari_tincture.io.output import writing
 from napari_tincture.io.provenance import versions
-from napari_tincture.raster import Raster
-from napari_tincture.tasks._pictures import as_uri, picture_of, picture_of_map, shrunk
+from napari_tincture.tasks._pictures import Picture, as_uri
+from napari_tincture.tasks._report_parts import cards_of, images_of, maps_of, origins_of
 from napari_tincture.tasks.comparison import PLACES, Comparison, cell_text
-from napari_tincture.tasks.explain import explain
 
-SMALL = 16 * 2**20
-"""Pixels up to which maps are computed as a whole; larger ones are sampled in patches."""
-PATCHES, PATCH = 12, 128
-"""Patches along the longer side of a large map, and their side in pixels."""
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem;
        color: #1c1c1c; background: #fff }
@@ -92,6 +84,7 @@ def page_of(found: Comparison) -> str:
         f"<h2>Maps</h2>{''.join(_figure(*p) for p in maps_of(found))}" if found.maps else "",
         f"<h2>Settings</h2>{_pre(json.dumps(dict(found.settings), indent=1, default=str))}",
         f"<h2>How the images were made</h2>{''.join(map(_pre, origins_of(found)))}",
+        *(f"<h2>Model {escape(name)}</h2>{_pre(card)}" for name, card in cards_of(found)),
         f"<h2>Versions</h2>{_pre(json.dumps(versions(), indent=1))}",
     ]
     return (
@@ -100,77 +93,20 @@ def page_of(found: Comparison) -> str:
     )
 
 
-def images_of(found: Comparison) -> Iterator[tuple[str, np.ndarray]]:
-    """Name and picture of the reference and of all images."""
-    named = {found.settings.get("reference") or "reference": found.reference, **found.images}
-    for name, image in named.items():
-        if image is not None:
-            yield name, picture_of(image)
-
-
-def maps_of(found: Comparison) -> Iterator[tuple[str, np.ndarray]]:
-    """Name, with what its colours span, and picture of every map; of the first plane."""
-    for (image, column), raster in found.maps.items():
-        plane = raster.plane(**{axis: 0 for axis in raster.axes if axis in "tz"})
-        channels = plane.channels or range(plane.sizes.get("c", 1))
-        for number, channel in enumerate(channels):
-            values = coarse(plane.plane(c=number) if "c" in plane.axes else plane)
-            low, high = np.nanpercentile(values, (1, 99)) if np.isfinite(values).any() else (0, 1)
-            label = f"{image}: {column}" + (f" of {channel}" if len(channels) > 1 else "")
-            text = f"{label}, dark {cell_text(float(low))} to bright {cell_text(float(high))}"
-            yield text, picture_of_map(values, float(low), float(high))
-
-
-def coarse(plane: Raster) -> np.ndarray:
-    """A map (y, x) as means of squares; of a large one, of patches spread over it."""
-    height, width = plane.shape
-    if height * width <= SMALL:
-        return shrunk(np.asarray(plane))
-    step = max(height, width) / PATCHES
-    rows, columns = (max(1, round(n / step)) for n in (height, width))
-    result = np.full((rows, columns), np.nan, np.float32)
-    for i, j in np.ndindex(rows, columns):
-        y, x = (
-            min(max(int((k + 0.5) * n / count) - PATCH // 2, 0), n - PATCH)
-            for k, n, count in ((i, height, rows), (j, width, columns))
-        )
-        patch = plane.read((slice(y, y + PATCH), slice(x, x + PATCH)))
-        if np.isfinite(patch).any():
-            result[i, j] = np.nanmean(patch)
-    return np.kron(result, np.ones((32, 32), np.float32))
-
-
-def origins_of(found: Comparison) -> Iterator[str]:
-    """What is known of how each image was made, models and their licences included."""
-    named: Mapping[str, Raster | None] = {"reference": found.reference, **found.images}
-    for name, image in named.items():
-        if image is not None:
-            yield f"{name}\n{explain(image)}"
-
-
-def best_of(found: Comparison) -> dict[str, float]:
-    """The best finite figure of every column of which it is known what is better."""
-    best = {}
-    for column, better in found.better.items():
-        rows = [row for row in found.table if row["image"] in found.images]
-        values = [row[column] for row in rows if np.isfinite(row.get(column, np.nan))]
-        if len(values) > 1:
-            best[column] = max(values) if better == "higher" else min(values)
-    return best
-
-
 def _table(found: Comparison) -> str:
-    best = best_of(found)
+    best = found.best
     head = "".join(f"<th{_kind(name)}>{escape(name)}</th>" for name in found.columns)
     rows = "".join(
-        "<tr>" + "".join(_cell(name, row.get(name), best) for name in found.columns) + "</tr>"
-        for row in found.table
+        "<tr>"
+        + "".join(_cell(name, row.get(name), (i, name) in best) for name in found.columns)
+        + "</tr>"
+        for i, row in enumerate(found.table)
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _cell(name: str, value: Any, best: Mapping[str, float]) -> str:
-    kind = ' class="best"' if name in best and value == best[name] else _kind(name)
+def _cell(name: str, value: Any, is_best: bool) -> str:
+    kind = ' class="best"' if is_best else _kind(name)
     text, raw = escape(cell_text(value)), escape(str(value))
     return f'<td{kind} data-value="{raw}">{text}</td>'
 
@@ -179,7 +115,7 @@ def _kind(name: str) -> str:
     return ' class="place"' if name in PLACES else ""
 
 
-def _figure(caption: str, picture: np.ndarray) -> str:
+def _figure(caption: str, picture: Picture) -> str:
     text = escape(caption)
     image = f'<img src="{as_uri(picture)}" alt="{text}">'
     return f"<figure>{image}<figcaption>{text}</figcaption></figure>"

@@ -14,7 +14,6 @@ from qtpy.QtCore import (
 from qtpy.QtGui import QFont
 
 from napari_tincture.tasks.comparison import PLACES, Comparison, cell_text
-from napari_tincture.tasks.report import best_of
 
 _ROLE = Qt.ItemDataRole
 _NOWHERE = QModelIndex()
@@ -28,7 +27,7 @@ class FiguresModel(QAbstractTableModel):
         self.found: Comparison | None = None
         self.columns: list[str] = []
         self._order: list[int] = []
-        self._best: dict[str, float] = {}
+        self._best: frozenset[tuple[int, str]] = frozenset()
 
     def show(self, found: Comparison | None) -> None:
         """Take another comparison."""
@@ -36,7 +35,7 @@ class FiguresModel(QAbstractTableModel):
         self.found = found
         self.columns = found.columns if found else []
         self._order = list(range(len(found.table))) if found else []
-        self._best = best_of(found) if found else {}
+        self._best = found.best if found else frozenset()
         self.endResetModel()
 
     def row_at(self, place: int) -> dict[str, Any]:
@@ -85,7 +84,7 @@ class FiguresModel(QAbstractTableModel):
             return self.found.undefined.get((number, name), str(value))
         if role == _ROLE.TextAlignmentRole and name not in PLACES:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        if role == _ROLE.FontRole and name in self._best and value == self._best[name]:
+        if role == _ROLE.FontRole and (number, name) in self._best:
             font = QFont()
             font.setBold(True)
             return font
