@@ -11,7 +11,17 @@ class TinctureError(Exception):
 
 
 class InputError(TinctureError, ValueError):
-    """The image, its axes, channels or values cannot be used as they are."""
+    """The image, its axes, channels or values cannot be used as they are.
+
+    Attributes
+    ----------
+    panel
+        The message where there are fields to fill in, and no arguments to pass; else the same.
+    """
+
+    def __init__(self, message: object = "", *, panel: str = "") -> None:
+        super().__init__(message)
+        self.panel = panel or str(message)
 
 
 class DataRangeError(InputError):
@@ -23,8 +33,10 @@ class DataRangeError(InputError):
         Ranges that are likely meant.
     """
 
-    def __init__(self, message: str, candidates: tuple[float, ...] = ()) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, candidates: tuple[float, ...] = (), *, panel: str = ""
+    ) -> None:
+        super().__init__(message, panel=panel)
         self.candidates = candidates
 
 

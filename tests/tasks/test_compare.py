@@ -205,8 +205,8 @@ def test_an_unknown_metric_lists_those_there_are():
 @pytest.mark.parametrize(
     ("axes", "shape", "message"),
     [
-        ("yx", (40, 32), r"'y': 40.*nothing says where.*Crop"),
-        ("yx", (33, 40), r"'y': 40.*nothing says where.*Crop"),
+        ("yx", (40, 32), r"40 × 32 px.*'truth' 40 × 33, and nothing says where.*Crop"),
+        ("yx", (33, 40), r"33 × 40 px.*'truth' 40 × 33, and nothing says where.*Crop"),
         ("zyx", (2, 40, 33), r"2 planes along z.*'truth' 1\. Crop"),
         ("cyx", (2, 40, 33), r"2 channels.*'truth' 1 channel\. Choose one"),
     ],

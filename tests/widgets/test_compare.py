@@ -68,6 +68,7 @@ def viewer(qtbot: Any) -> Iterator[Any]:
 def open_panel(viewer: Any) -> Open:
     def open_panel() -> Any:
         panel = ComparePanel(viewer)
+        panel.form.align.first.setChecked(False)  # see test_compare_window.py
         viewer.window.add_dock_widget(panel, name="Compare")
         return panel
 
@@ -101,7 +102,7 @@ def run(qtbot: Any, panel: Any) -> Any:
     qtbot.mouseClick(panel.runner.run_button, LEFT)
     qtbot.waitUntil(lambda: not panel.comparing.running, timeout=PATIENCE)
     assert panel.runner.status.level is Level.READY, panel.runner.status.text()
-    qtbot.waitUntil(lambda: not panel.looking.running, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: not panel.places.looking.running, timeout=PATIENCE)
     return panel.found
 
 
@@ -198,7 +199,7 @@ def test_maps_lie_on_the_reference_and_lead_to_the_worst_place(
     assert all(layer.name in layers for layer in panel.form.images.offered)  # maps are no images
 
     click_cell(qtbot, panel, shown(panel, "image").index("broken"), "structure")
-    qtbot.waitUntil(lambda: not panel.looking.running, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: not panel.places.looking.running, timeout=PATIENCE)
     assert viewer.layers["broken structure"].visible
     assert not viewer.layers["darker ssim"].visible
     assert panel.result.histogram.caption == "structure of broken"
@@ -350,7 +351,7 @@ def test_an_undefined_figure_says_why(qtbot: Any, viewer: Any, open_panel: Open)
 
 
 def test_only_layers_of_the_same_kind_are_offered(
-    viewer: Any, open_panel: Open, layers: dict[str, Any]
+    qtbot: Any, viewer: Any, open_panel: Open, layers: dict[str, Any]
 ) -> None:
     one = viewer.add_labels(cells() // 100, name="objects")
     two = viewer.add_labels(cells(1) // 100, name="more objects")
@@ -362,9 +363,13 @@ def test_only_layers_of_the_same_kind_are_offered(
     panel.refresh()
     assert panel.form.images.offered == [layers[n] for n in ("shifted", "broken", "darker")]
     assert panel.form.metrics.offered[:4] == list(METRICS)
-    offered = [name for name in metric_names() if not find_metric(name).network]
-    assert sorted(panel.form.metrics.offered) == offered
-    assert "lpips" not in offered  # it would bring torch into napari's process
+    assert sorted(panel.form.metrics.offered) == list(metric_names())
+    tick(qtbot, panel.form.metrics, "ssim")
+    lpips = panel.form.metrics.item(panel.form.metrics.offered.index("lpips"))
+    assert not lpips.flags() & Qt.ItemFlag.ItemIsEnabled
+    assert lpips.toolTip() == find_metric("lpips").needs.lacking()
+    panel.form.metrics.ticked = ["ssim", "lpips"]
+    assert panel.form.metrics.ticked == ["ssim"]
 
 
 def test_the_panel_follows_the_layers(

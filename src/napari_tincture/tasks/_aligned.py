@@ -10,6 +10,7 @@ from napari_tincture.alignment.align import Registration
 from napari_tincture.errors import InputError
 from napari_tincture.progress import CancelToken, Progress, share
 from napari_tincture.raster import Raster
+from napari_tincture.tasks.comparison import unlike
 
 Align = Literal["check"] | Registration
 
@@ -24,7 +25,8 @@ class Lying(NamedTuple):
     notes
         Warnings, and what was moved.
     settings
-        By name, what was found; JSON-serialisable.
+        By name, what was found, with the warning as ``warning`` and the name of the image as
+        aligned, if it was, as ``aligned``; JSON-serialisable.
     """
 
     images: list[Raster]
@@ -55,23 +57,29 @@ def lying(
     for number, (image, name) in enumerate(zip(images, names, strict=True)):
         found.images.append(image)
         found.names.append(name)
-        _look(found, image, name, reference, how, share(progress, number, len(images)), cancel)
+        taken = [*names, *found.names]
+        report = share(progress, number, len(images))
+        _look(found, image, name, reference, how, taken, report, cancel)
     return found
 
 
 def _look(
-    found: Lying, image: Raster, name: str, reference: Raster, how: Align, progress: Progress,
-    cancel: CancelToken,
+    found: Lying, image: Raster, name: str, reference: Raster, how: Align, taken: Sequence[str],
+    progress: Progress, cancel: CancelToken,
 ) -> None:  # fmt: skip
     most: Any = {"check": "similarity", "flow": "affine"}.get(how, how)
     off = estimate(image, reference, model=most, progress=progress, cancel=cancel)
-    found.settings[name] = off.to_json()
+    found.settings[name] = {**off.to_json(), "warning": off.warning}
     if off.warning:
         found.notes.append(f"{name}: {off.warning}")
     if how == "check" or not off.found:
         return
     done = align(image, reference, model=how, misalignment=off, cancel=cancel)
-    if done.model != "none":
-        found.images.append(done.raster)
-        found.names.append(f"{name} aligned")
-    found.notes.append(f"{name} aligned: {done.how}.")
+    if done.model == "none":
+        found.notes.append(f"{name}: {done.how}.")
+        return
+    new = unlike(f"{name} aligned", taken)
+    found.images.append(done.raster)
+    found.names.append(new)
+    found.settings[name]["aligned"] = new
+    found.notes.append(f"{new}: {done.how}.")

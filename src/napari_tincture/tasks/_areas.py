@@ -17,6 +17,7 @@ from napari_tincture.layers import is_layer
 from napari_tincture.raster import Raster
 from napari_tincture.regrid import OnGrid, Place, pixel_map
 from napari_tincture.tasks._boxes import Box, box_of, boxes_of_labels
+from napari_tincture.tasks._label_planes import labels_of
 
 IdMap = npt.NDArray[np.int32]
 Polygon = npt.NDArray[np.float64]
@@ -55,7 +56,9 @@ class Areas:
         return replace(self, at=at)
 
 
-def areas_of(plane: Raster, regions: Any, mask: Any) -> list[Areas] | None:
+def areas_of(
+    plane: Raster, regions: Any, mask: Any, at: Mapping[str, int] | None = None
+) -> list[Areas] | None:
     """Divide a plane (y, x) or (c, y, x) of the reference; None: all of it is one region.
 
     Parameters
@@ -67,23 +70,28 @@ def areas_of(plane: Raster, regions: Any, mask: Any) -> list[Areas] | None:
         mapping of names, of polygons (n, 2) in pixels (y, x) of the reference.
     mask
         None; ``"tissue"``; or an image of which pixels other than 0 count.
+    at
+        Where along t and z of its reference the plane lies: that of stacks of labels counts.
 
     Returns
     -------
     list of Areas or None
-        More than one if regions overlap.
+        More than one if regions overlap; none where a stack of labels has no region.
 
     Raises
     ------
     InputError
         If they cannot be read, or do not lie on the plane.
     """
-    found = None if regions is None else list(_divided(plane, regions))
+    at = at or {}
+    found = None if regions is None else list(_divided(plane, regions, at))
     if mask is None:
         return found
-    chosen = tissue(plane) if isinstance(mask, str) and mask == "tissue" else _masks(mask, plane)
+    chosen = (
+        tissue(plane) if isinstance(mask, str) and mask == "tissue" else labels_of(mask, plane, at)
+    )
     window = on_grid(chosen, plane)
-    return [areas.within(window) for areas in found or [_whole()]]
+    return [areas.within(window) for areas in ([_whole()] if found is None else found)]
 
 
 def on_grid(image: Raster, plane: Raster) -> OnGrid:
@@ -116,23 +124,7 @@ def _whole() -> Areas:
     return Areas(("",), lambda place: np.zeros([s.stop - s.start for s in place], np.int32))
 
 
-def _masks(mask: Any, plane: Raster) -> Raster:
-    """Open a mask as labels, whatever its type: it is sampled, never interpolated."""
-    if isinstance(mask, np.ndarray) and mask.ndim == 2 and mask.shape == plane.shape[-2:]:
-        flat = plane.plane(c=0) if "c" in plane.axes else plane
-        return Raster.from_array(
-            mask.astype(np.uint8), "yx", kind="labels", placement=flat.placement
-        )
-    opened = mask if isinstance(mask, Raster) else open_image(mask)
-    if opened.dtype.kind not in "biu":
-        raise InputError(
-            f"Mask {opened.name!r} is of type {opened.dtype}; give labels, integers or booleans, "
-            "of which pixels other than 0 count."
-        )
-    return opened if opened.kind == "labels" else replace(opened, kind="labels", rgb=False)
-
-
-def _divided(plane: Raster, regions: Any) -> Iterator[Areas]:
+def _divided(plane: Raster, regions: Any, at: Mapping[str, int]) -> Iterator[Areas]:
     if isinstance(regions, str):
         yield _grid(plane, regions)
     elif _is_shapes(regions):
@@ -142,7 +134,14 @@ def _divided(plane: Raster, regions: Any) -> Iterator[Areas]:
     elif isinstance(regions, list | tuple):
         yield from _drawn(plane, {str(n): _polygon(p, str(n)) for n, p in enumerate(regions, 1)})
     else:
-        yield _labelled(plane, _masks(regions, plane))
+        labels = regions if isinstance(regions, Raster | np.ndarray) else open_image(regions)
+        found = _labelled(plane, labels_of(labels, plane, at))
+        if found.names:
+            yield found
+        elif labels.ndim == 2:
+            raise InputError(
+                f"Labels {getattr(labels, 'name', '')!r} hold no region: all pixels are 0."
+            )
 
 
 def _grid(plane: Raster, text: str) -> Areas:
@@ -171,8 +170,6 @@ def _labelled(plane: Raster, labels: Raster) -> Areas:
     window = on_grid(labels, plane)
     boxes = boxes_of_labels(labels, plane)
     ids = np.array(list(boxes))
-    if not ids.size:
-        raise InputError(f"Labels {labels.name!r} hold no region: all pixels are 0.")
 
     def at(place: Place) -> IdMap:
         values, valid = window(place)

@@ -42,6 +42,20 @@ def shifted(boxes: Mapping[str, Box], start: tuple[int, int]) -> dict[str, Box]:
     }
 
 
+def regions_of(places: Mapping[tuple[str | int, ...], Box]) -> dict[str, Box]:
+    """By name alone, boxes that hold those of all planes."""
+    found: dict[str, Box] = {}
+    for (name, *_), box in places.items():
+        found[str(name)] = _joined(found.get(str(name), box), box)
+    return found
+
+
+def _joined(one: Box, other: Box) -> Box:
+    (top, bottom), (left, right) = one
+    (y0, y1), (x0, x1) = other
+    return (min(top, y0), max(bottom, y1)), (min(left, x0), max(right, x1))
+
+
 def _own_boxes(labels: Raster) -> dict[int, npt.NDArray[np.int64]]:
     """Label → [[y start, x start], [y stop, x stop]] in pixels of the labels."""
     from scipy.ndimage import find_objects

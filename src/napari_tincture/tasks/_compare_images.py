@@ -7,6 +7,7 @@ from pathlib import Path
 from napari_tincture.metrics.registry import usable_metric
 from napari_tincture.metrics.stream import survey
 from napari_tincture.metrics.sums import SUMS
+from napari_tincture.tasks._boxes import regions_of
 from napari_tincture.tasks._compared import Compared
 from napari_tincture.tasks._maps import map_of
 from napari_tincture.tasks._partial import PartialSums
@@ -34,7 +35,15 @@ def compare_images(
         kept.finish()
     itself = {what.pairs.reference_name: what.reference}
     pictures = {
-        (name, column): map_of(metric, column, image, what.reference, data_range, name)
+        (name, column): map_of(
+            metric,
+            column,
+            image,
+            what.reference,
+            data_range,
+            name,
+            luminance=channels == "luminance",
+        )
         for metric in (chosen if maps else ())
         for name, image in ((what.named | itself) if metric.alone else what.named).items()
         for column in metric.maps
@@ -43,6 +52,6 @@ def compare_images(
         sheet.table, settings,
         tuple(sheet.notes), pictures,
         {column: metric.better for metric in chosen for column in metric.columns},
-        regions=what.boxes, undefined=sheet.undefined, images=what.named,
-        reference=what.reference,
+        regions=regions_of(what.boxes), places=what.boxes, undefined=sheet.undefined,
+        images=what.named, reference=what.reference,
     )  # fmt: skip

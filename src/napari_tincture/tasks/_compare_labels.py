@@ -9,6 +9,7 @@ from napari_tincture.io.open import open_image
 from napari_tincture.metrics.labels.registry import find_label_metric
 from napari_tincture.progress import share
 from napari_tincture.raster import Raster
+from napari_tincture.tasks._boxes import regions_of
 from napari_tincture.tasks._compared import Compared
 from napari_tincture.tasks._label_sheet import LabelSheet
 from napari_tincture.tasks._notes import Notes
@@ -30,8 +31,9 @@ def compare_labels(what: Compared, cells: Any) -> Comparison:
             report = share(one.report, number, len(what.images))
             sheet.add(name, own, one, report, what.cancel)
     return Comparison(
-        sheet.table, what.settings, tuple(notes), {}, sheet.better, regions=what.boxes,
-        undefined=sheet.undefined, images=what.named, reference=what.reference,
+        sheet.table, what.settings, tuple(notes), {}, sheet.better,
+        regions=regions_of(what.boxes), places=what.boxes, undefined=sheet.undefined,
+        images=what.named, reference=what.reference,
     )  # fmt: skip
 
 

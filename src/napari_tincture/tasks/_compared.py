@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from napari_tincture.errors import InputError
 from napari_tincture.progress import CancelToken, Progress, share
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._areas import Areas, areas_of
@@ -56,7 +57,8 @@ class Compared:
     settings, notes
         What is to be stated in the result.
     boxes
-        Of the regions of the passes that were made, in pixels of the whole reference.
+        Of the regions of the passes that were made, in pixels of the whole reference: by name and
+        place along t and z.
     """
 
     pairs: Pairs
@@ -69,7 +71,7 @@ class Compared:
     settings: Mapping[str, Any]
     progress: Progress
     cancel: CancelToken
-    boxes: dict[str, Box] = field(default_factory=dict)
+    boxes: dict[tuple[str | int, ...], Box] = field(default_factory=dict)
 
     @property
     def named(self) -> dict[str, Raster]:
@@ -79,13 +81,22 @@ class Compared:
     def passes(self) -> Iterator[Pass]:
         """All passes, plane by plane."""
         found = [
-            (place, plane, areas)
+            (place, self._at(place), plane, areas)
             for place, plane in planes_of(self.reference)
-            for areas in areas_of(plane, self.regions, self.mask) or (None,)
+            for areas in self._areas(place, plane)
         ]
+        if not found:
+            raise InputError("The labels given as regions hold no region: all pixels are 0.")
         start = self.bounds.get("y", (0, 0))[0], self.bounds.get("x", (0, 0))[0]
-        for number, (place, plane, areas) in enumerate(found):
-            at = {axis: i + self.bounds.get(axis, (0, 0))[0] for axis, i in place.items()}
-            if areas:
-                self.boxes.update(shifted(areas.boxes, start))
+        for number, (place, at, plane, areas) in enumerate(found):
+            for name, box in shifted(areas.boxes, start).items() if areas else ():
+                self.boxes[name, *at.values()] = box
             yield Pass(place, at, plane, areas, share(self.progress, number, len(found)))
+
+    def _at(self, place: Mapping[str, int]) -> dict[str, int]:
+        """A place in what is compared, as it is in the whole reference."""
+        return {axis: i + self.bounds.get(axis, (0, 0))[0] for axis, i in place.items()}
+
+    def _areas(self, place: Mapping[str, int], plane: Raster) -> Sequence[Areas | None]:
+        found = areas_of(plane, self.regions, self.mask, self._at(place))
+        return (None,) if found is None else found

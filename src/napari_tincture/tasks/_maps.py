@@ -12,30 +12,35 @@ from napari_tincture.metrics.metric import Block, Metric, in_one_type
 from napari_tincture.raster import Raster
 from napari_tincture.regrid import OnGrid
 from napari_tincture.tasks._areas import on_grid
+from napari_tincture.tasks._pairs import luminance_of
 
 SIDE = 512
 """Of a block, in pixels."""
 
 
 def map_of(
-    metric: Metric, column: str, image: Raster, reference: Raster, data_range: float, name: str
-) -> Raster:
+    metric: Metric, column: str, image: Raster, reference: Raster, data_range: float, name: str,
+    *, luminance: bool = False,
+) -> Raster:  # fmt: skip
     """The map of one column of a metric: float32, NaN where the image has no pixel.
 
     Parameters
     ----------
     image, reference
         Images that `compare` accepts.
+    luminance
+        Whether it is of the luminance of colours.
 
     Returns
     -------
     Raster
-        With the reference's axes; without c for metrics of colours.
+        With the reference's axes; without c for metrics of colours, and of luminance.
     """
     import dask.array as da
 
-    grid = reference.plane(c=0) if metric.statistic.colour and "c" in reference.axes else reference
-    maker = _Maker(metric, column, image, reference, data_range)
+    flat = (metric.statistic.colour or luminance) and "c" in reference.axes
+    grid = reference.plane(c=0) if flat else reference
+    maker = _Maker(metric, column, image, reference, data_range, luminance)
     chunks = [(1,) * n for n in grid.shape[:-2]] + [_cut(n) for n in grid.shape[-2:]]
     array = da.map_blocks(
         maker, chunks=tuple(chunks), dtype=np.float32, meta=np.empty((0,) * grid.ndim, np.float32),
@@ -46,7 +51,10 @@ def map_of(
         levels=(array,), axes=grid.axes, placement=grid.placement, name=f"{name} {column}",
         channels=grid.channels if "c" in grid.axes else (), order=grid.axes,
         display={} if limits is None else {"limits": [limits] * grid.sizes.get("c", 1)},
-        provenance={"task": "compare", "metric": column, "data_range": data_range},
+        provenance={
+            "task": "compare", "metric": column, "data_range": data_range, "image": name,
+            "reference": reference.name,
+        },
     )  # fmt: skip
 
 
@@ -58,8 +66,10 @@ class _Maker:
     """Computes blocks of a map."""
 
     def __init__(
-        self, metric: Metric, column: str, image: Raster, reference: Raster, data_range: float
-    ) -> None:
+        self, metric: Metric, column: str, image: Raster, reference: Raster, data_range: float,
+        luminance: bool,
+    ) -> None:  # fmt: skip
+        self._luminance = luminance and not metric.statistic.colour
         self._metric, self._column, self._range = metric, column, data_range
         self._image, self._reference = image, reference
         self._planes: dict[tuple[int, ...], tuple[OnGrid, OnGrid]] = {}
@@ -92,6 +102,8 @@ class _Maker:
         image, reference = self._grids(plane)
         a, valid = image((around[0], around[1]))
         b, _ = reference((around[0], around[1]))
+        if self._luminance:
+            a, b = luminance_of(a), luminance_of(b)
         if not self._metric.statistic.colour:
             a, b = a[channel or 0], b[channel or 0]
         block = Block(

@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_tincture.arrays import in_memory
 from napari_tincture.errors import DataRangeError, InputError
@@ -20,6 +21,8 @@ from napari_tincture.tasks._areas import Areas, on_grid
 Channels = Literal["each", "mean", "luminance"]
 LUMINANCE = np.array([0.2125, 0.7154, 0.0721])
 """Weights of red, green and blue: Rec. ITU-R BT.709, as scikit-image has them."""
+SPLIT = "right-click the layer, Split Channels (Split RGB)"
+"""How napari takes channels apart."""
 SAMPLES = 16
 """Windows of a reference that are looked at for how far its values reach."""
 
@@ -44,20 +47,22 @@ def check_pair(image: Raster, reference: Raster, channels: str) -> None:
             raise InputError(f"{raster.name!r} has no luminance: it is not red, green and blue.")
     mine, theirs = image.sizes.get("c", 1), reference.sizes.get("c", 1)
     if mine != theirs:
-        remedy = "Choose one of them, image.plane(c=…)"
+        remedy, way = "Choose one of them", "image.plane(c=…)"
         if image.rgb and reference.rgb:
-            remedy = "Leave out alpha, image.crop({'c': slice(0, 3)})"
-        raise InputError(
+            remedy, way = "Leave out alpha", "image.crop({'c': slice(0, 3)})"
+        problem = (
             f"Image {image.name!r} has {_channels(image)}, reference {reference.name!r} "
-            f"{_channels(reference)}. {remedy}."
+            f"{_channels(reference)}. {remedy}"
         )
+        raise InputError(f"{problem}, {way}.", panel=f"{problem}: {SPLIT}.")
     for axis in "tz":
         here, there = image.sizes.get(axis, 1), reference.sizes.get(axis, 1)
         if here not in (1, there):
-            raise InputError(
+            problem = (
                 f"Image {image.name!r} has {here} planes along {axis}, reference "
-                f"{reference.name!r} {there}. Crop one of them, image.crop({{'{axis}': …}})."
+                f"{reference.name!r} {there}. Crop one of them"
             )
+            raise InputError(f"{problem}, image.crop({{'{axis}': …}}).", panel=f"{problem}.")
     _check_sizes(image, reference)
 
 
@@ -66,10 +71,14 @@ def _check_sizes(image: Raster, reference: Raster) -> None:
     placed = any(unit != "pixel" for raster in (image, reference) for unit in raster.units[-2:])
     same = on_grid(_flat(image), _flat(reference)).shift == (0, 0)
     if same and not placed and image.shape[-2:] != reference.shape[-2:]:
+        sizes = [" × ".join(map(str, each.shape[-2:])) for each in (image, reference)]
+        problem = (
+            f"Image {image.name!r} has {sizes[0]} px (y × x), reference {reference.name!r} "
+            f"{sizes[1]}, and nothing says where they lie in the world. Crop one of them, or "
+        )
         raise InputError(
-            f"Image {image.name!r} has {image.sizes}, reference {reference.name!r} has "
-            f"{reference.sizes}, and nothing says where they lie in the world. Crop one of them, "
-            "or open them with scale= and units=."
+            f"{problem}open them with scale= and units=.",
+            panel=f"{problem}give both layers their scale and units.",
         )
 
 
@@ -98,19 +107,26 @@ def data_range_of(reference: Raster, images: Sequence[Raster], given: float | No
             raise InputError(f"data_range={given}: expected a positive number.")
         return float(given)
     if reference.dtype.kind not in "iu":
-        raise DataRangeError(
+        problem = (
             f"Reference {reference.name!r} is of type {reference.dtype}, which does not tell the "
-            "range of its values. Pass data_range=, for example 1.0 for values between 0 and 1.",
-            (1.0, 2.0, 255.0),
+            "range of its values."
         )
+        example = "for example 1.0 for values between 0 and 1."
+        raise DataRangeError(
+            f"{problem} Pass data_range=, {example}", (1.0, 2.0, 255.0),
+            panel=f"{problem} Choose the range above, {example}",
+        )  # fmt: skip
     for image in images:
         if image.dtype != reference.dtype:
-            raise DataRangeError(
+            problem = (
                 f"Image {image.name!r} is of type {image.dtype}, reference {reference.name!r} of "
                 f"type {reference.dtype}. Bring both to the same range of values, since nothing is "
-                "rescaled, and pass data_range=.",
-                (1.0, float(np.iinfo(reference.dtype).max)),
+                "rescaled, and"
             )
+            raise DataRangeError(
+                f"{problem} pass data_range=.", (1.0, float(np.iinfo(reference.dtype).max)),
+                panel=f"{problem} choose the range above.",
+            )  # fmt: skip
     limits = np.iinfo(reference.dtype)
     if limits.bits > 8:
         _check_used(reference, int(limits.max))
@@ -129,12 +145,21 @@ def _check_used(reference: Raster, top: int) -> None:
     )
     if most <= top // 4:
         bits = max(most, 1).bit_length()
-        raise DataRangeError(
+        problem = (
             f"Values of reference {reference.name!r} reach {most} of {top} that {reference.dtype} "
-            f"allows: are they of {bits} bits? Pass data_range={2**bits - 1}, or {top} if they "
-            "are not.",
-            (float(2**bits - 1), float(top)),
+            f"allows: are they of {bits} bits?"
         )
+        raise DataRangeError(
+            f"{problem} Pass data_range={2**bits - 1}, or {top} if they are not.",
+            (float(2**bits - 1), float(top)),
+            panel=f"{problem} Choose the range above: {2**bits - 1}, or {top} if they are not.",
+        )
+
+
+def luminance_of(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Luminance (1, y, x) of red, green and blue (3, y, x)."""
+    result: npt.NDArray[np.float64] = np.tensordot(LUMINANCE, values, 1)[None]
+    return result
 
 
 def planes_of(image: Raster) -> Iterator[tuple[dict[str, int], Raster]]:
@@ -246,11 +271,14 @@ class _Reader:
         if self.strict and values.dtype.kind == "f" and not np.isfinite(values).all():
             y, x = place
             bad = int(np.count_nonzero(~np.isfinite(values)))
-            raise InputError(
+            problem = (
                 f"{bad} of {values.size} values of {self.name} at y {y.start}:{y.stop}, "
                 f"x {x.start}:{x.stop} are NaN or infinite. Repair them, choose a region without "
-                "them, or leave them out with nonfinite='ignore'."
+                "them, or leave them out"
+            )
+            raise InputError(
+                f"{problem} with nonfinite='ignore'.", panel=f"{problem}, by the tick above."
             )
         if self.luminance:
-            values = np.tensordot(LUMINANCE, values, 1)[None]
+            values = luminance_of(values)
         return Window(values, valid)

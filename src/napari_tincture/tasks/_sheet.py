@@ -121,10 +121,13 @@ class Sheet:
         low = min(each.reference_least for each in sums)
         high = max(each.reference_most for each in sums)
         if high - low > self._range * SLACK:
+            problem = (
+                f"Values of the reference lie between {low:g} and {high:g}, further apart than"
+            )
+            remedy = "the difference between the largest and the smallest possible value."
             raise InputError(
-                f"Values of the reference lie between {low:g} and {high:g}, further apart than "
-                f"data_range={self._range:g}. Pass the difference between the largest and the "
-                "smallest possible value."
+                f"{problem} data_range={self._range:g}. Pass {remedy}",
+                panel=f"{problem} the range of {self._range:g}. Enter {remedy}",
             )
         least = min(each.image_least for each in sums)
         most = max(each.image_most for each in sums)

@@ -41,7 +41,9 @@ class Comparison:
         By column, "higher" or "lower".
     regions
         By name, the bounding box ((y start, y stop), (x start, x stop)) in pixels of the whole
-        reference.
+        reference; of regions that lie elsewhere in other planes, of all of them.
+    places
+        The same by name, and t and z of the rows, where there are several.
     undefined
         By number of the row and column, why there is no figure.
     images, reference
@@ -54,9 +56,16 @@ class Comparison:
     maps: Mapping[tuple[str, str], Raster] = field(default_factory=dict)
     better: Mapping[str, str] = field(default_factory=dict)
     regions: Mapping[str, Box] = field(default_factory=dict, repr=False)
+    places: Mapping[tuple[str | int, ...], Box] = field(default_factory=dict, repr=False)
     undefined: Mapping[tuple[int, str], str] = field(default_factory=dict, repr=False)
     images: Mapping[str, Raster] = field(default_factory=dict, repr=False)
     reference: Raster | None = field(default=None, repr=False)
+
+    def box_of(self, row: Mapping[str, Any]) -> Box | None:
+        """Where the region of a row lies in its plane, as in `regions`; None without region."""
+        if "region" not in row:
+            return None
+        return self.places.get((row["region"], *(row[axis] for axis in "tz" if axis in row)))
 
     @property
     def columns(self) -> list[str]:
@@ -240,9 +249,13 @@ def names_of(images: Sequence[Raster]) -> list[str]:
     """A name for every image that no other has."""
     names: list[str] = []
     for number, image in enumerate(images, start=1):
-        name = base = image.name or f"image {number}"
-        copy = 2
-        while name in names:
-            name, copy = f"{base} [{copy}]", copy + 1
-        names.append(name)
+        names.append(unlike(image.name or f"image {number}", names))
     return names
+
+
+def unlike(base: str, taken: Sequence[str]) -> str:
+    """A name that is not taken."""
+    name, copy = base, 2
+    while name in taken:
+        name, copy = f"{base} [{copy}]", copy + 1
+    return name

@@ -117,3 +117,8 @@ class Background(QObject):
 def was_cancelled(error: Exception) -> bool:
     """Whether the user wanted it."""
     return isinstance(error, Cancelled)
+
+
+def in_panel(error: Exception | str) -> str:
+    """What a panel says of an error: of fields and buttons, not of arguments."""
+    return str(getattr(error, "panel", "") or error)

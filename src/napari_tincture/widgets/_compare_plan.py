@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
-from napari_tincture.layers import METADATA
 from napari_tincture.metrics.metric import Metric
 from napari_tincture.metrics.registry import find_metric, metric_names
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._pairs import check_pair, data_range_of
 from napari_tincture.tasks.compare import METRICS
+from napari_tincture.tasks.comparison import names_of
 from napari_tincture.widgets._plan import own_letters
 from napari_tincture.widgets._regions import viewport
 
@@ -46,6 +46,10 @@ class CompareChoices:
         None, ``"grid:256"``, a Shapes or a Labels layer.
     maps
         Columns of which maps are wanted.
+    cells
+        None, or a Labels layer: all cells, of which the stained ones are counted.
+    leave_out
+        Whether values that are not finite are left out.
     """
 
     reference: Any
@@ -58,13 +62,16 @@ class CompareChoices:
     mask: Any = None
     regions: Any = None
     maps: tuple[str, ...] = ()
+    cells: Any = None
+    leave_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Keyword arguments of `compare`, and how much that is in words."""
+    """Keyword arguments of `compare`, layers by the names of images, and how much it is."""
 
     arguments: dict[str, Any]
+    layers: dict[str, Any]
     size: str
 
 
@@ -74,20 +81,22 @@ def kind_of(layer: Any) -> str:
     return next((name for name in names if name in (*KINDS, "Shapes")), "")
 
 
-def is_map(layer: Any) -> bool:
-    """Whether a layer is a map of an earlier comparison."""
-    own = layer.metadata.get(METADATA, {})
-    return isinstance(own, dict) and own.get("provenance", {}).get("task") == "compare"
-
-
-def offered_metrics() -> list[tuple[str, Metric]]:
-    """Metrics by name, those that `compare` takes by itself first.
-
-    Without those of neural networks: this process must not import torch.
-    """
+def offered_metrics() -> dict[str, Metric]:
+    """Metrics by name, those that `compare` takes by itself first."""
     names = [*METRICS, *(name for name in metric_names() if name not in METRICS)]
-    found = [(name, find_metric(name)) for name in names]
-    return [(name, metric) for name, metric in found if not metric.network]
+    return {name: find_metric(name) for name in names}
+
+
+def barred(metrics: Mapping[str, Metric]) -> dict[str, str]:
+    """Why metrics cannot be taken in the panel, by name."""
+    return {name: why for name, metric in metrics.items() if (why := _why_not(name, metric))}
+
+
+def _why_not(name: str, metric: Metric) -> str:
+    lacking = metric.needs.lacking() if metric.needs is not None else ""
+    if not lacking and metric.network:  # this process must not import torch
+        return f"A neural network computes it. In Python: compare(…, metrics=[{name!r}])."
+    return lacking
 
 
 def make_call(viewer: Any, choices: CompareChoices) -> Call:
@@ -98,16 +107,14 @@ def make_call(viewer: Any, choices: CompareChoices) -> Call:
     InputError
         Saying what is missing or does not fit, and what to do.
     """
-    if choices.reference is None:
-        raise InputError("Open the reference and an image to compare with it.")
-    if not choices.images:
-        raise InputError("Tick one or more images to compare.")
+    reference, *images = rasters_of(choices)
     if not choices.metrics:
         raise InputError("Tick one or more metrics.")
-    reference, *images = opened([choices.reference, *choices.images], choices.axes)
     for image in images:
         check_pair(image, reference, choices.channels)
-    if reference.dtype.itemsize == 1 or reference.dtype.kind not in "iu":
+    # Of longer integers, values must be read to tell.
+    told = reference.dtype.itemsize == 1 or reference.dtype.kind not in "iu"
+    if told and reference.kind != "labels":
         data_range_of(reference, images, choices.data_range)
     region: dict[str, tuple[int, int]] = {}
     if choices.area == "viewport":
@@ -116,11 +123,29 @@ def make_call(viewer: Any, choices: CompareChoices) -> Call:
     sizes = reference.sizes | {axis: stop - start for axis, (start, stop) in region.items()}
     arguments = {
         "images": images, "reference": reference, "metrics": choices.metrics,
-        "region": region or None, "mask": choices.mask, "regions": choices.regions,
+        "region": region or None, "mask": _opened_labels(choices.mask, choices),
+        "regions": _opened_labels(choices.regions, choices),
         "channels": choices.channels, "data_range": choices.data_range,
-        "maps": bool(choices.maps),
+        "maps": bool(choices.maps), "cells": _opened_labels(choices.cells, choices),
+        "nonfinite": "ignore" if choices.leave_out else "error",
     }  # fmt: skip
-    return Call(arguments, _size_text(sizes, len(images)))
+    layers = dict(zip(names_of(images), choices.images, strict=True))
+    return Call(arguments, layers, _size_text(sizes, len(images)))
+
+
+def rasters_of(choices: CompareChoices) -> list[Raster]:
+    """Open the reference and the images.
+
+    Raises
+    ------
+    InputError
+        If there are none, or one cannot be opened.
+    """
+    if choices.reference is None:
+        raise InputError("Open the reference and an image to compare with it.")
+    if not choices.images:
+        raise InputError("Tick one or more images to compare.")
+    return list(opened([choices.reference, *choices.images], choices.axes))
 
 
 def opened(layers: Sequence[Any], axes: str) -> Iterator[Raster]:
@@ -133,6 +158,14 @@ def opened(layers: Sequence[Any], axes: str) -> Iterator[Raster]:
             if not axes or layer.ndim != first.ndim:
                 raise
             yield open_image(layer, axes=axes)
+
+
+def _opened_labels(value: Any, choices: CompareChoices) -> Any:
+    """A Labels layer as opened with the axes of the reference; all else as it is."""
+    if kind_of(value) != "Labels":
+        return value
+    _, labels = opened([choices.reference, value], choices.axes)
+    return labels
 
 
 def _size_text(sizes: dict[str, int], images: int) -> str:

@@ -21,8 +21,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tincture.tasks.comparison import Comparison, cell_text
+from napari_tincture.widgets._align_layers import warnings_of
+from napari_tincture.widgets._columns import Columns
 from napari_tincture.widgets._figures_model import FiguresModel
-from napari_tincture.widgets._form import Folding, Wrapped, row
+from napari_tincture.widgets._form import Folding, Level, Message, Wrapped, row
 from napari_tincture.widgets._histogram import Histogram
 
 _KINDS = "CSV (*.csv);;Markdown (*.md);;LaTeX (*.tex);;Report (*.html);;Report (*.pdf)"
@@ -55,6 +57,7 @@ class Result(QWidget):
         self.save_button.setToolTip("Save as CSV, Markdown, LaTeX, or as a report: HTML, PDF")
         self.worst_button = QPushButton("Worst place")
         self.histogram = Histogram()
+        self.warned = Message()
         self.spread = Wrapped()
         self.spread.setToolTip("Mean ± standard deviation over the rows of an image")
         self._note_text = Wrapped()
@@ -63,7 +66,7 @@ class Result(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         buttons = row([self.copy_button, self.save_button, self.worst_button])
-        for widget in (self.table, self.spread, buttons, self.histogram, self.notes):
+        for widget in (self.warned, self.table, self.spread, buttons, self.histogram, self.notes):
             layout.addWidget(widget)
         self.copy_button.clicked.connect(lambda _: self.copy())
         self.save_button.clicked.connect(lambda _: self._ask_for_file())
@@ -98,10 +101,13 @@ class Result(QWidget):
         if found is None:
             return
         self.table.fit()
-        self._note_text.setText("\n".join(found.notes))
-        self.notes.setVisible(bool(found.notes))
-        self.notes.summarise(str(len(found.notes)))
-        self.notes.unfolded = len(found.notes) <= _NOTES_SHOWN
+        warned = warnings_of(found.settings.get("alignment", {}))
+        self.warned.show_text(Level.NOTE, "\n".join(warned))
+        notes = [note for note in found.notes if note not in warned]
+        self._note_text.setText("\n".join(notes))
+        self.notes.setVisible(bool(notes))
+        self.notes.summarise(str(len(notes)))
+        self.notes.unfolded = len(notes) <= _NOTES_SHOWN
         self.worst_button.setVisible(bool(found.maps))
         self.worst_button.setToolTip("Move the camera to where the map of this row is worst")
         self.table.setCurrentIndex(self.model.index(0, 0))
@@ -110,7 +116,7 @@ class Result(QWidget):
         """Put the table on the clipboard."""
         clipboard = QApplication.clipboard()
         if clipboard is not None:
-            clipboard.setText(self.model.as_tsv())
+            clipboard.setText(self.model.as_tsv(self.table.columns.seen))
 
     def _on_current(self) -> None:
         self._say_spread()
@@ -164,9 +170,12 @@ class _Table(QTableView):
         self._side.setDefaultSectionSize(self.fontMetrics().height() + 6)
         self._header.setSectionsClickable(True)
         self._header.setMinimumSectionSize(36)
+        self._header.setToolTip("Click to sort; right-click to choose columns")
+        self.columns = Columns(self._header)
 
     def fit(self) -> None:
         """Give every column the width that it needs, names not more than a third of the table."""
+        self.columns.take(self._model.columns)
         self._header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.resizeColumnsToContents()
         self.setColumnWidth(0, min(self.columnWidth(0), max(110, self.width() // 3)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,13 @@ from typing import Any
 from napari_tincture.errors import OutputError
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.raster import Raster
+from napari_tincture.tasks._aligned import lying
 from napari_tincture.tasks._boxes import Box
 from napari_tincture.tasks._map_places import sample
 from napari_tincture.tasks.compare import compare
-from napari_tincture.tasks.comparison import Comparison
+from napari_tincture.tasks.comparison import Comparison, names_of
 from napari_tincture.widgets._compare_plan import Call
-from napari_tincture.widgets._map_layers import Prepared, prepare
+from napari_tincture.widgets._map_layers import Prepared, prepare, prepare_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Found:
 
     comparison: Comparison
     maps: list[Prepared]
+    resampled: dict[str, Prepared]
+    """By the name of the image, as aligned by optical flow."""
 
 
 def run_call(
@@ -31,7 +34,20 @@ def run_call(
 ) -> Found:
     """Compare, and prepare the maps of some columns."""
     found = compare(**call.arguments, progress=progress, cancel=cancel)
-    return Found(found, prepare(found, columns, cancel))
+    maps = prepare(found, columns, cancel)
+    resampled = {
+        name: prepare_image(told["aligned"], found.images[told["aligned"]], cancel)
+        for name, told in found.settings.get("alignment", {}).items()
+        if found.settings["align"] == "flow" and "aligned" in told
+    }
+    return Found(found, maps, resampled)
+
+
+def check_images(
+    images: Sequence[Raster], reference: Raster, progress: Progress, cancel: CancelToken
+) -> dict[str, Any]:
+    """Estimate how images lie, by name, as the settings of a comparison have it."""
+    return lying(images, names_of(images), reference, "check", progress, cancel).settings
 
 
 def map_values(

@@ -43,12 +43,12 @@ class FiguresModel(QAbstractTableModel):
         assert self.found is not None
         return self.found.table[self._order[place]]
 
-    def as_tsv(self) -> str:
-        """The table as it is shown, with all digits, for a spreadsheet."""
-        lines = [self.columns]
+    def as_tsv(self, columns: list[str]) -> str:
+        """Some columns in the order of the rows as shown, with all digits, for a spreadsheet."""
+        lines = [columns]
         for place in range(self.rowCount()):
             values = self.row_at(place)
-            lines.append([str(values.get(name, "")) for name in self.columns])
+            lines.append([str(values.get(name, "")) for name in columns])
         return "\n".join("\t".join(line) for line in lines) + "\n"
 
     def rowCount(self, parent: Any = _NOWHERE) -> int:  # noqa: N802 - Qt's name

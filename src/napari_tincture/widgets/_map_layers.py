@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from napari_tincture.arrays import as_dask
+from napari_tincture.layers import METADATA
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._map_places import sample, whole
@@ -63,19 +64,48 @@ def prepare(found: Comparison, columns: Sequence[str], cancel: CancelToken) -> l
 def add_maps(viewer: Any, maps: Sequence[Prepared]) -> dict[tuple[str, str], list[Any]]:
     """Add maps to a viewer, the first shown, the others hidden; the active layer stays."""
     active = viewer.layers.selection.active
+    _remove_earlier(viewer, {_pair(each.raster.provenance) for each in maps})
     result: dict[tuple[str, str], list[Any]] = {}
     for each in maps:
-        if each.live:
-            layers = open_live(viewer, each.raster)
-        else:
-            data, options, _ = each.raster.to_layer()
-            layers = [viewer.add_image(data, **options)]
+        layers = add_prepared(viewer, each)
         for layer in layers:
             layer.visible = not result
         result[each.of] = layers
     if active is not None and active in viewer.layers:
         viewer.layers.selection.active = active
     return result
+
+
+def add_prepared(viewer: Any, each: Prepared) -> list[Any]:
+    """Add what is prepared to a viewer; give its layers."""
+    return open_live(viewer, each.raster) if each.live else [each.raster.add_to(viewer)]
+
+
+def prepare_image(name: str, raster: Raster, cancel: CancelToken) -> Prepared:
+    """Compute a small lazy image; a large one is left to be computed where someone looks."""
+    if int(np.prod(raster.shape)) <= SMALL:
+        values = as_dask(raster.compute(cancel=cancel), raster.axes)
+        return Prepared((name, ""), replace(raster, levels=(values,), name=name), live=False)
+    # Layers of colours and labels are not live: napari asks for what it shows of them.
+    live = raster.kind == "image" and not raster.rgb
+    return Prepared((name, ""), replace(raster, name=name), live=live)
+
+
+def _pair(provenance: Mapping[str, Any]) -> tuple[str, str]:
+    return str(provenance.get("image")), str(provenance.get("reference"))
+
+
+def _remove_earlier(viewer: Any, pairs: Collection[tuple[str, str]]) -> None:
+    """Remove maps of an earlier comparison of the same images."""
+    for layer in [each for each in viewer.layers if is_map(each)]:
+        if _pair(layer.metadata[METADATA]["provenance"]) in pairs:
+            viewer.layers.remove(layer)
+
+
+def is_map(layer: Any) -> bool:
+    """Whether a layer is a map of a comparison."""
+    own = layer.metadata.get(METADATA, {})
+    return isinstance(own, dict) and own.get("provenance", {}).get("task") == "compare"
 
 
 def _mean(raster: Raster) -> Raster:

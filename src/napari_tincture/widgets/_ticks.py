@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QSiz
 from napari_tincture.widgets._form import Item
 
 _VALUE = Qt.ItemDataRole.UserRole
+_FLAGS = Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsEnabled
 _TICKED, _FREE = Qt.CheckState.Checked, Qt.CheckState.Unchecked
 
 
@@ -32,6 +33,7 @@ class Ticks(QListWidget):
         self._rows = rows
         self._values: list[Any] = []
         self._entries: list[QListWidgetItem] = []
+        self._barred: set[Any] = set()
         self.setToolTip(tooltip)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -54,22 +56,38 @@ class Ticks(QListWidget):
     @ticked.setter
     def ticked(self, values: Sequence[Any]) -> None:
         for value, entry in zip(self._values, self._entries, strict=True):
-            entry.setCheckState(_TICKED if value in values else _FREE)
+            chosen = value in values and value not in self._barred
+            entry.setCheckState(_TICKED if chosen else _FREE)
 
-    def set_items(self, items: Iterable[Item], *, ticked: Sequence[Any] = ()) -> None:
-        """Replace the entries; those in `ticked` are ticked, if they were not there before."""
+    def set_items(
+        self, items: Iterable[Item], *, ticked: Sequence[Any] = (), barred: Collection[Any] = ()
+    ) -> None:
+        """Replace the entries.
+
+        Parameters
+        ----------
+        items
+            Those that were ticked stay so.
+        ticked
+            Those that are ticked, if they were not there before.
+        barred
+            Those that are grey, and cannot be ticked.
+        """
         wanted = list(items)
         before, known = self.ticked, self.offered
-        if wanted == self._items():
+        if wanted == self._items() and set(barred) == self._barred:
             return
+        self._barred = set(barred)
         self.blockSignals(True)
         self.clear()
         self._values, self._entries = [item.value for item in wanted], []
         for item in wanted:
             entry = QListWidgetItem(item.text)
             entry.setToolTip(item.help)
-            entry.setFlags(Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsEnabled)
-            chosen = item.value in before or (item.value in ticked and item.value not in known)
+            free = item.value not in self._barred
+            wished = item.value in before or (item.value in ticked and item.value not in known)
+            chosen = wished and free
+            entry.setFlags(_FLAGS if free else Qt.ItemFlag.NoItemFlags)
             entry.setCheckState(_TICKED if chosen else _FREE)
             self.addItem(entry)
             self._entries.append(entry)

@@ -3,11 +3,13 @@
 1. Every change, of a setting or in the viewer, starts a short timer; then it is said what would be
    compared, or why nothing can be.
 2. Run compares in a thread of this process, which also prepares the maps.
-3. The table appears; the current row decides on histogram and camera, found in another thread.
+3. The table appears; what the current row shows is in `_compare_places`.
+4. Align compares, too, and then puts layers where their images were found to belong.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,27 +17,25 @@ from typing import Any
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
-from napari_tincture.errors import DataRangeError, InputError, TinctureError
-from napari_tincture.raster import Raster
-from napari_tincture.tasks._boxes import Box
-from napari_tincture.tasks._map_places import Worst, clipped, map_plane, whole, worst_place
-from napari_tincture.tasks.comparison import Comparison, cell_text
-from napari_tincture.widgets._background import Background, was_cancelled
+from napari_tincture.errors import DataRangeError, TinctureError
+from napari_tincture.tasks.comparison import Comparison
+from napari_tincture.widgets._align_layers import Undo, put
+from napari_tincture.widgets._background import Background, in_panel, was_cancelled
 from napari_tincture.widgets._compare_form import CompareForm
-from napari_tincture.widgets._compare_plan import Call, make_call
+from napari_tincture.widgets._compare_places import Places
+from napari_tincture.widgets._compare_plan import Call, make_call, rasters_of
 from napari_tincture.widgets._compare_result import Result
-from napari_tincture.widgets._compare_work import Found, map_values, run_call, save_as
+from napari_tincture.widgets._compare_work import Found, check_images, run_call, save_as
 from napari_tincture.widgets._form import Level, Message, Scrolling
 from napari_tincture.widgets._layers import LayerWatch
 from napari_tincture.widgets._map_layers import add_maps
 from napari_tincture.widgets._memory import keep, kept
-from napari_tincture.widgets._plan import own_letters
-from napari_tincture.widgets._regions import look_at, viewport
 from napari_tincture.widgets._run_row import RunRow
 
 _PAUSE = 40
 """Milliseconds without a change after which the panel is refreshed."""
 _TASK = "compare"
+_CHECKING = "checking alignment"
 
 
 class ComparePanel(QWidget):
@@ -53,25 +53,34 @@ class ComparePanel(QWidget):
         self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.found: Comparison | None = None
         self._reference: Any = None
-        self._maps: dict[tuple[str, str], list[Any]] = {}
+        self._layers: dict[str, Any] = {}
+        self._aligning = False
+        self._undo: list[list[Undo]] = []
         self.form, self.message, self.runner = CompareForm(), Message(), RunRow()
         self.result = Result()
         self.runner.run_button.setToolTip("Compare")
         self.runner.cancel_button.setToolTip("Stop within one area")
         self.comparing = Background("tincture-compare")
-        self.looking = Background("tincture-map-values")
-        self.searching = Background("tincture-worst-place")
+        self.checking = Background("tincture-alignment")
+        self.places = Places(self.viewer, self.result)
         self.saving = Background("tincture-report")
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(_PAUSE)
         self._lay_out()
-        self.form.recall(kept(_TASK))
+        remembered = kept(_TASK)
+        self.form.recall(remembered)
+        self.result.table.columns.chosen = dict(remembered.get("columns", {}))
         self._connect()
         self.refresh()
 
-    def run(self) -> None:
+    def run(self, align: str | None = None) -> None:
         """Compare what the panel shows.
+
+        Parameters
+        ----------
+        align
+            As `compare` takes it; None: "check", if that is ticked.
 
         Raises
         ------
@@ -79,16 +88,40 @@ class ComparePanel(QWidget):
             If something is missing or does not fit.
         """
         call = self.call()
+        checked = "check" if self.form.align.first.isChecked() else None
+        call.arguments["align"] = align or checked
         columns = self.form.choices.maps
-        self._reference = self.form.reference.value
-        self.result.show_found(None)
+        self._aligning = call.arguments["align"] is not None
+        self._reference, self._layers = self.form.reference.value, call.layers
+        self._begin("comparing")
         self.comparing.start(partial(run_call, call, columns))
-        self.runner.show_progress(0, 0, "comparing")
+        self.refresh()
+
+    def check(self) -> None:
+        """Estimate how the images lie.
+
+        Raises
+        ------
+        InputError
+            If there are none, or one cannot be opened.
+        """
+        reference, *images = rasters_of(self.form.choices)
+        self.form.align.clear()
+        self.runner.show_progress(0, 0, _CHECKING)
+        self.checking.start(partial(check_images, images, reference))
+        self.refresh()
+
+    def undo(self) -> None:
+        """Put layers back where they were before Align was last pressed."""
+        for back in self._undo.pop() if self._undo else ():
+            back()
+        self.form.align.clear()
         self.refresh()
 
     def cancel(self) -> None:
-        """Stop within one area."""
+        """Stop within one area, or patch."""
         self.comparing.cancel()
+        self.checking.cancel()
 
     def call(self) -> Call:
         """Make a call of `compare` of what the panel shows now.
@@ -115,9 +148,8 @@ class ComparePanel(QWidget):
             self._say(Level.PROBLEM, error)
         else:
             self._say(Level.READY, f"Ready: {call.size}.")
-        if self.comparing.running:
-            self.runner.run_button.setEnabled(False)
-        keep(_TASK, self.form.state())
+        self._enable()
+        keep(_TASK, {**self.form.state(), "columns": self.result.table.columns.chosen})
         self._later.stop()
 
     def _lay_out(self) -> None:
@@ -132,25 +164,28 @@ class ComparePanel(QWidget):
     def _connect(self) -> None:
         self._later.timeout.connect(self.refresh)
         self.form.changed.connect(self._later.start)
-        self.form.reference.chosen.connect(lambda: self.form.range.ask(()))
-        self.runner.run.connect(self._on_run)
+        self.form.reference.chosen.connect(self._on_reference)
+        align = self.form.align
+        self.runner.run.connect(lambda: self._try(self.run))
+        align.check.connect(lambda: self._try(self.check))
+        align.align.connect(lambda: self._try(partial(self.run, align.model.value)))
+        align.undo.connect(self.undo)
         self.runner.cancel.connect(self.cancel)
         self.comparing.progressed.connect(self._on_progress)
         self.comparing.finished.connect(self._on_found)
-        self.comparing.failed.connect(self._on_failed)
-        self.looking.finished.connect(lambda shown: self.result.histogram.show_values(*shown))
-        self.searching.finished.connect(self._on_worst)
+        self.checking.progressed.connect(partial(self._tell, _CHECKING))
+        self.checking.finished.connect(self._on_checked)
+        for work in (self.comparing, self.checking):
+            work.failed.connect(self._on_failed)
         self.saving.finished.connect(partial(self.runner.status.show_text, Level.READY))
-        for other in (self.looking, self.searching, self.saving):
-            other.failed.connect(self._on_other_failed)
-        self.result.chosen.connect(self._look)
-        self.result.visit.connect(self._visit)
-        self.result.worst.connect(self._search)
+        self.saving.failed.connect(self._on_not_saved)
+        self.result.table.columns.changed.connect(self._later.start)
+        self.places.says.connect(self.runner.status.show_text)
         self.result.save.connect(self.save)
         self._watch = LayerWatch(self.viewer, self._later.start, self._later.start, self._on_view)
         self._watch.start()
         application = QApplication.instance()
-        for work in (self.comparing, self.looking, self.searching, self.saving):
+        for work in (*self._ended_by_closing, self.saving):
             self.destroyed.connect(work.drop)
             if application is not None:
                 application.aboutToQuit.connect(work.drop)
@@ -160,31 +195,80 @@ class ComparePanel(QWidget):
         if self.form.area.value == "viewport":
             self._later.start()
 
-    def _on_run(self) -> None:
+    @property
+    def _ended_by_closing(self) -> tuple[Background, ...]:
+        return self.comparing, self.checking, self.places.looking, self.places.searching
+
+    @property
+    def _busy(self) -> bool:
+        return self.comparing.running or self.checking.running
+
+    def _begin(self, text: str) -> None:
+        """Forget the last comparison."""
+        self.result.show_found(None)
+        self.places.follow(None, None, {})
+        self.form.align.clear()
+        self.runner.show_progress(0, 0, text)
+
+    def _enable(self) -> None:
+        """Enable what can be pressed now."""
+        align, free = self.form.align, not self._busy
+        ready = free and self.message.level is not Level.PROBLEM
+        for button in (self.runner.run_button, align.align_button):
+            button.setEnabled(ready)
+        align.check_button.setEnabled(free and bool(self.form.images.ticked))
+        align.undo_button.setEnabled(free)
+        align.undo_button.setVisible(bool(self._undo))
+
+    def _try(self, what: Callable[[], None]) -> None:
         try:
-            self.run()
+            what()
         except TinctureError as error:  # something changed since the last refresh
             self._say(Level.PROBLEM, error)
+            self._enable()
+
+    def _on_reference(self) -> None:
+        self.form.range.ask(())
+        self.form.align.clear()
 
     def _on_progress(self, done: int, total: int) -> None:
+        if self._aligning:  # the first half of the work
+            total //= 2
+            if done < total:
+                self._tell(_CHECKING, done, total)
+                return
+            done -= total
         text = f"{done} of {total} areas" if done < total else "preparing maps"
+        self._tell(text, done, total)
+
+    def _tell(self, text: str, done: int, total: int) -> None:
         self.runner.show_progress(done, total, text)
 
     def _on_found(self, found: Found) -> None:
         self.found = found.comparison
-        self._maps = add_maps(self.viewer, found.maps)
+        maps = add_maps(self.viewer, found.maps)
+        self.places.follow(self.found, self._reference, maps)
+        if undo := put(self.viewer, self.found, self._layers, found.resampled):
+            self._undo.append(undo)
         count = len(self.found.table)
         self.runner.show_end(Level.READY, f"Done: {count} row{'s' * (count != 1)}.")
         self.result.show_found(self.found)
+        # The warnings stand above the table.
+        self.form.align.show_found(self.found.settings.get("alignment", {}), warn=False)
+        self.refresh()
+
+    def _on_checked(self, found: dict[str, Any]) -> None:
+        self.runner.show_end(Level.READY, "")
+        self.form.align.show_found(found)
         self.refresh()
 
     def _on_failed(self, error: Exception) -> None:
-        self.runner.show_end(Level.NOTE if was_cancelled(error) else Level.PROBLEM, str(error))
+        self.runner.show_end(Level.NOTE if was_cancelled(error) else Level.PROBLEM, in_panel(error))
         self.refresh()
         if isinstance(error, DataRangeError):
             self.form.range.ask(error.candidates)
 
-    def _on_other_failed(self, error: Exception) -> None:
+    def _on_not_saved(self, error: Exception) -> None:
         if not was_cancelled(error):
             self.runner.status.show_text(Level.PROBLEM, str(error))
 
@@ -193,104 +277,14 @@ class ComparePanel(QWidget):
             self.form.range.ask(text.candidates)
         elif self.form.range.kind.value == "number":
             self.form.range.ask(())
-        self.message.show_text(level, str(text))
-        self.runner.run_button.setEnabled(level is not Level.PROBLEM)
-
-    def _look(self) -> None:
-        """Find the values of the current row's map."""
-        place = self._current_map()
-        if place is None:
-            self.looking.drop()
-            return
-        plane, box, name = place
-        self.looking.start(partial(map_values, plane, box, self._on_screen(plane), name))
-
-    def _search(self) -> None:
-        place = self._current_map()
-        if self.found is None or place is None or self.result.column is None:
-            return
-        plane, box, _ = place
-        better = self.found.better[self.result.column]
-        self.searching.start(lambda _, token: worst_place(plane, better, box, token))
-        self.runner.status.show_text(Level.READY, "Searching …")
-
-    def _on_worst(self, worst: Worst | None) -> None:
-        if worst is None:
-            self.runner.status.show_text(Level.NOTE, "The map has no values here.")
-            return
-        self._show_map()
-        (y, _), (x, _) = worst.box
-        start = self._start()
-        text = f"Worst: {self.result.column} {cell_text(worst.mean)} at "
-        self.runner.status.show_text(Level.READY, f"{text}y {y + start[0]}, x {x + start[1]}.")
-        edges = [(a + d, b + d) for (a, b), d in zip(worst.box, start, strict=True)]
-        self._go((edges[0], edges[1]))
-
-    def _visit(self) -> None:
-        """Show the map of the current row, and its region, if it has one."""
-        row = self.result.row
-        self._show_map()
-        if self.found is not None and row is not None and row.get("region") in self.found.regions:
-            self._go(self.found.regions[row["region"]])
-
-    def _show_map(self) -> None:
-        """Show the map of the current row and column, and no other of this comparison."""
-        row = self.result.row
-        wanted = None if row is None else (row["image"], self.result.column)
-        if wanted in self._maps:
-            for key, layers in self._maps.items():
-                for layer in layers:
-                    layer.visible = key == wanted
-
-    def _go(self, box: Box) -> None:
-        if self._reference not in self.viewer.layers:
-            self.runner.status.show_text(Level.NOTE, "The reference layer is gone.")
-            return
-        row = self.result.row or {}
-        region = {"y": box[0], "x": box[1]}
-        region |= {axis: (row[axis], row[axis] + 1) for axis in "tz" if axis in row}
-        look_at(self.viewer, self._reference, self._letters(), region)
-
-    def _letters(self) -> str:
-        assert self.found is not None
-        assert self.found.reference is not None
-        return own_letters(self.found.reference)
-
-    def _start(self) -> tuple[int, int]:
-        """Where the compared part of the reference begins."""
-        assert self.found is not None
-        region = self.found.settings["region"]
-        return region.get("y", (0, 0))[0], region.get("x", (0, 0))[0]
-
-    def _current_map(self) -> tuple[Raster, Box, str] | None:
-        """The map of the current row, which part of it, and its name."""
-        row, column = self.result.row, self.result.column
-        if self.found is None or row is None or column is None:
-            return None
-        region = self.found.settings["region"]
-        start = {axis: region[axis][0] for axis in "tz" if axis in region}
-        plane = map_plane(self.found.maps[row["image"], column], row, start)
-        box: Box | None = whole(plane)
-        name = " · ".join(str(row[key]) for key in ("image", "channel", "region") if key in row)
-        if row.get("region") in self.found.regions:
-            box = clipped(self.found.regions[row["region"]], plane, self._start())
-        return (plane, box, f"{column} of {name}") if box else None
-
-    def _on_screen(self, plane: Raster) -> Box | None:
-        if self._reference not in self.viewer.layers:
-            return None
-        try:
-            shown = viewport(self.viewer, self._reference, self._letters())
-        except InputError:
-            return None
-        return clipped((shown["y"], shown["x"]), plane, self._start())
+        self.message.show_text(level, in_panel(text))
 
     def changeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
         """Do nothing while in no window: napari closes a dock by taking the panel out of it."""
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is None:
                 self._watch.stop()
-                for work in (self.comparing, self.looking, self.searching):
+                for work in self._ended_by_closing:
                     work.drop()
                 self.runner.show_end(Level.READY, "")
             else:
