@@ -42,7 +42,7 @@ LIMITS: dict[str, dict[str, Limit]] = {
         "SSIM: difference to scikit-image": ("at most", 1e-9),
         "SSIM: MiB above the inputs": ("at most", 200),
         "errors from disk / reading and decoding": ("at most", 1.3),
-        "SSIM from disk / SSIM in memory": ("at most", 2),
+        "SSIM from disk / reading, and SSIM in memory": ("at most", 1.3),
         "SSIM map of a view, ms": ("at most", 50),
     },
     "startup": {
