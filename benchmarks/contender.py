@@ -28,6 +28,7 @@ from napari_tincture.tiling.inputs import Inputs
 from napari_tincture.tiling.job import Plan, TileJob
 from napari_tincture.tiling.reach import reach_of
 from napari_tincture.tiling.stream import stream
+from napari_tincture.torch_settings import full_precision
 
 MONAI_WINDOW = 512
 WARM_SIDE = 3072
@@ -111,7 +112,7 @@ def _whole(model: Any, inputs: Inputs, device: str = "cpu") -> Contender:
     def contender(warm: bool) -> np.ndarray | None:
         if warm:
             return None
-        with torch.inference_mode(), dv.full_precision():
+        with torch.inference_mode(), full_precision():
             return network(image)[0].float().cpu().contiguous().numpy()
 
     return contender
@@ -129,7 +130,7 @@ def _raw(model: Any, inputs: Inputs, tile: int, device: str = "cpu") -> Contende
 
     def contender(warm: bool) -> None:
         source = _small(image) if warm else image
-        with torch.inference_mode(), dv.full_precision():
+        with torch.inference_mode(), full_precision():
             for y in range(0, source.shape[2], tile):
                 for x in range(0, source.shape[3], tile):
                     window = source[:, :, y : y + tile, x : x + tile]
@@ -146,7 +147,7 @@ def _windows(model: Any, inputs: Inputs, device: str = "cpu") -> Contender:
 
     def contender(warm: bool) -> None:
         tiles = [grid[i, j] for i in (0, 1) for j in (0, 1)] if warm else list(grid)
-        with torch.inference_mode(), dv.full_precision():
+        with torch.inference_mode(), full_precision():
             for tile in tiles:
                 window = image[:, :, slice(*tile.y.window), slice(*tile.x.window)]
                 network(window.contiguous(memory_format=torch.channels_last))
@@ -202,7 +203,7 @@ def _monai(model: Any, inputs: Inputs, overlap: float, device: str = "cpu") -> C
     )
 
     def contender(warm: bool) -> np.ndarray:
-        with torch.inference_mode(), dv.full_precision():
+        with torch.inference_mode(), full_precision():
             result = inferer(_small(image) if warm else image, network)
             return result[0].float().cpu().numpy()
 

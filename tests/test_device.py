@@ -117,45 +117,6 @@ def test_no_control_group_is_no_limit(tmp_path: Path) -> None:
     assert _room(tmp_path, "0::/\n") == sys.maxsize
 
 
-def _switches() -> list[object]:
-    found = device._old_switches() + device._new_switches()
-    return [device._read(owner, name) for owner, name, _ in found]
-
-
-def test_full_precision_turns_everything_off_and_restores_it() -> None:
-    torch.set_float32_matmul_precision("medium")
-    try:
-        before = _switches()
-        with device.full_precision():
-            assert torch.get_float32_matmul_precision() == "highest"
-            assert not torch.backends.cudnn.allow_tf32
-        assert _switches() == before
-    finally:
-        torch.set_float32_matmul_precision("highest")
-
-
-def test_full_precision_restores_after_an_error() -> None:
-    before = _switches()
-    with pytest.raises(ZeroDivisionError), device.full_precision():
-        _ = 1 / 0
-    assert _switches() == before
-
-
-def test_full_precision_survives_both_of_torchs_interfaces_in_use() -> None:
-    if not hasattr(torch.backends, "fp32_precision"):
-        pytest.skip("this torch has one interface")
-    found = torch.backends.cudnn.conv.fp32_precision
-    torch.backends.cudnn.conv.fp32_precision = "ieee"
-    try:
-        before = _switches()
-        assert None in before
-        with device.full_precision():
-            pass
-        assert _switches() == before
-    finally:
-        torch.backends.cudnn.conv.fp32_precision = found
-
-
 _FAULTS = """
 import resource, sys, numpy
 from napari_tincture import device
@@ -181,7 +142,8 @@ def _page_faults(how: str, environment: dict[str, str]) -> tuple[int, int]:
     plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     done = subprocess.run(
         [sys.executable, "-c", _FAULTS, how],
-        env={**plain, **environment},
+        # numpy would ask for huge pages, of which few are enough.
+        env={**plain, "NUMPY_MADVISE_HUGEPAGE": "0", **environment},
         check=True,
         capture_output=True,
         text=True,

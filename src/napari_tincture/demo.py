@@ -111,7 +111,8 @@ def report(scenes: Scenes, out: Path, size: int | None, device: str) -> None:
     print(f"  MSE                 {row['mse']:.5f}")
     for note in found.notes:
         print(f"  {note}")
-    nuclei = nt.compare(scenes.nuclei, scenes.reference_nuclei, region=UNSEEN).table[0]
+    found_nuclei = scenes.nuclei.crop(FIELD)
+    nuclei = nt.compare(found_nuclei, scenes.reference_nuclei, region=UNSEEN).table[0]
     matched = round(nuclei["recall_50"] * nuclei["expected"])
     print("Nuclei of the virtual stain against nuclei of the real DAPI, same columns, IoU > 0.5")
     print(f"  {matched} matched of {nuclei['found']} found and {nuclei['expected']} expected")

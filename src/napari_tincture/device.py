@@ -10,11 +10,9 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
-from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import psutil
 
@@ -144,45 +142,6 @@ def memory_budget(device: str | torch.device = "cpu") -> int:
         room = torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
         return max(0, min(room, _cpu_room()))
     return _cpu_room()
-
-
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Within the block, float32 products and convolutions are float32: no TF32, no bfloat16.
-
-    torch lets cuDNN convolve in TF32 unless told otherwise. The settings found are restored,
-    whichever of torch's two interfaces made them.
-    """
-    with float32_products("ieee"):
-        yield
-
-
-@contextmanager
-def thread_count(count: int) -> Iterator[None]:
-    """Let torch use `count` threads within an operation, and as many as before afterwards."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def float32_products(kind: Literal["ieee", "tf32"]) -> Iterator[None]:
-    """Within the block, float32 products use "ieee" float32 or, on CUDA, the faster "tf32"."""
-    switches = _old_switches() + _new_switches()
-    found = [_read(owner, name) for owner, name, _ in switches]
-    try:
-        for owner, name, values in switches:
-            _write(owner, name, values[kind])
-        yield
-    finally:
-        for (owner, name, _), value in zip(switches, found, strict=True):
-            if value is not None:
-                _write(owner, name, value)
 
 
 # Large blocks then come from the heap and stay there for the next tile; otherwise every tile's
@@ -340,52 +299,6 @@ def _room(group: Path, limit_file: str, usage_file: str, reclaimable: str) -> in
         return None
     cached = dict(zip(statistics[::2], statistics[1::2], strict=True))
     return max(0, int(limit) - usage + int(cached.get(reclaimable, 0)))
-
-
-_Switch = tuple[Any, str, dict[str, Any]]
-
-
-def _old_switches() -> list[_Switch]:
-    import torch
-
-    return [
-        (torch, "float32_matmul_precision", {"ieee": "highest", "tf32": "high"}),
-        (torch.backends.cudnn, "allow_tf32", {"ieee": False, "tf32": True}),
-    ]
-
-
-def _new_switches() -> list[_Switch]:
-    """torch ≥ 2.9 has one switch per library and operation."""
-    import torch
-
-    if not hasattr(torch.backends, "fp32_precision"):
-        return []
-    cuda = ("cuda.matmul", "cudnn.conv", "cudnn.rnn")
-    cpu = ("mkldnn.conv", "mkldnn.matmul", "mkldnn.rnn")
-    return [
-        (attrgetter(name)(torch.backends), "fp32_precision", {"ieee": "ieee", "tf32": "tf32"})
-        for name in cuda
-    ] + [
-        (attrgetter(name)(torch.backends), "fp32_precision", {"ieee": "ieee", "tf32": "ieee"})
-        for name in cpu
-    ]
-
-
-def _read(owner: Any, name: str) -> Any:
-    try:
-        if name == "float32_matmul_precision":
-            return owner.get_float32_matmul_precision()
-        return getattr(owner, name)
-    except RuntimeError:
-        # torch refuses to read an old switch once a new one was set otherwise; that one counts.
-        return None
-
-
-def _write(owner: Any, name: str, value: Any) -> None:
-    if name == "float32_matmul_precision":
-        owner.set_float32_matmul_precision(value)
-    else:
-        setattr(owner, name, value)
 
 
 @cache

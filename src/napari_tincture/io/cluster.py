@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import threading
 import uuid
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -26,7 +25,8 @@ import numpy as np
 from napari_tincture.checkpoint import Checkpoint, Task
 from napari_tincture.device import tune_allocator
 from napari_tincture.durable import flush_file
-from napari_tincture.errors import Cancelled, DeviceError, OutputError, WorkerError
+from napari_tincture.errors import Cancelled, DeviceError, OutputError
+from napari_tincture.io.cluster_queue import TaskQueue
 from napari_tincture.io.identity import differences
 from napari_tincture.io.layout import Key, Layout
 from napari_tincture.io.output import writing
@@ -35,9 +35,6 @@ from napari_tincture.io.shard_writer import ShardWriter
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.raster import Raster
 from napari_tincture.runner import Divisible, Write
-
-_LOOK_EVERY = 0.25
-"""Seconds after which a waiting run looks whether it was cancelled."""
 
 
 def freeze_on(client: Any, raster: Raster) -> dict[str, Any]:
@@ -78,10 +75,9 @@ def compute_on(
     file.write_bytes(data)
     flush_file(file)
     call = (str(file), digest)
-    workers = max(len(client.scheduler_info(n_workers=-1)["workers"]), 2)
-    queue = _Queue(client, call, cancel, 4 * workers)
+    queue = TaskQueue(client, call, cancel)
     try:
-        _run(runner.rounds(checkpoint, workers), queue, writer, checkpoint, progress)
+        _run(runner.rounds(checkpoint, queue.workers), queue, writer, checkpoint, progress)
     finally:
         file.unlink(missing_ok=True)  # who still works on it, and nobody waits for, writes no more
     return runner.outcome(checkpoint)
@@ -89,7 +85,7 @@ def compute_on(
 
 def _run(
     rounds: Iterator[Sequence[Task]],
-    queue: _Queue,
+    queue: TaskQueue,
     writer: ShardWriter,
     checkpoint: Checkpoint,
     progress: Progress,
@@ -101,58 +97,12 @@ def _run(
             queue.put(_perform, task)
         for task, records in queue:
             for key, record in records:
-                above = writer.add(key, record)
+                above = writer.add(tuple(key), record)
                 if above is not None:
                     queue.put(_build, {"key": above, "below": writer.below(above)})
             if "area" in task:
                 done += 1
                 progress(min(done, total), total)
-
-
-class _Queue:
-    """Tasks on their way; iterating gives each with its result, and ends when none is left."""
-
-    def __init__(self, client: Any, call: tuple[str, str], cancel: CancelToken, most: int) -> None:
-        self._client, self._call, self._cancel, self._most = client, call, cancel, most
-        self._waiting: deque[tuple[Any, Task]] = deque()
-        self._running: dict[Any, Task] = {}
-
-    def put(self, function: Any, task: Task) -> None:
-        self._waiting.append((function, task))
-
-    def __iter__(self) -> Iterator[tuple[Task, list[tuple[Key, Record]]]]:
-        from distributed import wait
-
-        try:
-            while self._waiting or self._running:
-                self._cancel.check()
-                # The scheduler need not know of ten thousand tasks to keep its workers busy.
-                while self._waiting and len(self._running) < self._most:
-                    function, task = self._waiting.popleft()
-                    future = self._client.submit(function, *self._call, task, pure=False)
-                    self._running[future] = task
-                try:
-                    with self._client.as_current():
-                        done = wait(list(self._running), _LOOK_EVERY, "FIRST_COMPLETED").done
-                except TimeoutError:
-                    continue
-                for future in done:
-                    yield self._running.pop(future), _result(future)
-        finally:
-            self._client.cancel(list(self._running))
-
-
-def _result(future: Any) -> list[tuple[Key, Record]]:
-    from distributed.scheduler import KilledWorker
-
-    try:
-        return [(tuple(key), record) for key, record in future.result()]
-    except KilledWorker as error:
-        raise WorkerError(
-            f"A part of the image ended several workers of the cluster one after the other: "
-            f"{error}. Probably their memory did not suffice: give them more, or pass a smaller "
-            "tile=. What is finished is kept, and the same call continues."
-        ) from error
 
 
 @dataclass

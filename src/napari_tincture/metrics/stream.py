@@ -136,6 +136,13 @@ class Tally:
         before = self.rows.get(key)
         self.rows[key] = row if before is None else key.statistic.merge(before, row)
 
+    def join(self, other: Tally) -> None:
+        """Merge what was summed of other rows of areas."""
+        for key, row in other.rows.items():
+            self.add(key, row)
+        for image, count in other.left_out.items():
+            self.left_out[image] = self.left_out.get(image, 0) + count
+
 
 def survey(
     plan: Survey,
@@ -143,8 +150,9 @@ def survey(
     cancel: CancelToken,
     tally: Tally | None = None,
     keep: Callable[[Tally], None] = lambda _: None,
+    stop: int | None = None,
 ) -> Tally:
-    """Go once through a plane.
+    """Go once through a plane, or through some rows of its areas.
 
     Parameters
     ----------
@@ -158,6 +166,9 @@ def survey(
         Of an earlier run of the same plan, which is continued.
     keep
         Called with what was summed after every row of areas.
+    stop
+        Number of rows of areas after which to end; with a new `tally` of which so many are
+        `done`, the others go elsewhere.
 
     Raises
     ------
@@ -166,6 +177,7 @@ def survey(
     """
     tally = tally or Tally()
     rows, columns = plan.edges()
+    rows = rows if stop is None else rows[: stop + 1]
     total = (len(rows) - 1) * (len(columns) - 1)
     threads = os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as readers, ThreadPoolExecutor(threads) as measurers:

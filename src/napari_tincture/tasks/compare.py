@@ -48,6 +48,7 @@ def compare(
     align: Align | None = None,
     maps: bool = False,
     resume: str | Path | None = None,
+    client: Any = None,
     progress: bool | Progress | None = None,
     cancel: CancelToken | None = None,
 ) -> Comparison:
@@ -94,6 +95,9 @@ def compare(
     resume
         A file in which sums are kept while they are taken, so that the same call goes on from
         them after a crash; removed at the end. Of images, not of labels.
+    client
+        A `distributed.Client` whose workers measure, each some rows of the plane; images must be
+        on files that all can read. Of images, not of labels.
 
     Returns
     -------
@@ -117,9 +121,13 @@ def compare(
     others = [open_image(image) for image in several]
     for other in others:
         check_pair(other, target, channels)
-    if target.kind != "labels":
+    if target.kind == "labels":
+        _refuse_sums(resume, client)
+    else:
         _refuse_cells(cells, target)
         span = data_range_of(target, others, data_range)
+    if client is not None:
+        _check_spread([*others, target], resume)
     report, token = as_callback(progress), cancel or CancelToken()
     first = share(report, 0, 2) if align else report
     lie = lying(others, names_of(others), target, align, first, token)
@@ -143,11 +151,26 @@ def compare(
         cancel=token,
     )  # fmt: skip
     if target.kind == "labels":
-        if resume is not None:
-            raise InputError("resume= keeps sums of images; labels are counted in one go.")
         return compare_labels(what, cells)
     kept = None if resume is None else Path(resume).expanduser()
-    return compare_images(what, channels, span, maps, kept)
+    return compare_images(what, channels, span, maps, kept, client)
+
+
+def _refuse_sums(resume: Any, client: Any) -> None:
+    if resume is not None or client is not None:
+        raise InputError("resume= and client= are for images; labels are counted here at once.")
+
+
+def _check_spread(images: Sequence[Raster], resume: Any) -> None:
+    """Refuse what the workers of a cluster cannot do."""
+    if resume is not None:
+        raise InputError("resume= goes without client=: a cluster does again what is lost.")
+    for image in images:
+        if image.source is None or image.runner is not None:
+            raise InputError(
+                f"client= was given, but image {image.name!r} is in memory or still to be "
+                "computed. Save it where all workers can read it, and open that."
+            )
 
 
 def _among(image: Raster, bounds: Mapping[str, tuple[int, int]]) -> Raster:

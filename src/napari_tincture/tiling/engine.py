@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_tincture.device import float32_products, resolve_device, resolve_precision
+from napari_tincture.device import resolve_device, resolve_precision
 from napari_tincture.errors import ModelError, TinctureError
 from napari_tincture.grid import Tile
 from napari_tincture.models import Model
@@ -24,6 +24,7 @@ from napari_tincture.tiling.context import Values, frozen
 from napari_tincture.tiling.inplace import activate_in_place
 from napari_tincture.tiling.reach import Reach
 from napari_tincture.tiling.trim import TrimPoint, trim_points, trimmed
+from napari_tincture.torch_settings import float32_products
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 

@@ -13,7 +13,7 @@ import torch
 
 from napari_tincture.arrays import Index
 from napari_tincture.checkpoint import Checkpoint, Task
-from napari_tincture.device import describe_device, thread_count
+from napari_tincture.device import describe_device
 from napari_tincture.grid import Span
 from napari_tincture.io.identity import signature
 from napari_tincture.tiling.inputs import Plane
@@ -21,6 +21,7 @@ from napari_tincture.tiling.job import Item, TileJob
 from napari_tincture.tiling.lazy import BlockJob, result_axes
 from napari_tincture.tiling.listener import Listener
 from napari_tincture.tiling.whole import PlaneValues
+from napari_tincture.torch_settings import thread_count
 
 
 def frozen_plan(job: TileJob) -> dict[str, Any]:
