@@ -13,6 +13,12 @@ from napari_tincture.display import virtual_display
 from napari_tincture.errors import DeviceError
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Let test processes side by side share the cores; libraries look when they are imported."""
+    os.environ["OMP_NUM_THREADS"] = os.environ["NUMBA_NUM_THREADS"] = "1"
+
+
 def pytest_configure(config: pytest.Config) -> None:
     stack = ExitStack()
     config.add_cleanup(stack.close)
@@ -20,8 +26,6 @@ def pytest_configure(config: pytest.Config) -> None:
     # For napari in child processes; this process may have read the variable already.
     os.environ["NAPARI_CONFIG"] = str(Path(folder) / "settings.yaml")
     os.environ["NAPARI_TINCTURE_CACHE"] = str(Path(folder) / "tiles")
-    if "PYTEST_XDIST_WORKER" in os.environ:  # test processes side by side share the cores
-        os.environ["OMP_NUM_THREADS"] = "1"
     try:
         stack.enter_context(virtual_display())
     except DeviceError as error:
