@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from models import image_of
 from skimage import metrics as sk
 
 from napari_tincture import Raster, compare, open_image
-from napari_tincture.errors import InputError
+from napari_tincture.errors import InputError, OutputError
+from napari_tincture.placement import Placement
 
 METRICS = ("ssim", "psnr", "mse", "pearson")
 COLUMNS = ["ssim", "luminance", "contrast", "structure", "psnr", "mse", "pearson"]
@@ -276,3 +279,77 @@ def test_inputs_are_left_as_they_are():
     before = a.copy(), b.copy()
     compare(a, b, data_range=1)
     np.testing.assert_array_equal((a, b), before)
+
+
+def test_colours_against_colours_with_alpha():
+    values = image_of((3, *SHAPE), "u1", 0)
+    image = Raster.from_array(values, "cyx", rgb=True, name="plain")
+    alpha = Raster.from_array(image_of((4, *SHAPE), "u1", 1), "cyx", rgb=True, name="clear")
+    with pytest.raises(InputError, match=r"'plain' has RGB.*'clear' RGBA.*Leave out alpha"):
+        compare(image, alpha)
+    without = alpha.crop({"c": slice(0, 3)})
+    assert len(compare(image, without).table) == 3
+
+
+def test_luminance_is_that_of_scikit_image():
+    from skimage.color import rgb2gray
+
+    pair = [image_of((3, *SHAPE), "u1", seed) for seed in (0, 1)]
+    rasters = [Raster.from_array(values, "cyx", rgb=True) for values in pair]
+    (row,) = compare(*rasters, channels="luminance").table
+    assert row["channel"] == "luminance"
+    grey = [255 * rgb2gray(np.moveaxis(values, 0, -1)) for values in pair]
+    check(row, *grey, 255)
+    (mean,) = compare(*rasters, channels="mean").table
+    each = compare(*rasters).table
+    assert mean["ssim"] == pytest.approx(np.mean([row["ssim"] for row in each]), rel=1e-12)
+    with pytest.raises(InputError, match="no luminance"):
+        compare(pair[0][0], pair[1][0], channels="luminance")
+    with pytest.raises(InputError, match="channels='sum'"):
+        compare(*rasters, channels="sum")
+
+
+def test_images_that_do_not_meet_in_the_world():
+    values = image_of(SHAPE, "u1", 0)
+    here, there = (
+        Raster.from_array(
+            values, "yx", name=name,
+            placement=Placement.build("yx", translate=(0, x), units="µm"),
+        )
+        for name, x in (("here", 0), ("there", 500))
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"'there' and reference 'here' do not overlap"):
+        compare(there, here)
+
+
+def test_pixels_outside_an_image_do_not_count():
+    values = image_of((80, 70), "u1", 0)
+    noisy = image_of((80, 70), "u1", 1)
+    reference = Raster.from_array(values, "yx", placement=Placement.build("yx", units="µm"))
+    part = Raster.from_array(
+        noisy[:50, 20:], "yx",
+        placement=Placement.build("yx", translate=(0, 20), units="µm"),
+    )  # fmt: skip
+    found = compare(part, reference)
+    check(found.table[0], noisy[:50, 20:], values[:50, 20:], 255)
+    assert any("covers 4" in note for note in found.notes)
+
+
+def test_tables_are_written_whole_and_readable(tmp_path):
+    stack = image_of((2, *SHAPE), "u1", 0)
+    image = Raster.from_array(stack, "cyx", name="a_b & c", channels=("red|1", "green"))
+    found = compare(image, Raster.from_array(stack, "cyx", channels=("red|1", "green")))
+    found.to_csv(tmp_path / "t.csv")
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["channel"] for row in rows] == ["red|1", "green"]
+    assert float(rows[0]["ssim"]) == 1
+    lines = found.to_markdown(tmp_path / "t.md").splitlines()
+    assert r"red\|1" in lines[2]
+    assert len(lines) == 4
+    latex = found.to_latex(tmp_path / "t.tex")
+    assert r"a\_b \& c" in latex
+    assert latex.count(r"\\") == 3
+    assert (tmp_path / "t.tex").read_text("utf-8") == latex
+    with pytest.raises(OutputError, match="nowhere"):
+        found.to_csv(tmp_path / "nowhere" / "t.csv")
