@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-
-from napari_tincture.by_name import own_modules
-from napari_tincture.errors import InputError
+from napari_tincture.by_name import find_metric_file, own_modules
 from napari_tincture.metrics.metric import Metric
 
 _MACHINERY = frozenset(
@@ -29,9 +26,7 @@ def find_metric(name: str) -> Metric:
     InputError
         If there is none; the message lists those there are.
     """
-    if name not in metric_names():
-        raise InputError(f"Unknown metric {name!r}; known are {', '.join(metric_names())}.")
-    metric: Metric = importlib.import_module(f"{__package__}.{name}").METRIC
+    metric: Metric = find_metric_file(__package__ or "", _MACHINERY, name, "metric")
     return metric
 
 

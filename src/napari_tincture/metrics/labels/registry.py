@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-
-from napari_tincture.by_name import own_modules
-from napari_tincture.errors import InputError
+from napari_tincture.by_name import find_metric_file, own_modules
 from napari_tincture.metrics.labels.metric import LabelMetric
 
 _MACHINERY = frozenset(
@@ -29,7 +26,5 @@ def find_label_metric(name: str) -> LabelMetric:
     InputError
         If there is none; the message lists those there are.
     """
-    if name not in (names := label_metric_names()):
-        raise InputError(f"Unknown metric of labels {name!r}; known are {', '.join(names)}.")
-    metric: LabelMetric = importlib.import_module(f"{__package__}.{name}").METRIC
+    metric: LabelMetric = find_metric_file(__package__ or "", _MACHINERY, name, "metric of labels")
     return metric

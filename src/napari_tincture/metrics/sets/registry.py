@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-
-from napari_tincture.by_name import own_modules
-from napari_tincture.errors import InputError
+from napari_tincture.by_name import find_metric_file, own_modules
 from napari_tincture.metrics.sets.metric import SetMetric
 
 _MACHINERY = frozenset({"features", "metric", "network", "patching", "registry", "statistics"})
@@ -24,8 +21,7 @@ def find_set_metric(name: str) -> SetMetric:
     InputError
         If there is none; the message lists those there are.
     """
-    if name not in set_metric_names():
-        known = ", ".join(set_metric_names())
-        raise InputError(f"Unknown metric of sets of images {name!r}; known are {known}.")
-    metric: SetMetric = importlib.import_module(f"{__package__}.{name}").METRIC
+    metric: SetMetric = find_metric_file(
+        __package__ or "", _MACHINERY, name, "metric of sets of images"
+    )
     return metric
