@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,20 @@ def hub(shared_hub: JobHub, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobHub]
 
 @pytest.fixture
 def viewer(qtbot: Any, hub: JobHub) -> Iterator[Any]:
+    with _window(qtbot) as viewer:
+        yield viewer
+
+
+@pytest.fixture
+def plain_viewer(qtbot: Any) -> Iterator[Any]:
+    """A window whose panels remember nothing, without a worker."""
+    _memory.forget()
+    with _window(qtbot) as viewer:
+        yield viewer
+
+
+@contextmanager
+def _window(qtbot: Any) -> Iterator[Any]:
     import napari
 
     viewer = napari.Viewer(show=True)

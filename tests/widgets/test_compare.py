@@ -19,7 +19,7 @@ import napari_tincture as nt
 from napari_tincture.metrics import stream
 from napari_tincture.metrics.registry import find_metric, metric_names
 from napari_tincture.tasks.compare import METRICS
-from napari_tincture.widgets import _compare_work, _map_layers, _memory
+from napari_tincture.widgets import _compare_work, _map_layers
 from napari_tincture.widgets._compare_result import with_suffix
 from napari_tincture.widgets._form import Level
 from napari_tincture.widgets._live import view_of
@@ -54,14 +54,8 @@ def three(reference: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture
-def viewer(qtbot: Any) -> Iterator[Any]:
-    import napari
-
-    _memory.forget()
-    viewer = napari.Viewer(show=True)
-    qtbot.waitExposed(viewer.window._qt_window)
-    yield viewer
-    viewer.close()
+def viewer(plain_viewer: Any) -> Any:
+    return plain_viewer
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter, label, shift
 
 import napari_tincture as nt
 from napari_tincture.regrid import pixel_map
-from napari_tincture.widgets import _map_layers, _memory
+from napari_tincture.widgets import _map_layers
 from napari_tincture.widgets._form import Level
 from napari_tincture.widgets.compare import ComparePanel
 
@@ -39,14 +39,8 @@ def as_uint8(image: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture
-def viewer(qtbot: Any) -> Iterator[Any]:
-    import napari
-
-    _memory.forget()
-    viewer = napari.Viewer(show=True)
-    qtbot.waitExposed(viewer.window._qt_window)
-    yield viewer
-    viewer.close()
+def viewer(plain_viewer: Any) -> Any:
+    return plain_viewer
 
 
 @pytest.fixture
