@@ -236,6 +236,25 @@ def test_a_region_is_where_the_camera_goes(
     assert "y 200, x 300" in panel.runner.status.text()
 
 
+def test_the_chosen_row_stays_chosen_when_the_table_is_sorted(
+    qtbot: Any, viewer: Any, open_panel: Open, layers: dict[str, Any]
+) -> None:
+    panel = open_panel()
+    panel.form.reference.value = layers["reference"]
+    panel.form.regions.value = "grid"
+    panel.refresh()
+    tick(qtbot, panel.form.images, layers["broken"])
+    panel.form.side.setValue(100)
+    run(qtbot, panel)
+    click_cell(qtbot, panel, 3, "ssim")
+    chosen = panel.result.row
+    for _ in range(2):
+        click_header(qtbot, panel, "psnr")
+        assert panel.result.row == chosen
+        selected = panel.result.table.currentIndex().row()
+        assert shown(panel, "region")[selected] == chosen["region"]
+
+
 def test_regions_and_masks_of_layers(
     qtbot: Any, viewer: Any, open_panel: Open, layers: dict[str, Any]
 ) -> None:

@@ -101,7 +101,12 @@ class FiguresModel(QAbstractTableModel):
         known.sort(
             key=lambda i: _key(table[i][name]), reverse=order == Qt.SortOrder.DescendingOrder
         )
-        self._order = known + rest
+        before, self._order = self._order, known + rest
+        # What is selected goes with its row.
+        places = {number: place for place, number in enumerate(self._order)}
+        kept = self.persistentIndexList()
+        moved = [self.index(places[before[index.row()]], index.column()) for index in kept]
+        self.changePersistentIndexList(kept, moved)
         self.layoutChanged.emit()
 
 
