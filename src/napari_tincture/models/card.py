@@ -160,6 +160,21 @@ def _percentiles(
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A network beside the one that the card is about.
+
+    Attributes
+    ----------
+    architecture, options
+        Name of a file of `napari_tincture.models`, or for discriminators and encoders of that
+        room, and what its ``build`` is called with.
+    """
+
+    architecture: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
     """Everything but the weights.
 

@@ -19,8 +19,8 @@ ENTRY_POINT_GROUP = "napari_tincture.architectures"
 # The files of this package that are no architecture.
 _MACHINERY = frozenset(
     {
-        "card", "inception", "lpips", "model", "published", "registry", "shipped", "user_weights",
-        "weights",
+        "card", "discriminators", "encoders", "inception", "lpips", "model", "published",
+        "registry", "shipped", "user_weights", "weights",
     }
 )  # fmt: skip
 
@@ -35,14 +35,21 @@ def architectures() -> dict[str, Build]:
     return {name: find_build(name) for name in architecture_names()}
 
 
-def find_build(name: str) -> Build:
+def find_build(name: str, room: str = "") -> Build:
     """The function that builds a network of this architecture.
+
+    Parameters
+    ----------
+    room
+        "" for networks from image to image, else "discriminators" or "encoders".
 
     Raises
     ------
     ModelError
         If there is none; the message lists those there are.
     """
+    if room:
+        return _build_in(room, name)
     if name in _own_names():
         module = importlib.import_module(f"{__package__}.{name}")
         build: Build = module.build
@@ -56,10 +63,32 @@ def find_build(name: str) -> Build:
     )
 
 
-def build_network(name: str, options: Mapping[str, Any]) -> nn.Module:
+def names_in(room: str) -> tuple[str, ...]:
+    """Names of the architectures of "discriminators" or "encoders", sorted."""
+    return tuple(sorted(own_modules(f"{__package__}.{room}", frozenset())))
+
+
+def _build_in(room: str, name: str) -> Build:
+    if name not in names_in(room):
+        raise ModelError(
+            f"Unknown {room[:-1]} {name!r}; known are {', '.join(names_in(room))}. "
+            "Update napari-tincture."
+        )
+    module = importlib.import_module(f"{__package__}.{room}.{name}")
+    build: Build = module.build
+    return build
+
+
+def room_of(part: str) -> str:
+    """Where the architecture of a card's part is found, from the part's name."""
+    role = part.partition("_")[0]
+    return f"{role}s" if role in ("discriminator", "encoder") else ""
+
+
+def build_network(name: str, options: Mapping[str, Any], room: str = "") -> nn.Module:
     """Build an architecture with a card's options, with fresh random weights."""
     try:
-        return find_build(name)(**options)
+        return find_build(name, room)(**options)
     except TypeError as error:
         raise ModelError(
             f"Architecture {name!r} does not take the options {dict(options)}: {error}."

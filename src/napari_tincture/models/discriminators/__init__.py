@@ -1,0 +1,1 @@
+"""Networks that judge images, one architecture per file, found by its name."""

@@ -1,0 +1,41 @@
+"""What generators and discriminators play against each other for."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_tincture.errors import InputError
+
+Game = Literal["lsgan", "vanilla"]
+
+
+def adversarial(scores: Tensor, real: bool, game: Game = "lsgan") -> Tensor:
+    """How far scores of patches are from what is said of them.
+
+    Parameters
+    ----------
+    scores
+        A discriminator's output of any shape, without a sigmoid.
+    real
+        What the patches are said to be.
+    game
+        "lsgan": mean squared difference from 1 or 0 (Mao et al. 2017, Least squares generative
+        adversarial networks, equation 9 with a = 0 and b = c = 1, without the factor 1/2).
+        "vanilla": binary cross-entropy of logits (Goodfellow et al. 2014, equation 1; for the
+        generator in its non-saturating form).
+
+    Returns
+    -------
+    Tensor
+        Scalar.
+    """
+    goal = torch.ones_like(scores) if real else torch.zeros_like(scores)
+    if game == "lsgan":
+        return functional.mse_loss(scores, goal)
+    if game == "vanilla":
+        return functional.binary_cross_entropy_with_logits(scores, goal)
+    raise InputError(f"Unknown game {game!r}: choose one of {', '.join(get_args(Game))}.")

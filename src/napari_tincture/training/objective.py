@@ -1,0 +1,70 @@
+"""What a family learns from, apart from how a training is run."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from napari_tincture.by_name import own_modules
+from napari_tincture.errors import InputError
+
+Batch = Mapping[str, Tensor]
+"""Images by domain: "a" and "b", (b, c, y, x) float32 as the networks take them."""
+Losses = dict[str, Tensor]
+"""Scalars without gradient, by their published names."""
+Update = Callable[[str, Tensor], None]
+"""Lower a loss: backpropagate it, and step the weights of a group, and of no other."""
+ROOM = "napari_tincture.training.objectives"
+
+
+class Objective(Protocol):
+    """Networks that learn together, and one step of their learning."""
+
+    networks: Mapping[str, nn.Module]
+    """By the names of a card's parts: "forward", "backward", "discriminator", …"""
+    groups: Mapping[str, tuple[str, ...]]
+    """Names of the networks whose weights one optimiser steps: "generators", "discriminators"."""
+
+    def step(self, batch: Batch, update: Update) -> Losses:
+        """Take one step, as published; every loss is weighted as it enters the sum."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it remembers beside the weights, such as an image pool."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state_dict` gave."""
+
+
+def objective_names() -> tuple[str, ...]:
+    """Names of all families, sorted."""
+    return tuple(sorted(own_modules(ROOM, frozenset())))
+
+
+def find_objective(name: str) -> Any:
+    """The file of a family: its ``parts`` names networks, its ``build`` lets them learn together.
+
+    Raises
+    ------
+    InputError
+        If there is none; the message lists those there are.
+    """
+    if name not in objective_names():
+        raise InputError(f"Unknown family {name!r}; known are {', '.join(objective_names())}.")
+    return importlib.import_module(f"{ROOM}.{name}")
+
+
+@contextmanager
+def fixed(*networks: nn.Module) -> Iterator[None]:
+    """Compute no gradients of these networks' weights; gradients still pass through them."""
+    weights = [p for network in networks for p in network.parameters() if p.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)
