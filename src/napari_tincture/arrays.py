@@ -253,3 +253,16 @@ def _blocks(axes: str, shape: Sequence[int], own: Any) -> tuple[int, ...]:
         min(max(wanted.get(a, n if a == "c" else 1) // c, 1) * c, n) or 1
         for a, n, c in zip(axes, map(int, shape), map(int, own), strict=True)
     )
+
+
+def spanning(
+    values: npt.NDArray[np.float32], dtype: np.dtype[Any], limits: tuple[float, float]
+) -> npt.NDArray[Any]:
+    """Give values a data type; `limits` become the least and greatest value of integers."""
+    if dtype.kind == "f":
+        return values.astype(dtype, copy=False)
+    low, high = limits
+    top = np.iinfo(dtype).max
+    scaled = (values - low) * (top / (high - low))
+    result: npt.NDArray[Any] = np.clip(np.rint(scaled), 0, top).astype(dtype)
+    return result

@@ -25,17 +25,21 @@ class Recipe:
         The `Model`; one that was opened from a file is opened again, others travel.
     arguments
         Keyword arguments.
+    pick
+        Name of the result, where the task gives several.
     """
 
     task: str
     image: Raster
     model: Any
     arguments: Mapping[str, Any]
+    pick: str = ""
 
     def make(self) -> Raster:
         """Call the task again."""
         task = getattr(importlib.import_module(f"napari_tincture.tasks.{self.task}"), self.task)
-        result: Raster = task(self.image, self.model, **self.arguments)
+        found = task(self.image, self.model, **self.arguments)
+        result: Raster = found[self.pick] if self.pick else found
         return result
 
 

@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_tincture.models.card import Channel, ModelCard, Normalisation
+    from napari_tincture.models.card import Channel, ModelCard, Part
     from napari_tincture.models.model import Model
+    from napari_tincture.models.normalisation import Normalisation
     from napari_tincture.models.registry import architecture_names, architectures
     from napari_tincture.models.shipped import find_card, list_models, load_model
     from napari_tincture.models.weights import read_card
@@ -19,7 +20,8 @@ _HOMES = {
     "Channel": "card",
     "Model": "model",
     "ModelCard": "card",
-    "Normalisation": "card",
+    "Normalisation": "normalisation",
+    "Part": "card",
     "architecture_names": "registry",
     "architectures": "registry",
     "find_card": "shipped",
@@ -33,6 +35,7 @@ __all__ = [
     "Model",
     "ModelCard",
     "Normalisation",
+    "Part",
     "architecture_names",
     "architectures",
     "find_card",

@@ -11,152 +11,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from napari_tincture.errors import InputError, ModelError
+from napari_tincture.errors import ModelError
+from napari_tincture.models.normalisation import Normalisation
 
 Task = Literal["stain", "segment", "synthesize"]
 Border = Literal["clip", "mirror"]
-Kind = Literal["none", "range", "dtype", "percentile", "standard"]
-SMALLEST_SPREAD = 1e-6
-"""A flat channel is mapped with this spread instead of dividing by zero."""
+Source = Literal["image", "noise"]
+Held = Literal["reduced", "tiles"]
+RGB = ("red", "green", "blue")
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One input or output channel."""
+    """One input or output channel.
+
+    Attributes
+    ----------
+    source
+        Of an input: "image", or "noise" for a map of standard normal noise, which is drawn where
+        none is given.
+    """
 
     name: str
     description: str = ""
     colour: str = "gray"
-
-
-@dataclass(frozen=True, slots=True)
-class Normalisation:
-    """How image values become the network's, per channel and over the whole plane.
-
-    Attributes
-    ----------
-    kind
-        ``"none"``: as they are. ``"range"``: `low` and `high` are values, mapped to `target`.
-        ``"dtype"``: the limits of the integer type (0 and 1 for floats) are mapped to `target`.
-        ``"percentile"``: `low` and `high` are percentiles, mapped to `target`.
-        ``"standard"``: mean 0 and standard deviation 1.
-    clip
-        Limits after mapping, or None.
-    """
-
-    kind: Kind = "none"
-    low: float = 0.0
-    high: float = 1.0
-    target: tuple[float, float] = (0.0, 1.0)
-    clip: tuple[float, float] | None = None
-
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise ModelError(
-                f"Unknown normalisation {self.kind!r}: choose one of {', '.join(get_args(Kind))}."
-            )
-        if self.kind in ("range", "percentile") and not self.low < self.high:
-            raise ModelError(f"Normalisation needs low < high, got {self.low} and {self.high}.")
-
-    @property
-    def needs_image(self) -> bool:
-        """Whether `affine` needs statistics of the whole plane."""
-        return self.kind in ("percentile", "standard")
-
-    def measure(self, image: ArrayLike) -> NDArray[np.float64]:
-        """Statistics of a whole plane (c, y, x): one row of two numbers per channel.
-
-        Rows are the low and high percentile, the mean and standard deviation, or the limits
-        that do not depend on the image. Integer types are kept for ``"dtype"``.
-        """
-        planes = np.asarray(image)
-        if planes.ndim != 3 or planes.size == 0:
-            raise InputError(f"Expected a plane (c, y, x) with pixels, got shape {planes.shape}.")
-        rows = [self._measure_channel(plane) for plane in planes]
-        return np.asarray(rows, dtype=np.float64).reshape(len(planes), 2)
-
-    def _measure_channel(self, plane: NDArray[Any]) -> tuple[float, float]:
-        if not self.needs_image:
-            return self.limits(plane.dtype)
-        if plane.dtype.kind not in "biu" or plane.dtype.itemsize > 2:
-            return self._measure_values(plane.astype(np.float64))
-        values, counts = _tally(plane)
-        if self.kind == "percentile":
-            low, high = _percentiles(values, counts, (self.low, self.high))
-            return low, high
-        count = counts.sum()
-        mean = float(values @ counts / count)
-        return mean, float(np.sqrt((values - mean) ** 2 @ counts / count))
-
-    def _measure_values(self, plane: NDArray[np.float64]) -> tuple[float, float]:
-        if self.kind == "percentile":
-            low, high = np.percentile(plane, [self.low, self.high])
-            return float(low), float(high)
-        return float(plane.mean()), float(plane.std())
-
-    def limits(self, dtype: np.dtype[Any] | str) -> tuple[float, float]:
-        """The two numbers of `measure` where they do not depend on the image."""
-        if self.kind == "range":
-            return self.low, self.high
-        kind = np.dtype(dtype)
-        if self.kind == "dtype" and kind.kind in "iu":
-            return float(np.iinfo(kind).min), float(np.iinfo(kind).max)
-        return 0.0, 1.0
-
-    def affine(self, stats: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Gain and offset per channel, from the statistics that `measure` gives.
-
-        Returns
-        -------
-        gain, offset
-            (c,) float64 each; the network's value is ``clip(value * gain + offset)``.
-        """
-        rows = np.asarray(stats, dtype=np.float64)
-        first, second = rows[:, 0], rows[:, 1]
-        if self.kind == "none":
-            return np.ones_like(first), np.zeros_like(first)
-        if self.kind == "standard":
-            gain = 1 / np.maximum(second, SMALLEST_SPREAD)
-            return gain, -first * gain
-        low, high = self.target
-        gain = (high - low) / np.maximum(second - first, SMALLEST_SPREAD)
-        return gain, low - first * gain
-
-
-def _tally(plane: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Values of a plane of integers of up to 16 bits, ascending, and how often each occurs.
-
-    Counting takes one pass, many times faster than sorting or summing in double precision; the
-    statistics that follow are exact all the same.
-    """
-    unsigned = plane.dtype.kind in "bu"
-    lowest = 0 if unsigned else int(np.iinfo(plane.dtype).min)
-    bins = 2 ** (8 * plane.dtype.itemsize)
-    counts = np.zeros(bins, np.int64)
-    for rows in np.array_split(plane, max(plane.size // 2**18, 1)):
-        places = rows.ravel() if unsigned else rows.ravel().astype(np.int32) - lowest
-        counts += np.bincount(places, minlength=bins)
-    found = counts > 0
-    return (np.flatnonzero(found) + lowest).astype(np.float64), counts[found]
-
-
-def _percentiles(
-    values: NDArray[np.float64], counts: NDArray[np.int64], wanted: tuple[float, ...]
-) -> list[float]:
-    """Percentiles with linear interpolation, as `numpy.percentile` has them."""
-    last = np.cumsum(counts) - 1
-    result = []
-    for percentile in wanted:
-        place = percentile / 100 * last[-1]
-        below = int(np.floor(place))
-        first, second = (
-            values[np.searchsorted(last, min(index, last[-1]))] for index in (below, below + 1)
-        )
-        result.append(float(first + (second - first) * (place - below)))
-    return result
+    source: Source = "image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +76,26 @@ class ModelCard:
         tiles with that halo give the whole image's result. None: not measured yet.
     instances
         Parameters of the step from outputs to objects, for ``task="segment"``.
+    family
+        What the network was trained as: a file of `napari_tincture.training.objectives`.
+    parts
+        Networks that are kept with this one, by name: "backward" leads from the output's domain
+        to the input's; "discriminator" judges outputs, "discriminator_backward" inputs; further
+        ones of a kind carry a suffix.
+    extras
+        What the network tells beside the image (heat maps, attention masks, …), and in how many
+        channels.
+    target_normalisation
+        From values of real images of the output's domain to the network's; None where there are
+        no such images.
+    calibration
+        Quantiles, evenly spaced from 0 to 1, of what discriminators say of real images that they
+        were not trained on.
+    held
+        Where a network of fixed size takes from what it needs of the whole image: the image
+        reduced to that size, or the mean of all "tiles" of that size.
+    training_statistics
+        Intensities of the training images, see `napari_tincture.models.statistics`.
     figures
         Measured on the test split named in `split`.
     """
@@ -207,7 +106,7 @@ class ModelCard:
     inputs: tuple[Channel, ...]
     outputs: tuple[Channel, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
-    normalisation: Normalisation = Normalisation()
+    normalisation: Normalisation = field(default_factory=Normalisation)
     output_range: tuple[float, float] = (0.0, 1.0)
     rgb_output: bool = False
     pixel_size: float | None = None
@@ -218,6 +117,13 @@ class ModelCard:
     residue: int = 0
     exact: bool | None = None
     instances: Mapping[str, Any] | None = None
+    family: str = ""
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    extras: Mapping[str, int] = field(default_factory=dict)
+    target_normalisation: Normalisation | None = None
+    calibration: tuple[float, ...] = ()
+    held: Held = "reduced"
+    training_statistics: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""
     licence: str = ""
     data: str = ""
@@ -230,8 +136,11 @@ class ModelCard:
     def __post_init__(self) -> None:
         _check_choice("task", self.task, get_args(Task))
         _check_choice("border", self.border, get_args(Border))
+        _check_choice("held", self.held, get_args(Held))
         if not self.inputs or not self.outputs:
             raise ModelError(f"Card {self.name!r} names no input or no output channel.")
+        if self.inputs != (*self.image_inputs, *self.noise_inputs):
+            raise ModelError(f"Card {self.name!r} names inputs of images after those of noise.")
         if self.version != 1:
             raise ModelError(
                 f"Card {self.name!r} has version {self.version}; this release reads version 1. "
@@ -241,6 +150,31 @@ class ModelCard:
     def replace(self, **changes: Any) -> ModelCard:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
+
+    @property
+    def rgb_input(self) -> bool:
+        """Whether the inputs are the channels of a colour image."""
+        return tuple(channel.name for channel in self.image_inputs) == RGB
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """Names of what `stain` can give of the model, the image first."""
+        names = ["image", *self.extras]
+        if "backward" in self.parts:
+            names += ["reconstruction", "cycle_error", "cycle_error_twice"]
+        if "discriminator" in self.parts:
+            names.append("realism")
+        return (*names, "std")
+
+    @property
+    def image_inputs(self) -> tuple[Channel, ...]:
+        """The inputs that come from an image; noise is drawn."""
+        return tuple(channel for channel in self.inputs if channel.source == "image")
+
+    @property
+    def noise_inputs(self) -> tuple[Channel, ...]:
+        """The inputs that are drawn."""
+        return tuple(channel for channel in self.inputs if channel.source == "noise")
 
     def to_json(self) -> str:
         """The card as one JSON object."""
@@ -272,15 +206,26 @@ def _typed(values: dict[str, Any]) -> dict[str, Any]:
     typed = dict(values)
     for key in ("inputs", "outputs"):
         typed[key] = tuple(_read("channel", Channel, item) for item in values[key])
-    if "normalisation" in values:
-        norm = dict(values["normalisation"])
-        for key in ("target", "clip"):
-            if norm.get(key) is not None:
-                norm[key] = _pair(norm[key])
-        typed["normalisation"] = _read("normalisation", Normalisation, norm)
+    for key in ("normalisation", "target_normalisation"):
+        if values.get(key) is not None:
+            typed[key] = _normalisation(values[key])
+    if "parts" in values:
+        parts = dict(values["parts"])
+        typed["parts"] = {name: _read("part", Part, part) for name, part in parts.items()}
+    if "calibration" in values:
+        typed["calibration"] = tuple(map(float, values["calibration"]))
     if "output_range" in values:
         typed["output_range"] = _pair(values["output_range"])
     return typed
+
+
+def _normalisation(values: Any) -> Normalisation:
+    norm = dict(values)
+    for key in ("target", "clip"):
+        if norm.get(key) is not None:
+            norm[key] = _pair(norm[key])
+    found: Normalisation = _read("normalisation", Normalisation, norm)
+    return found
 
 
 def _pair(values: Any) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from napari_tincture.errors import InputError
+from napari_tincture.errors import InputError, ModelError
 from napari_tincture.grid import Geometry, mirror_index
 from napari_tincture.models.card import ModelCard
-from napari_tincture.models.registry import build_network, find_build
-from napari_tincture.models.weights import load_weights, read_card, save_weights
+from napari_tincture.models.registry import build_network, find_build, room_of
+from napari_tincture.models.weights import key_of, load_weights, read_card, save_weights
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -26,6 +27,8 @@ FUNCTIONAL_FIELDS = (
     "task", "architecture", "options", "normalisation", "output_range", "rgb_output",
     "border", "stride", "margin", "residue", "instances",
 )  # fmt: skip
+# These came later: models that do without keep the fingerprints that they had.
+LATER_FIELDS = {"held": "reduced"}
 
 
 class Model:
@@ -38,10 +41,26 @@ class Model:
         mode here, once; nothing else about it is ever changed.
     card
         Its description.
+    parts
+        Networks that are kept with it, as the card names them; they are put in inference mode,
+        too.
+
+    Raises
+    ------
+    ModelError
+        If the card names other parts.
     """
 
-    def __init__(self, network: nn.Module, card: ModelCard) -> None:
+    def __init__(
+        self, network: nn.Module, card: ModelCard, parts: Mapping[str, nn.Module] | None = None
+    ) -> None:
         self._network: nn.Module | None = network.eval()
+        self._parts = {name: part.eval() for name, part in (parts or {}).items()}
+        if self._parts.keys() != card.parts.keys():
+            raise ModelError(
+                f"The card of {card.name!r} names the parts {', '.join(card.parts) or 'none'}; "
+                f"given were {', '.join(self._parts) or 'none'}."
+            )
         self._card = card
         self._path: Path | None = None
         self._fingerprint: str | None = None
@@ -56,15 +75,17 @@ class Model:
             If the file is damaged or foreign, or its architecture unknown.
         """
         model = cls.__new__(cls)
-        model._network, model._fingerprint = None, None
+        model._network, model._fingerprint, model._parts = None, None, {}
         model._path, model._card = Path(path), read_card(path)
         find_build(model._card.architecture)
+        for name, part in model._card.parts.items():
+            find_build(part.architecture, room_of(name))
         return model
 
     def __reduce__(self) -> Any:
         if self._path is not None:
             return _opened_again, (self._path.absolute(), self._card)
-        return Model, (self._network, self._card)
+        return Model, (self._network, self._card, self._parts)
 
     @property
     def card(self) -> ModelCard:
@@ -81,9 +102,31 @@ class Model:
             self._network = network.eval()
         return self._network
 
+    def part(self, name: str) -> nn.Module:
+        """A network that is kept with this one, in inference mode; loaded on first use.
+
+        Raises
+        ------
+        ModelError
+            If there is none of that name.
+        """
+        if name not in self.card.parts:
+            raise ModelError(
+                f"Model {self.card.name!r} has no part {name!r}; it has "
+                f"{', '.join(self.card.parts) or 'none'}."
+            )
+        if name not in self._parts:
+            assert self._path is not None
+            part = self.card.parts[name]
+            network = build_network(part.architecture, part.options, room_of(name))
+            load_weights(self._path, network, name)
+            self._parts[name] = network.eval()
+        return self._parts[name]
+
     def with_card(self, card: ModelCard) -> Model:
-        """The same network with another card."""
-        model = Model(self.network, card)
+        """The same networks with another card."""
+        parts = {name: self.part(name) for name in card.parts}
+        model = Model(self.network, card, parts)
         model._path = self._path
         return model
 
@@ -176,7 +219,11 @@ class Model:
 
         `half` stores float16, half the size; it is cast to float32 when loaded.
         """
-        return save_weights(path, self.network.state_dict(), self.card, half=half)
+        state = dict(self.network.state_dict())
+        for name in self.card.parts:
+            part = self.part(name).state_dict()
+            state |= {key_of(name, key): value for key, value in part.items()}
+        return save_weights(path, state, self.card, half=half)
 
     def _stats(self, tensor: Tensor, stats: ArrayLike | None) -> NDArray[np.float64]:
         batch, channels = tensor.shape[:2]
@@ -218,7 +265,9 @@ def _extend(values: Tensor, geometry: Geometry) -> Tensor:
 
 def _fingerprint(network: nn.Module, card: ModelCard) -> str:
     digest = hashlib.sha256()
-    functional = {key: json.loads(card.to_json())[key] for key in FUNCTIONAL_FIELDS}
+    values = json.loads(card.to_json())
+    functional = {key: values[key] for key in FUNCTIONAL_FIELDS}
+    functional |= {key: values[key] for key, usual in LATER_FIELDS.items() if values[key] != usual}
     digest.update(json.dumps(functional, sort_keys=True).encode())
     for key, value in sorted(network.state_dict().items()):
         flat = value.detach().cpu().contiguous().reshape(-1)

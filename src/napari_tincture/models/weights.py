@@ -46,23 +46,43 @@ def read_card(path: str | PathLike[str]) -> ModelCard:
         raise ModelError(f"{path}: {error}") from error
 
 
-def load_weights(path: str | PathLike[str], network: nn.Module) -> None:
+def load_weights(path: str | PathLike[str], network: nn.Module, part: str = "") -> None:
     """Fill a network with the file's weights, cast to the network's precision.
+
+    Parameters
+    ----------
+    part
+        Name of a part of the card; "" for the network that the card is about. Weights of no
+        other part are read.
 
     Raises
     ------
     ModelError
         If the file is damaged, or its tensors are not those of the network.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
     _read_header(Path(path))
     try:
-        state = load_file(path)
+        with safe_open(path, "pt") as file:
+            names = {key: split_key(key) for key in file.keys()}  # noqa: SIM118  (no mapping)
+            state = {
+                key: file.get_tensor(name) for name, (own, key) in names.items() if own == part
+            }
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is damaged: {error}. Get the file again.") from error
-    fill_network(network, state, str(path))
+    fill_network(network, state, f"{path} ({part})" if part else str(path))
+
+
+def key_of(part: str, key: str) -> str:
+    """Name in a file of a tensor of a part's state dict."""
+    return f"{part}/{key}" if part else key
+
+
+def split_key(name: str) -> tuple[str, str]:
+    """Part and state dict's key of a tensor in a file."""
+    part, _, key = name.rpartition("/")
+    return part, key
 
 
 def fill_network(network: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:

@@ -68,9 +68,14 @@ def check_pixel_size(image: Raster, model: Model, policy: str) -> None:
 
 def make_job(image: Raster, model: Model, settings: Mapping[str, Any], dtype: Any) -> TileJob:
     """Build the tile job of a task from its validated arguments."""
-    check_pixel_size(image, model, settings["pixel_size"])
+    return job_of(make_inputs(image, model, settings), model, settings, dtype, image)
+
+
+def job_of(
+    inputs: Inputs, model: Model, settings: Mapping[str, Any], dtype: Any, image: Raster
+) -> TileJob:
+    """Build the tile job of inputs made before; the region is one of `image`."""
     resolve_precision(settings["precision"], settings["device"])
-    _check_policies(settings)
     bounds = as_region(settings["region"], image)
     region = None
     if {"y", "x"} & set(bounds):
@@ -86,13 +91,22 @@ def make_job(image: Raster, model: Model, settings: Mapping[str, Any], dtype: An
         precision=settings["precision"],
         dtype=np.dtype(dtype),
     )
-    outer = settings.get("outer", {})
-    inputs = map_channels(image, model.card, settings["channels"], settings["nonfinite"], outer)
-    origin = tuple(outer[axis].start if axis in outer else 0 for axis in inputs.leading)
-    starts = {axis: bounds.start for axis, bounds in outer.items()}
-    inputs = replace(inputs, origin=origin, reader=Reader(settings["on_read_error"], starts))
     known = None if isinstance(context, str) else _known(context, inputs, model)
     return TileJob(inputs, model, plan, known)
+
+
+def make_inputs(image: Raster, model: Model, settings: Mapping[str, Any]) -> Inputs:
+    """Find a source for every input of the model, and check that they suit it."""
+    check_pixel_size(image, model, settings["pixel_size"])
+    _check_policies(settings)
+    outer = settings.get("outer", {})
+    inputs = map_channels(
+        image, model.card, settings["channels"], settings["nonfinite"], outer,
+        settings.get("seed", 0),
+    )  # fmt: skip
+    origin = tuple(outer[axis].start if axis in outer else 0 for axis in inputs.leading)
+    starts = {axis: bounds.start for axis, bounds in outer.items()}
+    return replace(inputs, origin=origin, reader=Reader(settings["on_read_error"], starts))
 
 
 def given_context(job: TileJob) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from napari_tincture.io.channels import in_micrometres
 from napari_tincture.io.open import open_image
 from napari_tincture.models.card import ModelCard
 from napari_tincture.raster import Raster
+from napari_tincture.tasks._noise import noise
 from napari_tincture.tiling.inputs import Inputs, Lane, NonFinite
 
 Choice = Any
@@ -28,6 +30,7 @@ def map_channels(
     channels: Mapping[str, Choice] | Sequence[Choice] | None = None,
     nonfinite: NonFinite = "error",
     outer: Mapping[str, slice] | None = None,
+    seed: int = 0,
 ) -> Inputs:
     """Find a source for every input of a model.
 
@@ -47,20 +50,27 @@ def map_channels(
         As in `Inputs`.
     outer
         The part along t and z that `image` was cropped to; other images are cropped alike.
+    seed
+        Of the noise that models take beside the image, where `channels` names no image for it.
 
     Raises
     ------
     InputError
         If an input has no source, or sources do not lie on one grid; says which and what there is.
     """
-    names = [channel.name for channel in card.inputs]
-    if channels is None:
-        chosen = dict(zip(names, _automatic(image, card, names), strict=True))
-    elif isinstance(channels, Mapping):
-        chosen = _by_name(image, names, channels)
-    else:
-        chosen = _in_order(names, list(channels))
-    lanes = tuple(_lane(image, name, choice, outer or {}) for name, choice in chosen.items())
+    given = dict(channels) if isinstance(channels, Mapping) else {}
+    drawn = [channel.name for channel in card.noise_inputs]
+    named = {name: given.pop(name) for name in drawn if name in given}
+    rest = (given or None) if isinstance(channels, Mapping) else channels
+    lanes = _image_lanes(image, card, rest, outer or {})
+    for name in drawn:
+        lane = (
+            _lane(image, name, named[name], outer or {})
+            if name in named
+            else Lane(noise(image, name, seed, outer or {}), {})
+        )
+        lanes = (*lanes, replace(lane, drawn=True))
+    names = [channel.name for channel in (*card.image_inputs, *card.noise_inputs)]
     used = {axis for lane in lanes if lane.raster is image for axis in lane.at}
     leading = "".join(a for a in image.axes if a in "tz" and a not in used)
     for name, lane in zip(names, lanes, strict=True):
@@ -68,6 +78,22 @@ def map_channels(
         if lane.raster is not image:
             _check_grid(image, name, lane.raster, leading)
     return Inputs(lanes, leading, nonfinite)
+
+
+def _image_lanes(
+    image: Raster,
+    card: ModelCard,
+    channels: Mapping[str, Choice] | Sequence[Choice] | None,
+    outer: Mapping[str, slice],
+) -> tuple[Lane, ...]:
+    names = [channel.name for channel in card.image_inputs]
+    if channels is None:
+        chosen = dict(zip(names, _automatic(image, card, names), strict=True))
+    elif isinstance(channels, Mapping):
+        chosen = _by_name(image, names, channels)
+    else:
+        chosen = _in_order(names, list(channels))
+    return tuple(_lane(image, name, choice, outer) for name, choice in chosen.items())
 
 
 def _automatic(image: Raster, card: ModelCard, names: list[str]) -> list[Choice]:

@@ -105,7 +105,7 @@ def _round_trip(
 ) -> Raster:
     dtype = original.dtype.name if original.dtype.name in _TYPES else "float32"
     translated = stain(image, models[0], **staining)
-    result = stain(translated, models[1], **{**staining, "dtype": dtype})
+    result: Raster = stain(translated, models[1], **{**staining, "dtype": dtype})
     before, after = ({"c": 1, **raster.sizes} for raster in (original, result))
     if before != after:
         raise InputError(

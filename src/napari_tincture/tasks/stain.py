@@ -4,21 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack, overload
 
-import numpy as np
-
-from napari_tincture.errors import InputError
 from napari_tincture.models import Model
 from napari_tincture.raster import Raster
 from napari_tincture.recipe import Recipe
+from napari_tincture.tasks._answers import answered, asked, directed, result_dtype
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import as_model, given_context, make_job, narrowed, opened
+from napari_tincture.tasks.outputs import Outputs
 from napari_tincture.tiling.inputs import NonFinite
 from napari_tincture.tiling.reading import OnReadError
 from napari_tincture.tiling.result import as_raster
 
 
+class Settings(TypedDict, total=False):
+    """Keyword arguments of `stain` that do not decide about the kind of its result."""
+
+    channels: Mapping[str, Any] | Sequence[Any] | None
+    region: Any
+    context: Any
+    direction: Literal["forward", "backward"]
+    samples: int
+    seed: int
+    device: str
+    precision: str
+    tile: int | Literal["auto"]
+    dtype: str
+    nonfinite: NonFinite
+    on_read_error: OnReadError
+    pixel_size: Literal["refuse", "ignore"]
+
+
+@overload
+def stain(image: Any, model: Any, **settings: Unpack[Settings]) -> Raster: ...
+@overload
+def stain(
+    image: Any, model: Any, *, outputs: tuple[str], **settings: Unpack[Settings]
+) -> Raster: ...
+@overload
+def stain(
+    image: Any, model: Any, *, outputs: Sequence[str], **settings: Unpack[Settings]
+) -> Outputs: ...
 def stain(
     image: Any,
     model: str | Model | Any,
@@ -28,6 +55,8 @@ def stain(
     context: Any = "auto",
     direction: Literal["forward", "backward"] = "forward",
     outputs: Sequence[str] = ("image",),
+    samples: int = 3,
+    seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
     tile: int | Literal["auto"] = "auto",
@@ -35,7 +64,7 @@ def stain(
     nonfinite: NonFinite = "error",
     on_read_error: OnReadError = "stop",
     pixel_size: Literal["refuse", "ignore"] = "refuse",
-) -> Raster:
+) -> Raster | Outputs:
     """Stain an image virtually; nothing is computed until the result is read.
 
     Parameters
@@ -60,7 +89,22 @@ def stain(
     direction
         "forward", or "backward" for models that have both.
     outputs
-        ``("image",)``, the only output of the models there are.
+        What is asked for, of what the model offers (``card.offers``). "image": the stain.
+        "heatmap", "attention", "content": where the network looked, as far as its kind knows;
+        heat maps from 0 to 1 over the whole image. "reconstruction": the image that the way back
+        makes of the stain. "cycle_error", "cycle_error_twice": mean absolute difference of the
+        image from its reconstruction after one and after two round trips, as a share of the range
+        of values (Zhu et al. 2017, equation 2). "realism": the share of real images' patches that
+        the discriminator finds less real than this one; its scores as they are if they were not
+        calibrated. "std": standard deviation, averaged over channels, of the stain over `samples`
+        draws of noise for models that take noise, else over the eight flips and quarter turns of
+        the image.
+    samples
+        Draws of noise for models that take noise; the stain is their mean (You et al. 2018,
+        Bayesian cycle-consistent generative adversarial networks via marginalizing latent
+        sampling).
+    seed
+        Of the noise; the same seed gives the same noise at a place, however the image is cut.
     device
         "auto" (the first CUDA device, else the CPU), "cpu", "cuda:1", "mps".
     precision
@@ -82,27 +126,31 @@ def stain(
 
     Returns
     -------
-    Raster
-        (t, c, z, y, x) as far as the image has t and z and the model more than one output;
-        placement and units are the image's.
+    Raster or Outputs
+        (t, c, z, y, x) as far as the image has t and z and the model more than one channel;
+        placement and units are the image's. For several outputs a mapping from their names to
+        rasters, all but "std" of models without noise from one pass of the networks.
 
     Raises
     ------
     InputError
         If image, model, channels or region do not fit each other.
     ModelError
-        If the model is unknown or damaged.
+        If the model is unknown or damaged, or has no way back.
     DeviceError
         If the device or precision is not available.
     """
-    found = as_model(model, "stain")
-    _check_outputs(found, outputs, direction)
+    found = directed(as_model(model, "stain"), direction)
+    wanted = asked(outputs)
     given = opened(image)
-    source, part = narrowed(given, region)
     settings = {
         "region": region,
         "channels": channels,
         "context": context,
+        "outputs": list(wanted),
+        "direction": direction,
+        "samples": samples,
+        "seed": seed,
         "device": device,
         "precision": precision,
         "tile": tile,
@@ -110,34 +158,15 @@ def stain(
         "on_read_error": on_read_error,
         "pixel_size": pixel_size,
     }
-    job = make_job(source, found, {**settings, **part}, _dtype(dtype, found))
+    plain = wanted == ("image",) and not found.card.noise_inputs
+    if not plain:
+        return answered(given, as_model(model, "stain"), found, {**settings, "dtype": dtype})
+    source, part = narrowed(given, region)
+    job = make_job(source, found, {**settings, **part}, result_dtype(dtype, found.card.rgb_output))
     name = f"{source.name} {found.card.name}".strip()
     settings["dtype"] = dtype
     provenance, sources = record("stain", given, found, settings)
     result = as_raster(job, source, name, provenance, sources)
-    recipe = Recipe("stain", given, found, {**settings, "context": given_context(job)})
+    context = given_context(job)
+    recipe = Recipe("stain", given, as_model(model, "stain"), {**settings, "context": context})
     return replace(result, recipe=recipe)
-
-
-def _dtype(dtype: str, model: Model) -> np.dtype[Any]:
-    if dtype == "auto":
-        return np.dtype("uint8" if model.card.rgb_output else "float32")
-    known = {np.dtype(name): name for name in ("uint8", "uint16", "float16", "float32")}
-    try:
-        chosen = np.dtype(dtype)
-    except TypeError:
-        chosen = None
-    if chosen not in known:
-        raise InputError(f"dtype={dtype!r}: expected auto, {', '.join(known.values())}.")
-    return chosen
-
-
-def _check_outputs(model: Model, outputs: Sequence[str], direction: str) -> None:
-    if outputs != "image" and tuple(outputs) != ("image",):
-        raise InputError(
-            f"Model {model.card.name!r} offers the output 'image'; {list(outputs)} was asked for."
-        )
-    if direction != "forward":
-        raise InputError(
-            f"Model {model.card.name!r} has one direction, 'forward'; {direction!r} was asked for."
-        )

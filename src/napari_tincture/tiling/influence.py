@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 from torch.utils.weak import WeakIdKeyDictionary
 
+from napari_tincture.models.copies import with_tensors
 from napari_tincture.tiling import ops
 
 _ROUNDING = 1e-12
@@ -40,11 +41,10 @@ def influence(network: nn.Module, lit: Tensor, sites: Collection[int] = ()) -> T
         (1, c', y, x) float32 of 0 and 1.
     """
     # Whatever the network counts or learns as it runs, it does to copies.
-    state = {k: _plain(v) for k, v in network.named_parameters(remove_duplicate=False)}
-    state |= {k: _plain(v).clone() for k, v in network.named_buffers(remove_duplicate=False)}
+    copied = with_tensors(network, lambda tensor: _plain(tensor).clone())
     with torch.inference_mode(), _Influence(sites) as mode:
         mode.mark(lit)
-        result: Tensor = torch.func.functional_call(network, state, (lit,))
+        result: Tensor = copied(lit)
     return result.float()
 
 
@@ -70,14 +70,10 @@ def influence_from(
         (1, c', y, x) float32 of 0 and 1.
     """
     # Up to that call nothing is lit, so nothing need be computed.
-    state = {
-        k: v.detach().to("meta")
-        for part in (network.named_parameters, network.named_buffers)
-        for k, v in part(remove_duplicate=False)
-    }
+    copied = with_tensors(network, lambda tensor: tensor.detach().to("meta"))
     image = torch.zeros(*shape, device="meta")
     with torch.inference_mode(), _Lighting(call, light):
-        result: Tensor = torch.func.functional_call(network, state, (image,))
+        result: Tensor = copied(image)
     return result.float()
 
 

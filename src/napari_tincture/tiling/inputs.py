@@ -23,10 +23,14 @@ NonFinite = Literal["error", "background"]
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Where one model channel comes from: a raster, fixed at some of its axes."""
+    """Where one model channel comes from: a raster, fixed at some of its axes.
+
+    `drawn` says that its values are the network's, of no image.
+    """
 
     raster: Raster
     at: Mapping[str, int]
+    drawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,11 @@ class Inputs:
     def dtype(self) -> np.dtype[Any]:
         """Common data type of the lanes."""
         return np.result_type(*{lane.raster.dtype for lane in self.lanes})
+
+    @property
+    def image_dtype(self) -> np.dtype[Any]:
+        """Common data type of the lanes that come from images."""
+        return np.result_type(*{lane.raster.dtype for lane in self.lanes if not lane.drawn})
 
     @property
     def counts(self) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from napari_tincture.arrays import spanning
 from napari_tincture.blend import blend_tiles
 from napari_tincture.device import memory_budget
 from napari_tincture.grid import Grid, Tile, balanced_core
@@ -339,14 +340,7 @@ class TileJob:
 
     def convert(self, values: npt.NDArray[np.float32]) -> Block:
         """Give values the plan's data type; integers span the card's output range."""
-        dtype = self.plan.dtype
-        if dtype.kind == "f":
-            return values.astype(dtype, copy=False)
-        low, high = self.model.card.output_range
-        top = np.iinfo(dtype).max
-        scaled = (values - low) * (top / (high - low))
-        result: Block = np.clip(np.rint(scaled), 0, top).astype(dtype)
-        return result
+        return spanning(values, self.plan.dtype, self.model.card.output_range)
 
     def items(self) -> Iterator[Item]:
         """All planes and tiles, in order."""

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from napari_tincture.errors import ModelError
+from napari_tincture.models.copies import with_tensors
 from napari_tincture.tiling import ops
 from napari_tincture.tiling.reductions import reduction
 
@@ -122,22 +123,13 @@ def run_on_meta(network: nn.Module, channels: int, height: int, width: int) -> A
 
 def _run_on(device: str, network: nn.Module, channels: int, height: int, width: int) -> Any:
     with torch.utils._python_dispatch._disable_current_modes():
-        state, image = _state_on(device, network, channels, height, width)
+        copied = with_tensors(network, lambda tensor: tensor.detach().to(device))
+        dtype = _dtype(network)
+        image = torch.zeros(1, channels, height, width, device=device, dtype=dtype)
     # What a network makes without saying where, it makes beside its weights.
     where: AbstractContextManager[Any] = torch.device(device)
     with torch.inference_mode(), where:
-        return torch.func.functional_call(network, state, (image,))
-
-
-def _state_on(
-    device: str, network: nn.Module, channels: int, height: int, width: int
-) -> tuple[dict[str, Tensor], Tensor]:
-    state = {
-        **{k: v.detach().to(device) for k, v in network.named_parameters(remove_duplicate=False)},
-        **{k: v.detach().to(device) for k, v in network.named_buffers(remove_duplicate=False)},
-    }
-    image = torch.zeros(1, channels, height, width, device=device, dtype=_dtype(network))
-    return state, image
+        return copied(image)
 
 
 def _dtype(network: nn.Module) -> torch.dtype:

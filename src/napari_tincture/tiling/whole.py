@@ -16,7 +16,7 @@ import torch
 from napari_tincture.device import memory_budget, release_memory
 from napari_tincture.errors import InputError, TinctureWarning
 from napari_tincture.grid import Tile
-from napari_tincture.models.card import Normalisation
+from napari_tincture.models.normalisation import Normalisation
 from napari_tincture.progress import CancelToken
 from napari_tincture.tiling.context import Found, Values, collect_by_passes, lock_step
 from napari_tincture.tiling.engine import OutOfMemory
@@ -248,9 +248,19 @@ def plane_stats(
     Planes of up to 2**27 values, and all planes if `exact`, are measured whole; of larger ones
     16 × 16 evenly spaced blocks of 256 × 256 pixels.
     """
+    stats, how = _image_stats(inputs, plane, normalisation, exact)
+    for index, lane in enumerate(inputs.lanes):
+        if lane.drawn:
+            stats[index] = normalisation.unchanged
+    return stats, how
+
+
+def _image_stats(
+    inputs: Inputs, plane: Plane, normalisation: Normalisation, exact: bool
+) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
     channels = len(inputs.lanes)
     if not normalisation.needs_image:
-        rows = [normalisation.limits(inputs.dtype)] * channels
+        rows = [normalisation.limits(inputs.image_dtype)] * channels
         return np.asarray(rows, np.float64), {}
     height, width = inputs.shape
     if exact or channels * height * width <= _STATS_VALUES:

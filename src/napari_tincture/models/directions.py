@@ -1,0 +1,86 @@
+"""The other direction of a model that has both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from napari_tincture.errors import ModelError
+from napari_tincture.models.card import RGB, Channel, ModelCard, Part
+from napari_tincture.models.model import Model
+from napari_tincture.models.normalisation import Normalisation
+
+T = TypeVar("T")
+OTHER = "backward"
+
+
+def turned(model: Model) -> Model:
+    """The model that leads back: its inputs are the outputs of `model`.
+
+    Raises
+    ------
+    ModelError
+        If the model has one direction only.
+    """
+    card = model.card
+    if OTHER not in card.parts:
+        raise ModelError(
+            f"Model {card.name!r} has one direction, 'forward'; it keeps no network that leads "
+            "back. Import or train one with both."
+        )
+    first = Part(card.architecture, card.options)
+    there = {name: model.part(name) for name in card.parts if name != OTHER}
+    parts = _renamed({**there, OTHER: model.network})
+    return Model(model.part(OTHER), _turned_card(card, first), parts)
+
+
+def _turned_card(card: ModelCard, first: Part) -> ModelCard:
+    back = card.parts[OTHER]
+    others = {name: part for name, part in card.parts.items() if name != OTHER}
+    # Noise is drawn for either direction.
+    drawn = card.noise_inputs
+    before = card.target_normalisation or _spanning(card.output_range)
+    return card.replace(
+        name=f"{card.name} backward",
+        architecture=back.architecture,
+        options=back.options,
+        inputs=(*_named(card.outputs, card.rgb_output), *drawn),
+        outputs=card.image_inputs,
+        normalisation=before,
+        target_normalisation=card.normalisation,
+        output_range=card.normalisation.span,
+        rgb_output=card.rgb_input,
+        parts=_renamed({**others, OTHER: first}),
+        # Measured or calibrated in the first direction.
+        stride=None,
+        halo=None,
+        exact=None,
+        margin=0,
+        residue=0,
+        calibration=(),
+        training_statistics={},
+        figures={},
+    )
+
+
+def _named(channels: tuple[Channel, ...], rgb: bool) -> tuple[Channel, ...]:
+    if not rgb:
+        return channels
+    return tuple(Channel(name, colour=name) for name in RGB)
+
+
+def _spanning(limits: tuple[float, float]) -> Normalisation:
+    return Normalisation("dtype", target=limits)
+
+
+def _renamed(parts: Mapping[str, T]) -> dict[str, T]:
+    """Name parts for the other direction: what judged inputs judges outputs now."""
+
+    def other(name: str) -> str:
+        if name == OTHER:
+            return name
+        role, *marks = name.split("_")
+        marks = [m for m in marks if m != OTHER] if OTHER in marks else [*marks, OTHER]
+        return "_".join([role, *marks])
+
+    return {other(name): part for name, part in parts.items()}

@@ -1,0 +1,101 @@
+"""How real an image looks, place by place, to the discriminators that its network learned from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_tincture.models.evened import drift, evened
+from napari_tincture.models.model import Model
+
+SMALLEST_STEP = 1e-6
+"""Quantiles that are closer are taken to lie this far apart."""
+SCALES = range(1, 5)
+"""On how many scales a discriminator may judge."""
+
+
+class Realism(nn.Module):
+    """Scores of all discriminators of one domain, averaged and set against those of real images.
+
+    Parameters
+    ----------
+    judges
+        Discriminators; they are copied, and evened (see `evened`).
+    inputs
+        Channels of the source image that they look at beside the image: all of them for those
+        that judge pairs, else 0.
+    quantiles
+        Of the averaged scores of real images, evenly spaced from 0 to 1; empty for scores as
+        they are.
+    """
+
+    quantiles: Tensor
+
+    def __init__(
+        self, judges: list[nn.Module], inputs: int = 0, quantiles: tuple[float, ...] = ()
+    ) -> None:
+        super().__init__()
+        self.judges = nn.ModuleList(evened(judge) for judge in judges)
+        self._drifts = [{n: drift(judge, n) for n in SCALES} for judge in judges]
+        self.inputs = inputs
+        self.register_buffer("quantiles", torch.tensor(quantiles))
+
+    @classmethod
+    def of(cls, model: Model) -> Realism:
+        """What judges the images that a model makes."""
+        card = model.card
+        names = [n for n in card.parts if n.startswith("discriminator") and "backward" not in n]
+        judges = [model.part(name) for name in names]
+        width = first_width(judges[0])
+        inputs = len(card.image_inputs) if width != len(card.outputs) else 0
+        return cls(judges, inputs, card.calibration)
+
+    def forward(self, source: Tensor, image: Tensor) -> Tensor:
+        """From (b, c, y, x) and (b, c', y, x) to (b, 1, y, x): the share of real that is beaten.
+
+        Without quantiles the scores themselves.
+        """
+        scores = self.scores(source, image)
+        return calibrated(scores, self.quantiles) if len(self.quantiles) else scores
+
+    def scores(self, source: Tensor, image: Tensor) -> Tensor:
+        """Scores averaged over discriminators and scales, at the image's resolution."""
+        shown = torch.cat([source, image], dim=1) if self.inputs else image
+        maps = []
+        for judge, drifts in zip(self.judges, self._drifts, strict=True):
+            found = _score_maps(judge(shown))
+            maps += [_in_place(scores, drifts[len(found)], image) for scores in found]
+        return torch.stack(maps).mean(0)
+
+
+def calibrated(scores: Tensor, quantiles: Tensor) -> Tensor:
+    """Where scores (b, 1, y, x) lie among quantiles (n,): 0 below all, 1 above all."""
+    low = quantiles[:-1, None, None]
+    step = quantiles.diff().clamp_min(SMALLEST_STEP)[:, None, None]
+    return ((scores - low) / step).clamp(0, 1).mean(1, keepdim=True)
+
+
+def first_width(network: nn.Module) -> int:
+    """How many channels a network of convolutions takes."""
+    first = next(m for m in network.modules() if isinstance(m, nn.Conv2d))
+    return first.in_channels
+
+
+def _score_maps(found: Any) -> list[Tensor]:
+    """The score map of every scale, of which features may go before."""
+    if isinstance(found, Tensor):
+        return [found]
+    return [item if isinstance(item, Tensor) else item[-1] for item in found]
+
+
+def _in_place(scores: Tensor, shift: float, image: Tensor) -> Tensor:
+    stride = image.shape[-1] // scores.shape[-1]
+    full = functional.interpolate(scores, scale_factor=stride, mode="bilinear", align_corners=False)
+    pixels = round(shift * stride)
+    near, far = max(pixels, 0), max(-pixels, 0)
+    wide = functional.pad(full, (near, far, near, far), mode="replicate")
+    height, width = full.shape[-2:]
+    return wide[..., far : far + height, far : far + width]
