@@ -19,9 +19,9 @@ ENTRY_POINT_GROUP = "napari_tincture.architectures"
 # The files of this package that are no architecture.
 _MACHINERY = frozenset(
     {
-        "card", "copies", "directions", "discriminators", "encoders", "evened", "fixed_size", "inception",
-        "lpips", "model", "normalisation", "outputs", "published", "realism", "registry", "shipped",
-        "statistics", "user_weights", "weights",
+        "card", "copies", "directions", "discriminators", "encoders", "evened", "fixed_size",
+        "inception", "lpips", "model", "normalisation", "outputs", "published", "realism",
+        "registry", "shipped", "statistics", "user_weights", "weights",
     }
 )  # fmt: skip
 

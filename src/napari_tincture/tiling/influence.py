@@ -19,8 +19,19 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from napari_tincture.models.copies import with_tensors
 from napari_tincture.tiling import ops
-
-_ROUNDING = 1e-12
+from napari_tincture.tiling.influence_maps import (
+    ROUNDING,
+    across,
+    binary,
+    called,
+    convolved,
+    held,
+    is_map,
+    on_meta,
+    one_channel,
+    treats_channels_alike,
+    union,
+)
 
 
 def influence(network: nn.Module, lit: Tensor, sites: Collection[int] = ()) -> Tensor:
@@ -113,20 +124,20 @@ class _Influence(TorchDispatchMode):
             return self._note_views(args, func(*args, **kwargs))
         kind = ops.kind_of(func)
         if self._calls in self._sites:
-            result = _held(func, args, kwargs, stems[0])
+            result = held(func, args, kwargs, stems[0])
         elif kind == "convolution":
-            result = _convolved(func, call)
+            result = convolved(func, call)
         elif kind == "move":
             result = self._moved(func, call, args)
-        elif kind == "constant" and not _is_map(call, stems[0]):
+        elif kind == "constant" and not is_map(call, stems[0]):
             return func(*args, **kwargs)
         elif kind == "product":
             result = self._product(func, call)
         elif kind == "across":
             axes = ops.axes_across(ops.name_of(func), call, stems[0].ndim)
-            result = _across(stems, axes, _on_meta(func, args, kwargs))
+            result = across(stems, axes, on_meta(func, args, kwargs))
         else:
-            result = tree_map(lambda v: _union(stems, v), _on_meta(func, args, kwargs))
+            result = tree_map(lambda v: union(stems, v), on_meta(func, args, kwargs))
         if ops.in_place(func) and kind != "move":
             result = self._written(args[0], result)
         return tree_map(self.mark, result)
@@ -146,6 +157,10 @@ class _Influence(TorchDispatchMode):
     def _written(self, place: Tensor, values: Tensor) -> Tensor:
         if not self._stems_from_input(place):
             self._base(place).zero_()
+        slim = one_channel(place)
+        if slim is not None:
+            slim.copy_(values.amax(1, keepdim=True))
+            return place
         return place.copy_(values)
 
     def _moved(self, func: Any, call: dict[str, Any], args: Any) -> Any:
@@ -156,7 +171,13 @@ class _Influence(TorchDispatchMode):
         plain = tree_map(seen, call)
         if "pad" in ops.name_of(func) and call.get("value"):
             plain["value"] = 0
-        return self._note_views(args, tree_map(_binary, _called(func, plain)))
+        slim = one_channel(args[0]) if treats_channels_alike(func, call) else None
+        if slim is not None:
+            plain[func._schema.arguments[0].name] = slim
+            count = args[0].shape[1]
+            found = tree_map(binary, called(func, plain))
+            return tree_map(lambda v: v.expand(-1, count, *v.shape[2:]), found)
+        return self._note_views(args, tree_map(binary, called(func, plain)))
 
     def _product(self, func: Any, call: dict[str, Any]) -> Tensor:
         """Union over what is summed, of one operand after the other; the rest weighs 1."""
@@ -176,8 +197,8 @@ class _Influence(TorchDispatchMode):
                 else weigh(name, value)
                 for name, value in call.items()
             }
-            total = torch.maximum(total, _called(func, weighed))
-        return (total > _ROUNDING).float()
+            total = torch.maximum(total, called(func, weighed))
+        return (total > ROUNDING).float()
 
 
 class _Lighting(_Influence):
@@ -192,78 +213,6 @@ class _Lighting(_Influence):
             return super().__torch_dispatch__(func, types, args, kwargs)
         self._calls += 1
         axis, start, stop = self._light
-        result = torch.zeros(_on_meta(func, args, kwargs or {}).shape)
+        result = torch.zeros(on_meta(func, args, kwargs or {}).shape)
         result.narrow(axis, start, stop - start).fill_(1)
         return self.mark(result)
-
-
-def _is_map(call: dict[str, Any], stem: Tensor) -> bool:
-    """Whether a constant is made over the image: then it knows where a window ends."""
-    return list(call["size"])[-2:] == list(stem.shape[-2:])
-
-
-def _called(func: Any, call: dict[str, Any]) -> Any:
-    positional = [a.name for a in func._schema.arguments if not a.kwarg_only]
-    named = [a.name for a in func._schema.arguments if a.kwarg_only]
-    return func(*(call[n] for n in positional), **{n: call[n] for n in named})
-
-
-def _on_meta(func: Any, args: Any, kwargs: Any) -> Any:
-    def away(value: Any) -> Any:
-        return value.to("meta") if isinstance(value, Tensor) else value
-
-    return func(*tree_map(away, args), **tree_map(away, kwargs))
-
-
-def _held(func: Any, args: Any, kwargs: Any, source: Tensor) -> Any:
-    """A reduction whose value is held: a norm passes its input on, a mean is a constant."""
-
-    def hold(shape: Any) -> Tensor:
-        return source.clone() if shape.shape == source.shape else torch.zeros(shape.shape)
-
-    return tree_map(hold, _on_meta(func, args, kwargs))
-
-
-def _across(stems: list[Tensor], axes: tuple[int, ...], shapes: Any) -> Any:
-    """What takes all positions along `axes` together, of one length, none or another there."""
-    joined = _union(stems, stems[0]).amax(axes, keepdim=True)
-
-    def spread(like: Any) -> Any:
-        if like.ndim == joined.ndim:
-            return _like(joined.expand(like.shape), like)
-        return _like(joined.reshape(like.shape), like)
-
-    return tree_map(spread, shapes)
-
-
-def _union(stems: list[Tensor], like: Tensor) -> Tensor:
-    """Union of maps, broadcast to a shape; of the dtype that the network has there."""
-    total = torch.zeros(like.shape)
-    for stem in stems:
-        total = torch.maximum(total, stem.float())
-    return _like(total, like)
-
-
-def _like(values: Tensor, like: Tensor) -> Tensor:
-    # The network may go on in place: no memory is shared.
-    dtype = torch.float32 if like.is_floating_point() else like.dtype
-    return values.to(dtype, copy=True, memory_format=torch.contiguous_format)
-
-
-def _binary(value: Any) -> Any:
-    if not isinstance(value, Tensor) or not value.is_floating_point():
-        return value
-    lit = (value.abs() > _ROUNDING).to(value.dtype)
-    return value if torch.equal(lit, value) else lit
-
-
-def _convolved(func: Any, call: dict[str, Any]) -> Tensor:
-    """Union over the kernel; channels are joined first, which can only widen the result."""
-    weight = call["weight"]
-    transposed = call.get("transposed") or "transpose" in ops.name_of(func)
-    outputs = weight.shape[1] * call["groups"] if transposed else weight.shape[0]
-    image = call["input"].float().amax(1, keepdim=True)
-    slim = dict(call, input=image, weight=torch.ones(1, 1, *weight.shape[2:]), bias=None, groups=1)
-    hit = (_called(func, slim) > _ROUNDING).float()
-    result: Tensor = hit.repeat(1, outputs, *[1] * (hit.ndim - 2))
-    return result

@@ -54,18 +54,19 @@ def tensors_of(call: dict[str, Any]) -> list[Tensor]:
     return [v for v in flat if isinstance(v, Tensor)]
 
 
-def _names(text: str) -> frozenset[str]:
+def names(text: str) -> frozenset[str]:
+    """Names of operators, as one text."""
     return frozenset(text.split())
 
 
 # Pointwise operators carry torch's tag; these do not.
-_POINTWISE = _names(
+_POINTWISE = names(
     """prelu hardswish log_sigmoid special_expit batch_norm native_batch_norm cudnn_batch_norm
     instance_norm dropout native_dropout feature_dropout alpha_dropout feature_alpha_dropout
     fill copy zero polar complex view_as_real view_as_complex ones_like zeros_like full_like
     empty_like"""
 )
-_MOVES = _names(
+_MOVES = names(
     """view _unsafe_view reshape permute transpose t mT cat stack slice select split
     split_with_sizes chunk unbind narrow pad constant_pad_nd reflection_pad2d replication_pad2d
     flatten unflatten ravel pixel_shuffle pixel_unshuffle channel_shuffle upsample_nearest2d
@@ -76,19 +77,19 @@ _MOVES = _names(
     index index_select im2col col2im unfold alias detach tile movedim moveaxis swapaxes swapdims
     hsplit vsplit tensor_split lift_fresh"""
 )
-_CONVOLUTIONS = _names(
+_CONVOLUTIONS = names(
     """conv1d conv2d conv3d convolution _convolution conv_transpose1d conv_transpose2d
     conv_transpose3d"""
 )
-_PRODUCTS = _names("linear matmul mm bmm addmm baddbmm einsum")
-_ACROSS = _names(
+_PRODUCTS = names("linear matmul mm bmm addmm baddbmm einsum")
+_ACROSS = names(
     """mean sum var std var_mean std_mean amax amin max min argmax argmin aminmax norm
     linalg_vector_norm logsumexp prod any all nansum layer_norm native_layer_norm rms_norm
     group_norm native_group_norm softmax _softmax log_softmax _log_softmax glu gather sort topk
     median cumsum cumprod scaled_dot_product_attention _native_multi_head_attention"""
 )
-_CONSTANTS = _names("zeros ones full empty new_zeros new_ones new_full new_empty scalar_tensor")
-_RANDOM = _names(
+_CONSTANTS = names("zeros ones full empty new_zeros new_ones new_full new_empty scalar_tensor")
+_RANDOM = names(
     """rand randn randint rand_like randn_like randint_like bernoulli normal uniform exponential
     dropout native_dropout feature_dropout alpha_dropout feature_alpha_dropout"""
 )
