@@ -19,8 +19,9 @@ ENTRY_POINT_GROUP = "napari_tincture.architectures"
 # The files of this package that are no architecture.
 _MACHINERY = frozenset(
     {
-        "card", "discriminators", "encoders", "inception", "lpips", "model", "published",
-        "registry", "shipped", "user_weights", "weights",
+        "card", "class_activation", "discriminators", "encoders", "fixed_size", "inception",
+        "layer_instance_norm", "lpips", "model", "published", "registry", "shipped",
+        "spectral_norm", "user_weights", "weights",
     }
 )  # fmt: skip
 
