@@ -56,10 +56,16 @@ def _normalised(x: Tensor, gamma: Tensor, beta: Tensor, rho: Tensor) -> Tensor:
         return result
     # Tiles find the whole image's values at reductions: as few of them as there can be. The
     # number of pixels, too, is the whole image's.
-    variance, mean = torch.var_mean(x, (2, 3), keepdim=True)
-    count = x.new_ones(1, 1, *x.shape[2:], dtype=torch.float32).sum((2, 3), keepdim=True)
+    wide = _wide(x)
+    variance, mean = torch.var_mean(wide, (2, 3), keepdim=True)
+    count = wide.new_ones(1, 1, *x.shape[2:]).sum((2, 3), keepdim=True)
     scale, shift = _mixed(mean, variance, count, gamma, beta, rho)
-    return torch.addcmul(shift, x - mean, scale)
+    return torch.addcmul(shift, wide - mean, scale).to(x.dtype)
+
+
+def _wide(x: Tensor) -> Tensor:
+    # Moments of many pixels do not fit 16 bits.
+    return x if x.dtype == torch.float64 else x.float()
 
 
 def _mixed(
@@ -87,7 +93,7 @@ class _Learning(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, rho: Tensor) -> Tensor:
-        wide = x if x.dtype == torch.float64 else x.float()
+        wide = _wide(x)
         count = x.shape[2] * x.shape[3]
         mean = wide.mean((2, 3), keepdim=True)
         around = wide - mean

@@ -41,7 +41,8 @@ class SpectralWeight(nn.Module):
                 # Copied, so that an earlier pass's graph keeps the vectors that it used.
                 self.weight_u.copy_(left)
                 self.weight_v.copy_(right)
-        return torch.dot(left, matrix @ right).reciprocal()
+        # Not torch.dot, which refuses two types: under autocast the product has another.
+        return (left * (matrix @ right)).sum().reciprocal()
 
 
 class SpectralConv2d(SpectralWeight):

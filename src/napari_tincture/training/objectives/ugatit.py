@@ -45,6 +45,7 @@ def parts(
     in_channels: int = 3,
     out_channels: int = 3,
     img_size: int = 256,
+    n_res: int | None = None,
     light: bool | None = None,
 ) -> dict[str, Part]:
     """The networks of a training.
@@ -56,8 +57,9 @@ def parts(
         residual blocks, full. "large": the same with 6 + 6 blocks.
     img_size
         Side in pixels of the training images, a multiple of 4, at least 24.
-    light
-        Light generators, which take images of any size, instead of what `size` says.
+    n_res, light
+        Residual blocks of each half of a generator, and light generators, which take images of
+        any size; where given, instead of what `size` says.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def parts(
         "in_channels": in_channels,
         "out_channels": out_channels,
         "ch": ch,
-        "n_res": 6 if size == "large" else 4,
+        "n_res": (6 if size == "large" else 4) if n_res is None else n_res,
         "img_size": img_size,
         "light": size == "tiny" if light is None else light,
     }
