@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.published import as_state_dict, read_checkpoint
+from napari_tincture.models.published import as_state_dict, read_checkpoint, read_state_dicts
 
 
 class Trap:
@@ -40,3 +40,18 @@ def test_only_bare_state_dicts_are_taken() -> None:
     with pytest.raises(ModelError, match="'epoch'"):
         as_state_dict({"epoch": 3}, "x")
     assert list(as_state_dict({"module.a": torch.zeros(1)}, "x")) == ["a"]
+
+
+def test_files_of_several_state_dicts_are_read_by_name(tmp_path: Path) -> None:
+    weights = {"module.a": torch.ones(2)}
+    torch.save({"gen": weights, "dis": weights}, tmp_path / "all.pt")
+    found = read_state_dicts(tmp_path / "all.pt")
+    assert {name: list(part) for name, part in found.items()} == {"gen": ["a"], "dis": ["a"]}
+    with pytest.raises(ModelError, match=r"all\.pt is no bare state dict"):
+        read_checkpoint(tmp_path / "all.pt")
+    torch.save({"gen": weights, "epoch": 3}, tmp_path / "odd.pt")
+    with pytest.raises(ModelError, match=r"odd\.pt\['epoch'\] holds a int"):
+        read_state_dicts(tmp_path / "odd.pt")
+    torch.save([weights], tmp_path / "list.pt")
+    with pytest.raises(ModelError, match="holds a list, expected a dict of state dicts"):
+        read_state_dicts(tmp_path / "list.pt")

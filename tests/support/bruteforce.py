@@ -9,7 +9,25 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-NORMS = (nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm)
+from napari_tincture.models.layer_instance_norm import (
+    AdaptiveLayerInstanceNorm,
+    LayerInstanceNorm,
+)
+
+NORMS = (
+    nn.BatchNorm2d,
+    nn.InstanceNorm2d,
+    nn.GroupNorm,
+    AdaptiveLayerInstanceNorm,
+    LayerInstanceNorm,
+)
+
+
+class Through(nn.Module):
+    """Passes its first argument on, whatever else a norm is given."""
+
+    def forward(self, x: Tensor, *_: Tensor) -> Tensor:
+        return x
 
 
 def without_norms(network: nn.Module) -> nn.Module:
@@ -18,7 +36,7 @@ def without_norms(network: nn.Module) -> nn.Module:
     for module in list(result.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, NORMS):
-                setattr(module, name, nn.Identity())
+                setattr(module, name, Through())
     return result
 
 

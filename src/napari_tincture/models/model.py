@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from napari_tincture.errors import InputError, ModelError
 from napari_tincture.grid import Geometry, mirror_index
 from napari_tincture.models.card import ModelCard
+from napari_tincture.models.fixed_size import holding, values_to_hold
 from napari_tincture.models.registry import build_network, find_build, room_of
 from napari_tincture.models.weights import key_of, load_weights, read_card, save_weights
 
@@ -170,10 +171,11 @@ class Model:
         self.check_input(tensor)
         height, width = tensor.shape[2:]
         values = self.normalise(tensor, self._stats(tensor, stats))
+        held = values_to_hold(self.network, values)
         values = _extend(values, self.geometry)
         # The layout of tiled runs: another one takes other kernels, which round differently.
         values = values.contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode():
+        with torch.inference_mode(), holding(self.network, held):
             result: Tensor = self.network(values)
         return result[:, :, :height, :width].float().clone()
 

@@ -22,18 +22,37 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Tensor]:
     ModelError
         If the file is missing, damaged, holds anything but tensors, or is no state dict.
     """
+    return as_state_dict(_load(path), str(path))
+
+
+def read_state_dicts(path: str | PathLike[str]) -> dict[str, dict[str, Tensor]]:
+    """Read a file of several state dicts by name, as U-GAT-IT has them, running no code of it.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged, holds anything but tensors, or has another form.
+    """
+    loaded = _load(path)
+    if not isinstance(loaded, Mapping) or not loaded:
+        raise ModelError(
+            f"{path} holds a {type(loaded).__name__}, expected a dict of state dicts by name."
+        )
+    return {str(name): as_state_dict(part, f"{path}[{name!r}]") for name, part in loaded.items()}
+
+
+def _load(path: str | PathLike[str]) -> Any:
     import pickle
 
     import torch
 
     try:
-        loaded = torch.load(Path(path), map_location="cpu", weights_only=True)
+        return torch.load(Path(path), map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         raise ModelError(
             f"{path} cannot be loaded as plain tensors ({type(error).__name__}); it is damaged "
             "or contains code, which is never run. Save it again as a state dict."
         ) from error
-    return as_state_dict(loaded, str(path))
 
 
 def as_state_dict(loaded: Any, origin: str) -> dict[str, Tensor]:
@@ -60,3 +79,23 @@ def drop_running_statistics(state: Mapping[str, Tensor], network: nn.Module) -> 
         for key, value in state.items()
         if key in known or key.rpartition(".")[2] not in names
     }
+
+
+def to_classic_spectral_norm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give spectrally normalised weights the keys of classic torch: ``weight_orig/_u/_v``.
+
+    ``torch.nn.utils.parametrizations.spectral_norm`` writes the others; all else stays.
+    """
+    classic = {
+        ".parametrizations.weight.original": ".weight_orig",
+        ".parametrizations.weight.0._u": ".weight_u",
+        ".parametrizations.weight.0._v": ".weight_v",
+    }
+
+    def renamed(key: str) -> str:
+        for ending, other in classic.items():
+            if key.endswith(ending):
+                return key.removesuffix(ending) + other
+        return key
+
+    return {renamed(key): value for key, value in state.items()}
