@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
+from napari_tincture.models.fixed_size import blanks, fixed_parts
+
 N = TypeVar("N", bound=nn.Module)
 
 
@@ -18,6 +20,17 @@ def with_tensors(network: N, convert: Callable[[Tensor], Tensor]) -> N:
     """
     tensors = (*network.parameters(), *network.buffers())
     return copy.deepcopy(network, {id(tensor): convert(tensor) for tensor in tensors})
+
+
+def stand_in(network: N, convert: Callable[[Tensor], Tensor]) -> N:
+    """Such a copy to find out what the network does, at any size of the image.
+
+    What works at one size only holds zeros: it is given to every tile, and reaches nowhere.
+    """
+    copied = with_tensors(network, convert)
+    for part, blank in zip(fixed_parts(copied), blanks(copied), strict=True):
+        part.held = blank
+    return copied
 
 
 def sharing_weights(network: N) -> N:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_tincture.errors import ModelError
+from napari_tincture.grid import mirror_index
+from napari_tincture.models.card import Held
 
 
 class FixedSize(nn.Sequential):
@@ -106,7 +109,9 @@ def find_held(network: nn.Module, image: Tensor) -> tuple[Tensor, ...]:
     return tuple(found[part] for part in parts)
 
 
-def values_to_hold(network: nn.Module, image: Tensor) -> tuple[Tensor, ...] | None:
+def values_to_hold(
+    network: nn.Module, image: Tensor, how: Held = "reduced"
+) -> tuple[Tensor, ...] | None:
     """What to hold for whole images (b, c, y, x) of any size; None at the trained size.
 
     Networks without fixed parts hold nothing.
@@ -114,7 +119,26 @@ def values_to_hold(network: nn.Module, image: Tensor) -> tuple[Tensor, ...] | No
     side = trained_side(network)
     if side is None or image.shape[-2:] == (side, side):
         return None
-    return find_held(network, reduced(image, side))
+    if how == "reduced":
+        return find_held(network, reduced(image, side))
+    places = product(*(starts(n, side) for n in image.shape[-2:]))
+    found = [find_held(network, _cut(image, place, side)) for place in places]
+    return tuple(torch.stack(values).mean(0) for values in zip(*found, strict=True))
+
+
+def starts(length: int, side: int) -> list[int]:
+    """Where tiles begin that cover a line, the last one flush with its end."""
+    if length <= side:
+        return [0]
+    return sorted({*range(0, length - side, side), length - side})
+
+
+def _cut(image: Tensor, place: tuple[int, ...], side: int) -> Tensor:
+    rows, columns = (
+        torch.from_numpy(mirror_index(start, start + side, n)).to(image.device)
+        for start, n in zip(place, image.shape[-2:], strict=True)
+    )
+    return image[:, :, rows[:, None], columns]
 
 
 def reduced(values: Tensor, side: int) -> Tensor:

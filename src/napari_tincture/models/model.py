@@ -171,7 +171,7 @@ class Model:
         self.check_input(tensor)
         height, width = tensor.shape[2:]
         values = self.normalise(tensor, self._stats(tensor, stats))
-        held = values_to_hold(self.network, values)
+        held = values_to_hold(self.network, values, self.card.held)
         values = _extend(values, self.geometry)
         # The layout of tiled runs: another one takes other kernels, which round differently.
         values = values.contiguous(memory_format=torch.channels_last)

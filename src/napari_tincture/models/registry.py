@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "napari_tincture.architectures"
 # The files of this package that are no architecture.
 _MACHINERY = frozenset(
-    """
-    card class_activation copies directions discriminators encoders evened fixed_size
-    inception label_maps layer_instance_norm lpips model normalisation outputs published
-    realism registry shipped spectral_norm statistics user_weights vgg weights
-    """.split()
-)
+    {
+        "card", "class_activation", "copies", "directions", "discriminators", "encoders",
+        "evened", "fixed_size", "inception", "label_maps", "layer_instance_norm", "lpips",
+        "model", "normalisation", "outputs", "published", "realism", "registry", "shipped",
+        "spectral_norm", "statistics", "user_weights", "vgg", "weights",
+    }
+)  # fmt: skip
 
 
 def architecture_names() -> tuple[str, ...]:

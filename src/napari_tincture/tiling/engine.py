@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +20,15 @@ from napari_tincture.device import resolve_device, resolve_precision
 from napari_tincture.errors import ModelError, TinctureError
 from napari_tincture.grid import Tile
 from napari_tincture.models import Model
+from napari_tincture.models.fixed_size import blanks, fixed_parts, holding
 from napari_tincture.tiling.context import Values, frozen
 from napari_tincture.tiling.inplace import activate_in_place
 from napari_tincture.tiling.reach import Reach
 from napari_tincture.tiling.trim import TrimPoint, trim_points, trimmed
 from napari_tincture.torch_settings import float32_products
+
+if TYPE_CHECKING:
+    from napari_tincture.tiling.whole import PlaneValues
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -49,6 +53,8 @@ class Engine:
     ----------
     check
         Called before each layer; what it raises ends the run.
+    module
+        Its copy of the network.
 
     Raises
     ------
@@ -68,11 +74,14 @@ class Engine:
         network = network.to(device=self.device, dtype=self._dtype)
         # channels_last nearly halves a convolution on the CPU.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        activate_in_place(network, self._example())
+        self._fixed = fixed_parts(network)
+        with holding(network, blanks(network)):
+            activate_in_place(network, self._example())
         self.check: Callable[[], None] = _go_on
         for module in network.modules():
             if not any(module.children()):
                 module.register_forward_pre_hook(lambda *_: self.check())
+        self.module = network
         self._network: Callable[[Tensor], Tensor] = network
 
     def _example(self) -> Tensor:
@@ -105,13 +114,26 @@ class Engine:
         with _network_errors(self.model.card.name, batch):
             return self._network(batch)
 
-    def load(self, window: npt.NDArray[Any], stats: npt.NDArray[np.float64]) -> Tensor:
-        """Normalise a window (c, y, x) of image values: (1, c, y, x) on the device."""
+    def load(self, window: npt.NDArray[Any], values: PlaneValues) -> Tensor:
+        """Normalise a window (c, y, x) of a plane: (1, c, y, x) on the device.
+
+        What the network can find at one size only is held at the plane's values from now on.
+        """
+        for part, held in zip(self._fixed, values.held, strict=True):
+            part.held = held
         with _out_of_memory():
-            values = torch.from_numpy(_for_torch(window))[None]
-            values = values.to(self.device, non_blocking=True)
-            values = self.model.normalise(values, stats[None]).to(self._dtype)
-            return values.contiguous(memory_format=torch.channels_last)
+            return self.normalise(window, values.stats)
+
+    def normalise(self, window: npt.NDArray[Any], stats: npt.NDArray[np.float64]) -> Tensor:
+        """Image values (c, y, x) as the network takes them, (1, c, y, x) on the device."""
+        values = torch.from_numpy(_for_torch(window))[None]
+        values = values.to(self.device, non_blocking=True)
+        return self.as_input(self.model.normalise(values, stats[None]))
+
+    def as_input(self, values: Tensor) -> Tensor:
+        """Normalised values (b, c, y, x) on the device, in the precision and layout of the run."""
+        values = values.to(self.device, self._dtype)
+        return values.contiguous(memory_format=torch.channels_last)
 
     def run(self, windows: list[Tensor], values: Values) -> list[Tensor]:
         """Run equal-sized windows as one batch; outputs (c', y, x) in float32 on the device.

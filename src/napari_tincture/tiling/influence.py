@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 from torch.utils.weak import WeakIdKeyDictionary
 
-from napari_tincture.models.copies import with_tensors
+from napari_tincture.models.copies import stand_in
 from napari_tincture.tiling import ops
 from napari_tincture.tiling.influence_maps import (
     ROUNDING,
@@ -52,7 +52,7 @@ def influence(network: nn.Module, lit: Tensor, sites: Collection[int] = ()) -> T
         (1, c', y, x) float32 of 0 and 1.
     """
     # Whatever the network counts or learns as it runs, it does to copies.
-    copied = with_tensors(network, lambda tensor: _plain(tensor).clone())
+    copied = stand_in(network, lambda tensor: _plain(tensor).clone())
     with torch.inference_mode(), _Influence(sites) as mode:
         mode.mark(lit)
         result: Tensor = copied(lit)
@@ -81,7 +81,7 @@ def influence_from(
         (1, c', y, x) float32 of 0 and 1.
     """
     # Up to that call nothing is lit, so nothing need be computed.
-    copied = with_tensors(network, lambda tensor: tensor.detach().to("meta"))
+    copied = stand_in(network, lambda tensor: tensor.detach().to("meta"))
     image = torch.zeros(*shape, device="meta")
     with torch.inference_mode(), _Lighting(call, light):
         result: Tensor = copied(image)

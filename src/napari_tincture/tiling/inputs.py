@@ -107,8 +107,12 @@ class Inputs:
         InputError
             For NaN or infinity, unless they were declared background.
         """
-        rows, row_index = _inside(tile.y.window, self.shape[0])
-        columns, column_index = _inside(tile.x.window, self.shape[1])
+        return self.mirrored(plane, tile.y.window, tile.x.window)
+
+    def mirrored(self, plane: Plane, y: tuple[int, int], x: tuple[int, int]) -> npt.NDArray[Any]:
+        """Values (c, y, x) between edges along y and x, mirrored where they leave the image."""
+        rows, row_index = _inside(y, self.shape[0])
+        columns, column_index = _inside(x, self.shape[1])
         values = self.finite(plane, rows, columns)
         if row_index is not None:
             values = values[:, row_index]

@@ -225,7 +225,7 @@ class TileJob:
 
     def load(self, item: Item, values: PlaneValues) -> Tensor:
         """A tile's window as the network takes it."""
-        return self.engine.load(self.read(item), values.stats)
+        return self.engine.load(self.read(item), values)
 
     def block(self, plane: Plane, index: tuple[int, int]) -> Block:
         """One finished block (c', y, x), from the cache or computed now."""
@@ -277,7 +277,7 @@ class TileJob:
             item, _ = members[0]
             return [(item, self._in_parts(item, values))]
         try:
-            windows = [self.engine.load(window, values.stats) for _, window in members]
+            windows = [self.engine.load(window, values) for _, window in members]
             tiles = [tile for (_, tile), _ in members]
             outputs = self.engine.run_cores(windows, values.shares, tiles)
         except OutOfMemory as error:

@@ -16,7 +16,6 @@ from torch import nn
 
 from napari_tincture.grid import Geometry
 from napari_tincture.models import Model
-from napari_tincture.models.fixed_size import blanks, holding
 from napari_tincture.tiling.growth import Growth, grow
 from napari_tincture.tiling.influence import influence
 from napari_tincture.tiling.trace import Site
@@ -63,12 +62,6 @@ def measure(network: nn.Module, channels: int) -> Reach:
     ModelError
         The network fits no image of `channels` channels, or changes the image's size.
     """
-    # What works at one size only is given to each tile, and reaches nowhere.
-    with holding(network, blanks(network)):
-        return _measure(network, channels)
-
-
-def _measure(network: nn.Module, channels: int) -> Reach:
     growth = grow(network, channels)
     if growth.margin:
         return _unpadded(network, channels, growth)

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.copies import with_tensors
+from napari_tincture.models.copies import stand_in
 from napari_tincture.tiling import ops
 from napari_tincture.tiling.reductions import reduction
 
@@ -123,7 +123,7 @@ def run_on_meta(network: nn.Module, channels: int, height: int, width: int) -> A
 
 def _run_on(device: str, network: nn.Module, channels: int, height: int, width: int) -> Any:
     with torch.utils._python_dispatch._disable_current_modes():
-        copied = with_tensors(network, lambda tensor: tensor.detach().to(device))
+        copied = stand_in(network, lambda tensor: tensor.detach().to(device))
         dtype = _dtype(network)
         image = torch.zeros(1, channels, height, width, device=device, dtype=dtype)
     # What a network makes without saying where, it makes beside its weights.

@@ -6,7 +6,7 @@ import base64
 import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -20,6 +20,7 @@ from napari_tincture.models.normalisation import Normalisation
 from napari_tincture.progress import CancelToken
 from napari_tincture.tiling.context import Found, Values, collect_by_passes, lock_step
 from napari_tincture.tiling.engine import OutOfMemory
+from napari_tincture.tiling.held import Held, has_fixed_parts, held_of
 from napari_tincture.tiling.inputs import Inputs, Plane
 from napari_tincture.tiling.reductions import Extremum, Moments, Share
 from napari_tincture.tiling.trace import memory_of_forward
@@ -46,12 +47,15 @@ class PlaneValues:
     shares
         One value per reduction over the image, in order; empty where the network makes none or
         each tile uses its own.
+    held
+        (1, k) float32 for each part of the network that works at one size only, in order.
     how
         How they were found; JSON-serialisable.
     """
 
     stats: npt.NDArray[np.float64]
     shares: Values = ()
+    held: Held = ()
     how: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -59,6 +63,7 @@ class PlaneValues:
         return {
             "stats": self.stats.tolist(),
             "shares": [_share_to_json(s) for s in self.shares],
+            "held": list(_encode({str(i): v for i, v in enumerate(self.held)}).values()),
             "how": dict(self.how),
         }
 
@@ -66,7 +71,8 @@ class PlaneValues:
     def from_json(cls, data: Mapping[str, Any]) -> PlaneValues:
         """Rebuild from `to_json`."""
         shares = tuple(_share_from_json(s) for s in data["shares"])
-        return cls(np.asarray(data["stats"], np.float64), shares, dict(data["how"]))
+        held = tuple(_decode(text).float() for text in data.get("held", ()))
+        return cls(np.asarray(data["stats"], np.float64), shares, held, dict(data["how"]))
 
 
 def check_mode(mode: str) -> ContextMode:
@@ -87,11 +93,12 @@ def find_values(
     """
     mode = job.plan.context
     stats, how = plane_stats(job.inputs, plane, job.model.card.normalisation, mode == "exact")
+    first = _with_held(job, plane, PlaneValues(stats, how=how), cancel)
     if not job.reach.sites:
-        return PlaneValues(stats, (), how)
+        return first
     if mode == "tile":
-        return PlaneValues(stats, (), {**how, "context": "tile"})
-    search = _Search(job, plane, PlaneValues(stats, (), how), cancel, deliver)
+        return replace(first, how={**first.how, "context": "tile"})
+    search = _Search(job, plane, first, cancel, deliver)
     with job.engine.session():
         values = search.run(mode)
     facts = values.how
@@ -115,9 +122,18 @@ def first_values(
     if not job.needs_context or len(tiles) <= count:
         return None
     stats, how = plane_stats(job.inputs, plane, job.model.card.normalisation, exact=False)
-    search = _Search(job, plane, PlaneValues(stats, (), how), cancel, None)
+    first = _with_held(job, plane, PlaneValues(stats, how=how), cancel)
+    search = _Search(job, plane, first, cancel, None)
     with job.engine.session():
         return search.few([tiles[i] for i in _spread(len(tiles))[:count]], len(tiles))
+
+
+def _with_held(job: TileJob, plane: Plane, values: PlaneValues, cancel: CancelToken) -> PlaneValues:
+    if not has_fixed_parts(job):
+        return values
+    with job.engine.session():
+        held = held_of(job, plane, values.stats, cancel)
+    return replace(values, held=held, how={**values.how, "held": job.model.card.held})
 
 
 @dataclass
@@ -163,7 +179,7 @@ class _Search:
 
     def _values(self, found: Found, facts: Mapping[str, Any]) -> PlaneValues:
         how = {**self.values.how, **facts, "halves_differ": found.halves_differ}
-        return PlaneValues(self.values.stats, found.values, how)
+        return replace(self.values, shares=found.values, how=how)
 
     def _tiles_that_fit(self, tiles: Sequence[Tile]) -> int:
         job = self.job
