@@ -112,16 +112,16 @@ def test_generators_step_first_and_each_group_alone() -> None:
 def test_discriminator_losses_are_halved_and_see_the_pool() -> None:
     networks, batch = small(), batch_of()
     objective = build(networks, pool_size=1)
-    first = networks["forward"](batch["a"]).detach()
+    first = networks["forward"](batch["a"])
     step(objective, batch)
-    judge = copy.deepcopy(networks["discriminator"])
-    real, fake = judge(batch["b"]).detach(), {}
-    for name, image in (("old", first), ("new", networks["forward"](batch["a"]).detach())):
-        fake[name] = float(((real - 1).square().mean() + judge(image).detach().square().mean()) / 2)
-    found = float(step(objective, batch)["D_A"])
+    fakes = {"old": first, "new": networks["forward"](batch["a"])}
+    judge = networks["discriminator"]
+    real, *scores = (judge(image).detach() for image in (batch["b"], *fakes.values()))
+    told = [float(((real - 1).square().mean() + s.square().mean()) / 2) for s in scores]
     # The seed's first draw exchanges the image for the older one.
-    assert found == pytest.approx(fake["old"], rel=1e-5)
-    assert found != pytest.approx(fake["new"], rel=1e-4)
+    found = float(step(objective, batch)["D_A"])
+    assert found == pytest.approx(told[0], rel=1e-5)
+    assert found != pytest.approx(told[1], rel=1e-4)
 
 
 def test_pairs_steer_both_generators() -> None:
