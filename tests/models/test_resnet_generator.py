@@ -13,7 +13,7 @@ from napari_tincture.models.resnet_generator import build
 from napari_tincture.models.weights import fill_network
 
 DATA = Path(__file__).parents[1] / "data"
-CHECKPOINT = DATA / "cyclegan_tiny_resnet9_net_G_A.pth"
+CHECKPOINT = DATA / "cyclegan_tiny_resnet9" / "latest_net_G_A.pth"
 NOISE = 2.3e-6
 """What float32 and float64 runs of the published implementation differ by."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
@@ -11,15 +12,18 @@ from torch.nn import functional
 from napari_tincture.errors import InputError
 
 Game = Literal["lsgan", "vanilla"]
+Scores = Tensor | Sequence[Tensor]
+"""What a discriminator gives: one map of scores, or one per scale."""
 
 
-def adversarial(scores: Tensor, real: bool, game: Game = "lsgan") -> Tensor:
+def adversarial(scores: Scores, real: bool, game: Game = "lsgan") -> Tensor:
     """How far scores of patches are from what is said of them.
 
     Parameters
     ----------
     scores
-        A discriminator's output of any shape, without a sigmoid.
+        A discriminator's output of any shape, without a sigmoid; of several maps the mean of
+        their losses is taken.
     real
         What the patches are said to be.
     game
@@ -33,6 +37,8 @@ def adversarial(scores: Tensor, real: bool, game: Game = "lsgan") -> Tensor:
     Tensor
         Scalar.
     """
+    if not isinstance(scores, Tensor):
+        return torch.stack([adversarial(each, real, game) for each in scores]).mean()
     goal = torch.ones_like(scores) if real else torch.zeros_like(scores)
     if game == "lsgan":
         return functional.mse_loss(scores, goal)
