@@ -19,8 +19,8 @@ ENTRY_POINT_GROUP = "napari_tincture.architectures"
 # The files of this package that are no architecture.
 _MACHINERY = frozenset(
     {
-        "card", "discriminators", "encoders", "inception", "lpips", "model", "published",
-        "registry", "shipped", "user_weights", "weights",
+        "card", "discriminators", "encoders", "inception", "label_maps", "lpips", "model",
+        "published", "registry", "shipped", "user_weights", "vgg", "weights",
     }
 )  # fmt: skip
 
