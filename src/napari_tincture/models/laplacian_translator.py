@@ -99,9 +99,9 @@ class LaplacianTranslator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Translate an image."""
         details, low = self._analyse(self.recolour(x))
-        result = torch.tanh(low + self.low(low))
+        result: Tensor = torch.tanh(low + self.low(low))
         coarsest = torch.cat([details[-1], double(low), double(result)], 1)
-        mask = self.high(coarsest)
+        mask: Tensor = self.high(coarsest)
         result = double(result) + mask * details.pop()
         for refine in self.refine:
             mask = double(mask)

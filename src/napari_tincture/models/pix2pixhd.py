@@ -117,7 +117,8 @@ class LocalEnhancer(nn.Module):
         self.enhancers = n_local_enhancers
         width = ngf * 2**n_local_enhancers
         middle = [block(width * 2**n_downsample_global, norm) for _ in range(n_blocks_global)]
-        self.model = nn.Sequential(*hourglass(in_channels, width, n_downsample_global, middle, norm))
+        layers = hourglass(in_channels, width, n_downsample_global, middle, norm)
+        self.model = nn.Sequential(*layers)
         for number in range(1, n_local_enhancers + 1):
             width //= 2
             middle = [block(2 * width, norm) for _ in range(n_blocks_local)]

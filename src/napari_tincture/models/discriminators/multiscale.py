@@ -85,7 +85,7 @@ class MultiscaleDiscriminator(nn.Module):
             By scale, the full resolution first, which the discriminator of the highest index
             judges: maps of features (b, c, y', x') if asked for, then scores (b, 1, y'', x'').
         """
-        results = []
+        results: list[list[Tensor]] = []
         for scale in reversed(range(self.scales)):
             if len(results) > 0:
                 x = self.downsample(x)

@@ -91,5 +91,5 @@ def instance_means(features: Tensor, instances: Tensor) -> Tensor:
     flat = features.transpose(0, 1).reshape(channels, -1)
     sums = flat.new_zeros(channels, batch * count).index_add(1, place, flat)
     sizes = place.bincount(minlength=batch * count).clamp(min=1)
-    means = (sums / sizes)[:, place]
+    means: Tensor = (sums / sizes)[:, place]
     return means.reshape(channels, batch, height, width).transpose(0, 1)

@@ -112,7 +112,7 @@ def build(
     missing = [name for name in ROLES if name not in networks]
     if missing:
         raise InputError(f"Bayesian CycleGAN needs the networks {ROLES}; missing {missing}.")
-    if any(name in networks for name in ENCODERS) and not all(name in networks for name in ENCODERS):
+    if sum(name in networks for name in ENCODERS) == 1:
         raise InputError(f"Bayesian CycleGAN needs both encoders, {ENCODERS}, or none.")
     if min(mc_x, mc_y) < 1:
         raise InputError(f"Expected 1 Monte Carlo sample or more, got {mc_x} and {mc_y}.")
@@ -149,7 +149,10 @@ class BayesianCycleGAN:
         self._memories = {"x": Memory(seed=seed + 1), "y": Memory(seed=seed + 2)}
 
     def step(self, batch: Batch, update: Update) -> Losses:
-        """Take one step on "a" and "b"."""
+        """Take one step on "a" and "b", as many of one as of the other, and of one size."""
+        a, b = batch["a"].shape, batch["b"].shape
+        if (a[0], a[2:]) != (b[0], b[2:]):
+            raise InputError(f"Expected as many images of one size, got {tuple(a)} and {tuple(b)}.")
         judges = self.groups["discriminators"]
         with fixed(*(self.networks[name] for name in judges)):
             losses, made = self._translate(batch)
@@ -189,9 +192,10 @@ class BayesianCycleGAN:
         """Latent maps (samples · b, 1, y, x) for making images of a domain, and an encoder's KL."""
         count = self.samples[domain] * len(other)
         name = ENCODERS[0] if domain == "y" else ENCODERS[1]
-        if name not in self.networks:
+        encoder: Any = self.networks.get(name)
+        if encoder is None:
             return self._draw(domain, (count, 1, *other.shape[2:])).to(other), None
-        found = self.networks[name].detailed(self._memories[domain].pick(own, count))
+        found = encoder.detailed(self._memories[domain].pick(own, count))
         return found["image"], divergence(found["mean"], found["log_variance"])
 
     def _told(self, judgements: list[Judgement], real: bool) -> Tensor:
