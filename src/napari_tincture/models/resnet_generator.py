@@ -94,11 +94,28 @@ class ResnetGenerator(nn.Module):
 
 
 class ResnetBlock(nn.Module):
-    """x + conv(relu(conv(x))), normalised, without an activation after the sum."""
+    """x + conv(relu(conv(x))), normalised, without an activation after the sum.
 
-    def __init__(self, channels: int, norm: Norm, dropout: bool, padding: Padding) -> None:
+    Parameters
+    ----------
+    bias
+        Whether convolutions have one beside a batch norm, or none, too.
+    activated
+        Whether a ReLU ends the branch, before the sum.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        norm: Norm,
+        dropout: bool,
+        padding: Padding,
+        *,
+        bias: bool = False,
+        activated: bool = False,
+    ) -> None:
         super().__init__()
-        bias = norm == "instance"
+        bias = bias or norm == "instance"
         layers: list[nn.Module] = []
         for first in (True, False):
             layers += _padding_layers(padding)
@@ -109,6 +126,7 @@ class ResnetBlock(nn.Module):
             if first:
                 layers.append(nn.ReLU())
                 layers += [nn.Dropout(0.5)] if dropout else []
+        layers += [nn.ReLU()] if activated else []
         self.conv_block = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -115,3 +115,11 @@ LPIPS = UserWeights(
     variable="NAPARI_TINCTURE_LPIPS",
     home="napari_tincture.models.lpips:Lpips",
 )
+VGG = UserWeights(
+    purpose="Perceptual losses",
+    network="VGG-19 network",
+    file="its state dict (.pth or .safetensors)",
+    get="Get vgg19-dcbb9e9d.pth, which torchvision publishes",
+    variable="NAPARI_TINCTURE_VGG19",
+    home="napari_tincture.models.vgg:Vgg19",
+)
