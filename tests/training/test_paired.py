@@ -14,10 +14,11 @@ from napari_tincture.models import Channel, ModelCard, Normalisation, load_model
 from napari_tincture.progress import CancelToken
 from napari_tincture.tasks.train import train
 from napari_tincture.training.augment import Augment
+from napari_tincture.training.control import Control, Hooks
 from napari_tincture.training.data import load_examples
-from napari_tincture.training.schedule import Schedule
 from napari_tincture.training.losses import LossTerm
 from napari_tincture.training.paired import Batches, Recipe, train_paired
+from napari_tincture.training.schedule import Schedule
 from napari_tincture.training.starters import STARTERS, read_recipe
 
 DATA = {
@@ -132,6 +133,17 @@ def test_the_public_call_writes_a_complete_model(field: Path, tmp_path: Path) ->
     assert (again.card.stride, again.card.exact) == (2, True)
     assert (again.card.halo or 0) > 0
     assert again.card.recipe["crop"] == 16
+
+
+def test_a_stopped_training_gives_a_model_and_goes_on(field: Path, tmp_path: Path) -> None:
+    out, control = tmp_path / "tiny.safetensors", Control()
+    hooks = Hooks(on_step=lambda step, losses: control.stop() if step == 1 else None)
+    early = train(recipe(), data=field, out=out, control=control, hooks=hooks)
+    rows = out.with_suffix(".log.csv").read_text().splitlines()
+    assert [row.partition(",")[0] for row in rows] == ["step", "1"]
+    late = train(recipe(), data=field, out=out)
+    assert late.card.figures != early.card.figures
+    assert len(out.with_suffix(".log.csv").read_text().splitlines()) == 7
 
 
 def test_missing_data_and_recipes_are_named(tmp_path: Path) -> None:

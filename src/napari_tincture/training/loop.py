@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_tincture.errors import Cancelled, InputError, TrainingError
+from napari_tincture.models.weights import fill_network
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.training.averages import Averages, State, states
 from napari_tincture.training.checkpoints import load_checkpoint, save_checkpoint
@@ -111,6 +112,8 @@ class Trainer:
         batch_of
             Gives the batch of a step; it must depend on nothing but the step's number and the
             process's `rank`.
+        checkpoint
+            File to resume from, if it exists, and to save to; all processes must see it.
         validate
             Called with all networks, the generators averaged. Its figures go to the history;
             "score" among them is maximised where the schedule keeps the best.
@@ -134,14 +137,14 @@ class Trainer:
         Cancelled
             `cancel` was set; what was learned after the last checkpoint is lost.
         """
-        if checkpoint is not None and checkpoint.exists():
+        if checkpoint is not None and self.peers.from_first(checkpoint.exists):
             self.load(checkpoint)
         with self._writing(logs) as note:
             while self.step < self.schedule.steps and not self._told_to_stop(control, cancel):
                 self._pace.begin()
                 losses = self.advance(batch_of)
                 note(self._rates() | losses, self._validated(validate, losses))
-                if checkpoint is not None and self.step % self.schedule.save_every == 0:
+                if checkpoint is not None and self._due(self.schedule.save_every):
                     self.save(checkpoint)
                 if hooks is not None:
                     hooks.after_step(self.step, losses, self.networks)
@@ -200,7 +203,7 @@ class Trainer:
         state = load_checkpoint(path, self.recipe, self.device)
         try:
             for name, network in self.objective.networks.items():
-                network.load_state_dict(state["networks"][name])
+                fill_network(network, state["networks"][name], "the checkpoint")
             self.averages.load_state_dict(state["averages"])
             for name, group in self.groups.items():
                 group.load_state_dict(state["groups"][name])
@@ -208,12 +211,15 @@ class Trainer:
             self.objective.load_state_dict(objectives[min(self.rank, len(objectives) - 1)])
         except (KeyError, RuntimeError, ValueError) as error:
             raise InputError(
-                f"{path} does not fit the networks in training: {error}. "
+                f"{path} does not fit the networks in training: {error} "
                 "Restore the recipe that it was begun with, or move it away to begin anew."
             ) from error
         self.step = self._saved = state["step"]
         self.best, self.best_score = state["best"], state["best_score"]
         self.history = state["history"]
+
+    def _due(self, every: int) -> bool:
+        return self.step == self.schedule.steps or self.step % every == 0
 
     def _group(self, name: str) -> Group:
         networks = [self.objective.networks[member] for member in self.objective.groups[name]]
@@ -245,8 +251,7 @@ class Trainer:
         )
 
     def _validated(self, validate: Validate | None, losses: Figures) -> dict[str, float]:
-        due = self.step == self.schedule.steps or self.step % self.schedule.validate_every == 0
-        if validate is None or not due:
+        if validate is None or not self._due(self.schedule.validate_every):
             return {}
         found = self.peers.from_first(lambda: dict(validate(self.networks())))
         figures = {name: float(value) for name, value in found.items()}

@@ -21,9 +21,10 @@ def recompute(network: nn.Module) -> int:
 
     Blocks are the residual blocks, U-Net levels and the like: modules with layers inside that
     have a sibling of their own type (an ``nn.Sequential`` only in an ``nn.ModuleList`` or another
-    ``nn.Sequential``), or that hold one, as nested U-Nets do: then the outermost. Gradients, dropout and
-    running statistics are the same; keys of the state dict, too. Blocks with memories of other
-    kinds, such as spectral norm's, are left as they are, for another pass would change them.
+    ``nn.Sequential``), or that hold one, as nested U-Nets do: then the outermost. Gradients,
+    dropout and running statistics are the same; keys of the state dict, too. Blocks with memories
+    of other kinds, such as spectral norm's, are left as they are, for another pass would change
+    them.
 
     Returns
     -------
@@ -36,7 +37,8 @@ def recompute(network: nn.Module) -> int:
     """
     blocks = list(_blocks(network))
     for block in blocks:
-        block.__class__ = _recomputing(type(block))
+        kind: Any = type(block)
+        block.__class__ = _recomputing(kind)
     return len(blocks)
 
 
@@ -47,7 +49,7 @@ def _blocks(module: nn.Module) -> Iterator[nn.Module]:
         repeated = alike[type(child)] > 1 and (listed or not isinstance(child, nn.Sequential))
         if (repeated or _holds_its_kind(child)) and _can_recompute(child):
             yield child
-        else:
+        elif not isinstance(child, _Recomputing):
             yield from _blocks(child)
 
 
@@ -70,7 +72,7 @@ class _Recomputing:
 
 
 @functools.cache
-def _recomputing(kind: type[Any]) -> type[nn.Module]:
+def _recomputing(kind: type[nn.Module]) -> type[nn.Module]:
     def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         plain = functools.partial(kind.forward, self, **kwargs)
         if not (self.training and torch.is_grad_enabled()):

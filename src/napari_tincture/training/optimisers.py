@@ -57,7 +57,8 @@ class Group:
     def _clip(self, gradients: list[Tensor]) -> Tensor:
         if self.schedule.clip:
             return nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip)
-        return nn.utils.get_total_norm(gradients)
+        lengths = [torch.linalg.vector_norm(gradient) for gradient in gradients]
+        return torch.linalg.vector_norm(torch.stack(lengths))
 
     def state_dict(self) -> dict[str, Any]:
         """What an interruption must not lose."""

@@ -18,7 +18,8 @@ def seeded(seed: int, step: int, rank: int, device: torch.device) -> Iterator[No
         devices = [torch.cuda.current_device() if device.index is None else device.index]
     # numpy's old global state is what code that passes no generator draws from.
     others = random.getstate(), np.random.get_state()  # noqa: NPY002
-    value = seed * 1_000_003 + step + (rank << 40)
+    # torch's generator on the CPU looks at 32 bits.
+    value = seed * 1_000_003 + step + rank * 2_654_435_761
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(value)
         random.seed(value)
