@@ -58,7 +58,8 @@ class Group:
         if self.schedule.clip:
             return nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip)
         lengths = [torch.linalg.vector_norm(gradient) for gradient in gradients]
-        return torch.linalg.vector_norm(torch.stack(lengths))
+        length: Tensor = torch.linalg.vector_norm(torch.stack(lengths))
+        return length
 
     def state_dict(self) -> dict[str, Any]:
         """What an interruption must not lose."""
