@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         ModelError,
         OutputError,
         TinctureError,
+        TrainingError,
         WorkerError,
     )
     from napari_tincture.io.open import open_image
@@ -64,6 +65,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "ModelError",
     "DeviceError",
     "OutputError",
+    "TrainingError",
     "WorkerError",
     "Cancelled",
     "__version__",
@@ -71,8 +73,8 @@ __all__ = [  # noqa: RUF022 - in the order of use
 
 _HOMES = {
     "errors": (
-        "TinctureError", "InputError", "ModelError", "DeviceError", "OutputError", "WorkerError",
-        "Cancelled",
+        "TinctureError", "InputError", "ModelError", "DeviceError", "OutputError",
+        "TrainingError", "WorkerError", "Cancelled",
     ),
     "progress": ("CancelToken",),
     "placement": ("Placement",),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 
 def flush_file(path: Path) -> None:
@@ -35,15 +36,20 @@ def flush_tree(folder: Path, names: frozenset[str]) -> None:
     flush_folder(folder.parent)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file that is there completely or not at all."""
+def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Let `write` fill a file that is there completely or not at all."""
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(value, file, indent=1)
+        with temporary.open("wb") as file:
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     flush_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file that is there completely or not at all."""
+    write_file(path, lambda file: file.write(json.dumps(value, indent=1).encode()))

@@ -60,6 +60,10 @@ class WorkerError(TinctureError, RuntimeError):
     """The process that runs jobs for the panels died or could not be started."""
 
 
+class TrainingError(TinctureError, RuntimeError):
+    """A training came to nothing: its losses are no numbers any more."""
+
+
 class Cancelled(TinctureError):
     """The user cancelled the job; nothing is wrong."""
 

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 from skimage.io import imsave
-from torch import nn
 
 from napari_tincture.errors import Cancelled, InputError
 from napari_tincture.models import Channel, ModelCard, Normalisation, load_model
 from napari_tincture.progress import CancelToken
 from napari_tincture.tasks.train import train
 from napari_tincture.training.augment import Augment
+from napari_tincture.training.control import Control, Hooks
 from napari_tincture.training.data import load_examples
-from napari_tincture.training.loop import Schedule, Trainer, learning_rate
 from napari_tincture.training.losses import LossTerm
 from napari_tincture.training.paired import Batches, Recipe, train_paired
+from napari_tincture.training.schedule import Schedule
 from napari_tincture.training.starters import STARTERS, read_recipe
 
 DATA = {
@@ -104,22 +104,6 @@ def test_resumed_equals_uninterrupted(field: Path, tmp_path: Path, precision: st
     assert again == history
 
 
-def test_the_best_validated_weights_are_kept_on_request() -> None:
-    scores = iter([1.0, 3.0, 2.0])
-    schedule = Schedule(steps=3, validate_every=1, keep="best", lr=0.1)
-    trainer = Trainer(nn.Conv2d(1, 1, 1), (LossTerm("mse"),), schedule)
-    kept: list[dict[str, torch.Tensor]] = []
-
-    def validate(network: nn.Module) -> dict[str, float]:
-        kept.append({k: v.clone() for k, v in network.state_dict().items()})
-        return {"score": next(scores)}
-
-    batch = (torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2))
-    best = trainer.run(lambda step: batch, validate)
-    assert torch.equal(best.state_dict()["weight"], kept[1]["weight"])
-    assert not torch.equal(kept[1]["weight"], kept[2]["weight"])
-
-
 def test_batches_depend_on_the_step_alone(field: Path) -> None:
     plan = recipe()
     batches = Batches(plan, load_examples(DATA, field, "train"))
@@ -149,6 +133,17 @@ def test_the_public_call_writes_a_complete_model(field: Path, tmp_path: Path) ->
     assert (again.card.stride, again.card.exact) == (2, True)
     assert (again.card.halo or 0) > 0
     assert again.card.recipe["crop"] == 16
+
+
+def test_a_stopped_training_gives_a_model_and_goes_on(field: Path, tmp_path: Path) -> None:
+    out, control = tmp_path / "tiny.safetensors", Control()
+    hooks = Hooks(on_step=lambda step, losses: control.stop() if step == 1 else None)
+    early = train(recipe(), data=field, out=out, control=control, hooks=hooks)
+    rows = out.with_suffix(".log.csv").read_text().splitlines()
+    assert [row.partition(",")[0] for row in rows] == ["step", "1"]
+    late = train(recipe(), data=field, out=out)
+    assert late.card.figures != early.card.figures
+    assert len(out.with_suffix(".log.csv").read_text().splitlines()) == 7
 
 
 def test_missing_data_and_recipes_are_named(tmp_path: Path) -> None:
@@ -187,12 +182,3 @@ def test_labelled_folders_are_split_by_name(tmp_path: Path) -> None:
     assert names == {"train": ["a1"], "validation": ["b1"], "test": ["c1"]}
     (example,) = load_examples(data, tmp_path, "train")
     assert (example.image.shape, example.target.shape) == ((1, 20, 20), (3, 20, 20))
-
-
-def test_the_learning_rate_rises_and_falls() -> None:
-    schedule = Schedule(steps=100, lr=1.0, warmup=10, final_lr=0.01)
-    rates = [learning_rate(schedule, step) for step in range(101)]
-    assert rates[0] == pytest.approx(0.1)
-    assert max(rates) == rates[9] == rates[10] == 1.0
-    assert rates[55] == pytest.approx(0.505)
-    assert rates[100] == pytest.approx(0.01)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from napari_tincture.models.model import Model
+    from napari_tincture.training.control import Control, Hooks
     from napari_tincture.training.paired import Recipe
 
 
@@ -25,6 +26,8 @@ def train(
     device: str = "cpu",
     progress: bool | Progress | None = None,
     cancel: CancelToken | None = None,
+    control: Control | None = None,
+    hooks: Hooks | None = None,
 ) -> Model:
     """Run a recipe, or continue it where an earlier run stopped.
 
@@ -36,7 +39,8 @@ def train(
         Folder that holds the folders which the recipe names.
     out
         ``.safetensors`` file to write. A checkpoint is kept beside it while training, so that
-        the same call resumes; it stays afterwards.
+        the same call resumes; it stays afterwards, like the table ``.log.csv`` of losses, learning
+        rates and figures.
     device
         Where to train: "cpu", "cuda", …
     progress
@@ -44,6 +48,10 @@ def train(
     cancel
         Token that stops the training after the current step; what was learned up to the last
         checkpoint is kept.
+    control
+        Pauses the training, or ends it early with what was learned so far.
+    hooks
+        Called with the losses of every step, and with the networks every so many.
 
     Returns
     -------
@@ -53,7 +61,11 @@ def train(
     Raises
     ------
     InputError
-        The recipe or its data cannot be read.
+        The recipe or its data cannot be read, or the checkpoint is of another recipe.
+    TrainingError
+        A loss is no number any more; the last checkpoint is kept.
+    OutputError
+        The checkpoint cannot be written; the previous one is kept.
     Cancelled
         `cancel` was set.
     """
@@ -69,6 +81,8 @@ def train(
         device=device,
         progress=as_callback(progress),
         cancel=cancel,
+        control=control,
+        hooks=hooks,
     )
     return model
 

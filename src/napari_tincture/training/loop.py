@@ -1,193 +1,297 @@
 """The training loop: steps, averaged weights, checkpoints, and resuming from them.
 
-A step's data and dropout depend on the seed and the step's number alone, so that a resumed run
-is the same run.
+A step's data and dropout depend on the seed and the step's number alone, or on what the
+checkpoint holds, so that a resumed run is the same run.
 """
 
 from __future__ import annotations
 
-import copy
+import contextlib
+import dataclasses
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from napari_tincture.errors import Cancelled, InputError, TrainingError
+from napari_tincture.models.weights import fill_network
 from napari_tincture.progress import CancelToken, Progress
-from napari_tincture.training.losses import LossTerm, total
+from napari_tincture.training.averages import Averages, State, states
+from napari_tincture.training.checkpoints import load_checkpoint, save_checkpoint
+from napari_tincture.training.control import Control, Hooks
+from napari_tincture.training.fabric import Peers
+from napari_tincture.training.log import Log
+from napari_tincture.training.memory import recompute
+from napari_tincture.training.objective import Batch, Objective
+from napari_tincture.training.optimisers import Group
+from napari_tincture.training.pace import Pace
+from napari_tincture.training.precision import reduced
+from napari_tincture.training.schedule import Schedule
+from napari_tincture.training.seeds import seeded
 
-Batch = tuple[Tensor, Tensor]
-"""Input and target, (b, c, y, x) float32 each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """How long and how fast to learn.
-
-    `ema` is the decay of the averaged weights; `precision` "bfloat16" runs the network (not
-    the losses) in it; `save_every` and `validate_every` count steps.
-    """
-
-    steps: int
-    lr: float = 1e-3
-    warmup: int = 50
-    final_lr: float = 0.01
-    weight_decay: float = 1e-2
-    ema: float = 0.998
-    clip: float = 1.0
-    precision: Literal["float32", "bfloat16"] = "float32"
-    save_every: int = 50
-    validate_every: int = 200
-    keep: Literal["last", "best"] = "last"
-    seed: int = 0
+Figures = Mapping[str, float]
+Validate = Callable[[Mapping[str, nn.Module]], Figures]
+Note = Callable[[Figures, Figures], None]
 
 
 class Trainer:
-    """A network in training, with all that has to survive an interruption."""
+    """Networks in training, with all that has to survive an interruption.
+
+    Parameters
+    ----------
+    recipe
+        JSON of everything that decides what the training gives. A checkpoint of another one is
+        refused. Its field "schedule" holds the schedule's. None: the schedule alone.
+    fabric
+        A launched ``lightning_fabric.Fabric``, whose device is used; every process trains on
+        batches of its own (`rank`), and the first one writes and validates.
+    """
 
     def __init__(
         self,
-        network: nn.Module,
-        losses: tuple[LossTerm, ...],
+        objective: Objective,
         schedule: Schedule,
-        device: str = "cpu",
+        device: str | torch.device = "cpu",
+        *,
+        recipe: Mapping[str, Any] | None = None,
+        fabric: Any = None,
     ) -> None:
-        self.network = channels_last(network).to(device)
-        self.average: nn.Module = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.losses, self.schedule, self.device = losses, schedule, torch.device(device)
-        self.optimiser = torch.optim.AdamW(
-            _parameter_groups(self.network, schedule.weight_decay), lr=schedule.lr
-        )
+        self.objective, self.schedule = objective, schedule
+        self.device = torch.device(device if fabric is None else fabric.device)
+        self.recipe = recipe or {"schedule": dataclasses.asdict(schedule)}
+        self.peers = Peers(fabric)
+        for network in objective.networks.values():
+            channels_last(network).to(self.device)
+        self.peers.agree(objective.networks.values())
+        generators = {n: objective.networks[n] for n in objective.groups.get("generators", ())}
+        self.averages = Averages(generators, schedule.ema)
+        if schedule.recompute:
+            for network in generators.values():
+                recompute(network)
+        self.groups = {name: self._group(name) for name in objective.groups}
         self.step = 0
         self.best_score = -math.inf
-        self.best: dict[str, Tensor] | None = None
+        self.best: State | None = None
         self.history: list[dict[str, float]] = []
+        self._saved = -1
+        self._pace = Pace(max(schedule.validate_every, schedule.save_every))
+
+    @property
+    def rank(self) -> int:
+        """Number of this process among those that train together."""
+        return self.peers.rank
+
+    def networks(self) -> dict[str, nn.Module]:
+        """All networks by name, in inference mode, the generators with averaged weights."""
+        networks = {**self.objective.networks, **self.averages.networks}
+        return {name: network.eval() for name, network in networks.items()}
+
+    def seconds_left(self) -> float | None:
+        """Estimated time to the schedule's last step; None before the first step of a run."""
+        return self._pace.seconds(self.schedule.steps - self.step)
 
     def run(
         self,
         batch_of: Callable[[int], Batch],
-        validate: Callable[[nn.Module], dict[str, float]] | None = None,
+        validate: Validate | None = None,
         checkpoint: Path | None = None,
         progress: Progress | None = None,
         cancel: CancelToken | None = None,
-    ) -> nn.Module:
+        *,
+        control: Control | None = None,
+        hooks: Hooks | None = None,
+        logs: Sequence[Log] = (),
+    ) -> dict[str, nn.Module]:
         """Train up to the schedule's last step, from wherever `checkpoint` left off.
 
         Parameters
         ----------
         batch_of
-            Gives the batch of a step; it must depend on the step's number only.
+            Gives the batch of a step; it must depend on nothing but the step's number and the
+            process's `rank`.
+        checkpoint
+            File to resume from, if it exists, and to save to; all processes must see it.
         validate
-            Called with the averaged network; ``"score"`` of what it returns is maximised.
+            Called with all networks, the generators averaged. Its figures go to the history;
+            "score" among them is maximised where the schedule keeps the best.
+        control
+            Pauses the training, or ends it early, with a checkpoint and what was learned.
+        logs
+            Where losses, learning rates and figures are written.
 
         Returns
         -------
-        Module
-            The averaged network of the last, or of the best validated, step.
+        dict
+            All networks by name, the generators averaged, of the last step or, if the schedule
+            keeps the best, with the weights that were validated best.
+
+        Raises
+        ------
+        TrainingError
+            A loss or gradient is not finite; the last checkpoint stays.
+        OutputError
+            The checkpoint or a log cannot be written; the previous checkpoint stays.
+        Cancelled
+            `cancel` was set; what was learned after the last checkpoint is lost.
         """
-        if checkpoint is not None and checkpoint.exists():
+        if checkpoint is not None and self.peers.from_first(checkpoint.exists):
             self.load(checkpoint)
-        while self.step < self.schedule.steps:
-            if cancel is not None:
-                cancel.check()
-            loss = self.advance(batch_of(self.step))
-            last = self.step == self.schedule.steps
-            if validate is not None and (last or self.step % self.schedule.validate_every == 0):
-                self._record(validate(self.average), loss)
-            if checkpoint is not None and (last or self.step % self.schedule.save_every == 0):
-                self.save(checkpoint)
-            if progress is not None:
-                progress(self.step, self.schedule.steps)
+        with self._writing(logs) as note:
+            while self.step < self.schedule.steps and not self._told_to_stop(control, cancel):
+                self._pace.begin()
+                losses = self.advance(batch_of)
+                note(self._rates() | losses, self._validated(validate, losses))
+                if checkpoint is not None and self._due(self.schedule.save_every):
+                    self.save(checkpoint)
+                if hooks is not None:
+                    hooks.after_step(self.step, losses, self.networks)
+                self._pace.end()
+                if progress is not None:
+                    progress(self.step, self.schedule.steps)
+        if checkpoint is not None and self._saved != self.step:
+            self.save(checkpoint)
         if self.schedule.keep == "best" and self.best is not None:
-            self.average.load_state_dict(self.best)
-        return self.average
+            self.averages.load_state_dict(self.best)
+        return self.networks()
 
-    def advance(self, batch: Batch) -> float:
-        """Take one step and return its loss."""
-        schedule = self.schedule
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(schedule, self.step)
-        image, target = (item.to(self.device, memory_format=torch.channels_last) for item in batch)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(schedule.seed * 1_000_003 + self.step)
-            self.network.train()
-            low = schedule.precision == "bfloat16"
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
-                prediction = self.network(image)
-            loss = total(self.losses, prediction, target)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), schedule.clip)
-        self.optimiser.step()
+    def advance(self, batch_of: Callable[[int], Batch]) -> dict[str, float]:
+        """Take one step and return its losses."""
+        networks = self.objective.networks.values()
+        for network in networks:
+            network.train()
+        for group in self.groups.values():
+            group.begin(self.step)
+        lengths: dict[str, Tensor] = {}
+
+        def update(name: str, loss: Tensor) -> None:
+            length = self.groups[name].lower(loss)
+            if not self.groups[name].skips:
+                lengths[f"gradient of the {name}"] = length
+
+        with seeded(self.schedule.seed, self.step, self.rank, self.device):
+            batch = self._moved(batch_of(self.step))
+            with reduced(networks, self.schedule.precision, self.device):
+                losses = self.objective.step(batch, update)
+        self.peers.average_buffers(networks)
+        values = self._checked({**losses, **lengths})
         self.step += 1
-        self._average()
-        return float(loss.detach())
-
-    def _average(self) -> None:
-        # The usual correction: early on, average over the steps there have been.
-        decay = min(self.schedule.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            new = self.network.state_dict()
-            for key, value in self.average.state_dict().items():
-                if value.is_floating_point():
-                    value.lerp_(new[key], 1 - decay)
-                else:
-                    value.copy_(new[key])
-
-    def _record(self, figures: dict[str, float], loss: float) -> None:
-        self.history.append({"step": float(self.step), "loss": loss, **figures})
-        if figures["score"] > self.best_score:
-            self.best_score = figures["score"]
-            self.best = {k: v.clone() for k, v in self.average.state_dict().items()}
+        self.averages.update(self.step)
+        return {name: values[name] for name in losses}
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint atomically."""
-        state: dict[str, Any] = {
+        """Write a checkpoint; a kill or a full disk at any moment leaves the previous one."""
+        objectives = self.peers.gather(self.objective.state_dict())
+        state = {
             "step": self.step,
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "networks": states(self.objective.networks),
+            "averages": self.averages.state_dict(),
+            "groups": {name: group.state_dict() for name, group in self.groups.items()},
+            "objective": objectives,
             "best": self.best,
             "best_score": self.best_score,
             "history": self.history,
         }
-        part = path.with_suffix(path.suffix + ".part")
-        torch.save(state, part)
-        part.replace(path)
+        if not self.rank:
+            save_checkpoint(path, state, self.recipe)
+        self._saved = self.step
 
     def load(self, path: Path) -> None:
         """Continue from a checkpoint of the same recipe; no code in it is run."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.best = state["step"], state["best"]
-        self.best_score, self.history = state["best_score"], state["history"]
+        state = load_checkpoint(path, self.recipe, self.device)
+        try:
+            for name, network in self.objective.networks.items():
+                fill_network(network, state["networks"][name], "the checkpoint")
+            self.averages.load_state_dict(state["averages"])
+            for name, group in self.groups.items():
+                group.load_state_dict(state["groups"][name])
+            objectives = state["objective"]
+            self.objective.load_state_dict(objectives[min(self.rank, len(objectives) - 1)])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise InputError(
+                f"{path} does not fit the networks in training: {error} "
+                "Restore the recipe that it was begun with, or move it away to begin anew."
+            ) from error
+        self.step = self._saved = state["step"]
+        self.best, self.best_score = state["best"], state["best_score"]
+        self.history = state["history"]
+
+    def _due(self, every: int) -> bool:
+        return self.step == self.schedule.steps or self.step % every == 0
+
+    def _group(self, name: str) -> Group:
+        networks = [self.objective.networks[member] for member in self.objective.groups[name]]
+        return Group(name, networks, self.schedule, self.device, self.peers)
+
+    def _moved(self, batch: Batch) -> dict[str, Tensor]:
+        moved = {name: item.to(self.device) for name, item in batch.items()}
+        order = torch.channels_last
+        return {
+            n: x.contiguous(memory_format=order) if x.ndim == 4 else x for n, x in moved.items()
+        }
+
+    def _checked(self, values: Mapping[str, Tensor]) -> dict[str, float]:
+        # One wait for the device; a number that is none on one process is none on all.
+        flat = torch.stack([value.detach().float().to(self.device) for value in values.values()])
+        self.peers.average([flat])
+        numbers = dict(zip(values, flat.tolist(), strict=True))
+        wrong = [f"{name} is {x}" for name, x in numbers.items() if not math.isfinite(x)]
+        if not wrong:
+            return numbers
+        advice = [f"a lower learning rate (now lr={self.schedule.lr:g})"]
+        advice.append(f"a shorter gradient (now clip={self.schedule.clip:g}; 0 is none)")
+        if self.schedule.precision != "float32":
+            advice.append(f"precision float32 (now {self.schedule.precision})")
+        kept = f"The checkpoint of step {self._saved} is kept. " if self._saved >= 0 else ""
+        raise TrainingError(
+            f"Training stopped in step {self.step + 1}: {', '.join(wrong)}. {kept}"
+            f"Try {', or '.join(advice)}."
+        )
+
+    def _validated(self, validate: Validate | None, losses: Figures) -> dict[str, float]:
+        if validate is None or not self._due(self.schedule.validate_every):
+            return {}
+        found = self.peers.from_first(lambda: dict(validate(self.networks())))
+        figures = {name: float(value) for name, value in found.items()}
+        self.history.append({"step": float(self.step), **losses, **figures})
+        if figures.get("score", -math.inf) > self.best_score:
+            self.best_score = figures["score"]
+            if self.schedule.keep == "best":
+                self.best = self.averages.copied()
+        return figures
+
+    def _rates(self) -> dict[str, float]:
+        rates = {name: self.schedule.rate(self.step - 1, name) for name in self.groups}
+        return {f"lr_{name}": rate for name, rate in rates.items()}
+
+    def _told_to_stop(self, control: Control | None, cancel: CancelToken | None) -> bool:
+        if control is not None:
+            control.wait(cancel)
+        cancelled, stopped = self.peers.any(
+            cancel is not None and cancel.cancelled, control is not None and control.stopped
+        )
+        if cancelled:
+            raise Cancelled("The training was cancelled.")
+        return stopped
+
+    @contextlib.contextmanager
+    def _writing(self, logs: Sequence[Log]) -> Iterator[Note]:
+        mine = [] if self.rank else logs
+        with contextlib.ExitStack() as stack:
+            for log in mine:
+                log.resume(self.step)
+                stack.callback(log.close)
+
+            def note(values: Figures, figures: Figures) -> None:
+                for log in mine:
+                    log.write(self.step, values, figures)
+
+            yield note
 
 
 def channels_last(network: nn.Module) -> nn.Module:
     """The network with its weights in the memory order that convolutions are fastest in."""
     # torch's type stubs lack this overload.
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-def learning_rate(schedule: Schedule, step: int) -> float:
-    """Linear warm-up, then a half cosine down to ``final_lr`` of the peak."""
-    if step < schedule.warmup:
-        return schedule.lr * (step + 1) / schedule.warmup
-    done = (step - schedule.warmup) / max(schedule.steps - schedule.warmup, 1)
-    low = schedule.final_lr
-    return schedule.lr * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
-
-
-def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    # Biases and the gains of normalisations are not pulled to zero.
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    vectors = [p for p in network.parameters() if p.ndim <= 1]
-    return [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]

@@ -11,17 +11,25 @@ from torch.nn import functional
 
 from napari_tincture.errors import InputError
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[..., Tensor]
 
 
-def l1(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute difference."""
-    return (prediction - target).abs().mean()
+def l1(prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean absolute difference; pixels count by their weight (b, 1, y, x), if there is one."""
+    return _mean((prediction - target).abs(), weight)
 
 
-def mse(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean squared difference."""
-    return (prediction - target).square().mean()
+def mse(prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean squared difference; pixels count by their weight (b, 1, y, x), if there is one."""
+    return _mean((prediction - target).square(), weight)
+
+
+def _mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    if weight is None:
+        return values.mean()
+    # Crops without any weight give 0.
+    shares = weight / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
+    return (values * shares).sum() / values.shape[1]
 
 
 def pearson(prediction: Tensor, target: Tensor) -> Tensor:
@@ -75,6 +83,8 @@ def cross_entropy(prediction: Tensor, target: Tensor) -> Tensor:
 LOSSES: Mapping[str, Loss] = {
     f.__name__: f for f in (l1, mse, pearson, ssim, bce, dice, cross_entropy)
 }
+PIXELWISE = frozenset({"l1", "mse"})
+"""Losses that let pixels count by a weight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +99,24 @@ class LossTerm:
         if self.kind not in LOSSES:
             raise InputError(f"Unknown loss {self.kind!r}: choose one of {', '.join(LOSSES)}.")
 
-    def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """The weighted loss; prediction and target are (b, c, y, x)."""
+    def __call__(self, prediction: Tensor, target: Tensor, pixels: Tensor | None = None) -> Tensor:
+        """The weighted loss; prediction and target are (b, c, y, x).
+
+        `pixels` (b, 1, y, x) says how much each pixel counts; only "l1" and "mse" heed it.
+        """
         if self.channels is not None:
             picked = list(self.channels)
             prediction, target = prediction[:, picked], target[:, picked]
-        return self.weight * LOSSES[self.kind](prediction, target)
+        weighted = {"weight": pixels} if self.kind in PIXELWISE else {}
+        return self.weight * LOSSES[self.kind](prediction, target, **weighted)
 
 
-def total(terms: tuple[LossTerm, ...], prediction: Tensor, target: Tensor) -> Tensor:
+def total(
+    terms: tuple[LossTerm, ...],
+    prediction: Tensor,
+    target: Tensor,
+    pixels: Tensor | None = None,
+) -> Tensor:
     """Sum of all terms, in float32 whatever precision the network ran in."""
     prediction, target = prediction.float(), target.float()
-    return torch.stack([term(prediction, target) for term in terms]).sum()
+    return torch.stack([term(prediction, target, pixels) for term in terms]).sum()

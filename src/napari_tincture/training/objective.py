@@ -33,10 +33,10 @@ class Objective(Protocol):
         """Take one step, as published; every loss is weighted as it enters the sum."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What it remembers beside the weights, such as an image pool."""
+        """What it remembers beside the weights, such as an image pool: tensors and plain values."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up what `state_dict` gave."""
+        """Take up what `state_dict` gave; tensors may have come to another device."""
 
 
 def objective_names() -> tuple[str, ...]:

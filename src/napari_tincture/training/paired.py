@@ -19,10 +19,15 @@ from napari_tincture.models.model import Model
 from napari_tincture.models.registry import build_network
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.training.augment import Augment, flip_relief, random_crop, vary_values
+from napari_tincture.training.control import Control, Hooks
 from napari_tincture.training.data import Example, load_examples
 from napari_tincture.training.evaluate import evaluate
-from napari_tincture.training.loop import Batch, Schedule, Trainer, channels_last
+from napari_tincture.training.log import CsvLog
+from napari_tincture.training.loop import Trainer, channels_last
 from napari_tincture.training.losses import LossTerm
+from napari_tincture.training.objective import Batch
+from napari_tincture.training.objectives.regression import Regression
+from napari_tincture.training.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,9 @@ def train_paired(
     device: str = "cpu",
     progress: Progress | None = None,
     cancel: CancelToken | None = None,
+    control: Control | None = None,
+    hooks: Hooks | None = None,
+    fabric: Any = None,
 ) -> tuple[Model, list[dict[str, float]]]:
     """Run or resume a recipe.
 
@@ -96,7 +104,10 @@ def train_paired(
     data
         Folder that holds the folders named in the recipe's `data`.
     checkpoint
-        File to resume from, if it exists, and to save to.
+        File to resume from, if it exists, and to save to; a table ``.log.csv`` is written
+        beside it.
+    control, hooks, fabric
+        See `training.loop.Trainer`.
 
     Returns
     -------
@@ -105,15 +116,31 @@ def train_paired(
     """
     train = load_examples(recipe.data, data, "train")
     validation = load_examples(recipe.data, data, "validation")
-    batches = Batches(recipe, train)
     torch.manual_seed(recipe.schedule.seed)
-    trainer = Trainer(training_network(recipe), recipe.losses, recipe.schedule, device)
+    objective = Regression({"forward": training_network(recipe)}, recipe.losses)
+    trainer = Trainer(
+        objective, recipe.schedule, device, recipe=json.loads(recipe.to_json()), fabric=fabric
+    )
+    batches = Batches(recipe, train, trainer.rank)
 
-    def validate(network: nn.Module) -> dict[str, float]:
-        return evaluate(finished_model(recipe, network), validation, device=device)
+    def batch_of(step: int) -> Batch:
+        return dict(zip("ab", batches(step), strict=True))
 
-    trainer.run(batches, validate, checkpoint, progress, cancel)
-    return finished_model(recipe, trainer.average), trainer.history
+    def validate(networks: Mapping[str, nn.Module]) -> dict[str, float]:
+        model = finished_model(recipe, networks["forward"])
+        return evaluate(model, validation, device=str(trainer.device))
+
+    networks = trainer.run(
+        batch_of,
+        validate,
+        checkpoint,
+        progress,
+        cancel,
+        control=control,
+        hooks=hooks,
+        logs=[] if checkpoint is None else [CsvLog(checkpoint.with_suffix(".log.csv"))],
+    )
+    return finished_model(recipe, networks["forward"]), trainer.history
 
 
 def training_network(recipe: Recipe) -> nn.Module:
@@ -139,21 +166,22 @@ def finished_model(recipe: Recipe, trained: nn.Module) -> Model:
 
 
 class Batches:
-    """The batch of every step, a function of the recipe and the step's number."""
+    """The batch of every step, a function of the recipe, the step's number and the process."""
 
-    def __init__(self, recipe: Recipe, examples: list[Example]) -> None:
+    def __init__(self, recipe: Recipe, examples: list[Example], rank: int = 0) -> None:
         if not examples:
             raise InputError("The recipe's training split is empty; check its data section.")
-        self.recipe = recipe
+        self.recipe, self.rank = recipe, rank
         self.channels = len(recipe.card.inputs)
         self.pairs = [self._pair(example) for example in examples]
         areas = np.array([pair.shape[1] * pair.shape[2] for pair in self.pairs], float)
         # Between one draw per image and one per pixel: large images show more, but not 10×.
         self.odds = np.sqrt(areas) / np.sqrt(areas).sum()
 
-    def __call__(self, step: int) -> Batch:
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Input (b, c, y, x) and target (b, k, y, x) of a step."""
-        rng = np.random.default_rng([self.recipe.schedule.seed, step])
+        own = [self.rank] if self.rank else []
+        rng = np.random.default_rng([self.recipe.schedule.seed, step, *own])
         crops = [self._crop(rng) for _ in range(self.recipe.batch)]
         images, targets = zip(*crops, strict=True)
         return torch.stack(images), torch.stack(targets)

@@ -8,6 +8,7 @@ from pathlib import Path
 from napari_tincture.models.model import Model
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.tiling.reach import with_reach
+from napari_tincture.training.control import Control, Hooks
 from napari_tincture.training.data import load_examples
 from napari_tincture.training.evaluate import evaluate
 from napari_tincture.training.paired import Recipe, train_paired
@@ -22,6 +23,8 @@ def run_recipe(
     device: str = "cpu",
     progress: Progress | None = None,
     cancel: CancelToken | None = None,
+    control: Control | None = None,
+    hooks: Hooks | None = None,
 ) -> tuple[Model, list[dict[str, float]]]:
     """Train or resume, then write the model with all that its card should say.
 
@@ -33,6 +36,8 @@ def run_recipe(
         ``.safetensors`` file to write, in float16.
     checkpoint
         File to resume from and to save to; a finished one is only evaluated again.
+    control, hooks
+        Pause or end the training early, and watch it.
 
     Returns
     -------
@@ -40,7 +45,14 @@ def run_recipe(
         The model with the figures of its test split, and those of validation on the way.
     """
     model, history = train_paired(
-        recipe, data, checkpoint, device=device, progress=progress, cancel=cancel
+        recipe,
+        data,
+        checkpoint,
+        device=device,
+        progress=progress,
+        cancel=cancel,
+        control=control,
+        hooks=hooks,
     )
     # The figures are those of the rounded weights that are shipped.
     model = Model.from_file(with_reach(model).save(out, half=True))
