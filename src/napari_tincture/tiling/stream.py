@@ -5,16 +5,16 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self
 
 import numpy.typing as npt
 
+from napari_tincture.ahead import Ahead
 from napari_tincture.grid import Tile
 from napari_tincture.progress import CancelToken, Progress, as_callback
 from napari_tincture.tiling.inputs import Plane
 from napari_tincture.tiling.job import Block, Item, TileJob
 
-T = TypeVar("T")
 _END: Any = object()
 
 
@@ -76,7 +76,7 @@ def stream(
                 job.values_of(plane, token, deliver)
             items = [(plane, tile) for tile, _ in left.values()]
             groups = [group for _, group in left.values()]
-            with _Reader(job.read, items) as reader:
+            with Ahead(job.read, items, "tincture-reader") as reader:
                 for batch in _batches(reader, job, groups):
                     token.check()
                     for item, block in job.compute(batch, keep):
@@ -112,45 +112,6 @@ def _batches(
         if last or len(batch) >= job.portions.batch:
             yield batch
             batch = []
-
-
-class _Reader(Generic[T]):
-    """Reads items ahead in a thread of its own, which ends with the block."""
-
-    def __init__(self, read: Callable[[T], npt.NDArray[Any]], items: list[T]) -> None:
-        self._read, self._items = read, items
-        self._ready: queue.Queue[Any] = queue.Queue(maxsize=2)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tincture-reader")
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        while self._thread.is_alive():
-            _drain(self._ready)
-            self._thread.join(timeout=0.01)
-
-    def __iter__(self) -> Iterator[tuple[T, npt.NDArray[Any]]]:
-        while True:
-            found = self._ready.get()
-            if found is _END:
-                return
-            if isinstance(found, BaseException):
-                raise found
-            yield found
-
-    def _run(self) -> None:
-        try:
-            for item in self._items:
-                if self._stop.is_set():
-                    return
-                self._ready.put((item, self._read(item)))
-            self._ready.put(_END)
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that reads the queue
-            self._ready.put(error)
 
 
 class _Writer:
@@ -191,11 +152,3 @@ class _Writer:
                     self._write(*found)
                 except BaseException as error:  # noqa: BLE001 - raised again by put or at the end
                     self._error, self._failed = error, True
-
-
-def _drain(waiting: queue.Queue[Any]) -> None:
-    try:
-        while True:
-            waiting.get_nowait()
-    except queue.Empty:
-        return

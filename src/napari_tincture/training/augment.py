@@ -7,7 +7,9 @@ its number and the recipe's seed.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,10 +26,18 @@ class Augment:
     `rot90` quarter turns; `rotate` degrees either way; `scale` limits of the zoom; `elastic`
     pixels of smooth displacement (standard deviation, on a grid of `elastic_grid` pixels).
 
+    `resize`, unless 0, first makes the whole image so many pixels high and wide, as published for
+    images of about the crop's size: 286 with crops of 256 (CycleGAN, pix2pix, U-GAT-IT). For images
+    that are larger, ``scale=(286 / 256, 286 / 256)`` is the same jitter without reading the whole.
+
     Values, after normalisation: `gain` limits of a factor; `offset` and `noise` standard
     deviations; `gamma` limits of an exponent (for inputs in 0 … 1); `blur` largest Gaussian sigma
     in pixels, for a share `blur_share` of the crops; `focus` planes the stack may shift; `drop`
     probability of replacing a plane by its neighbour.
+
+    Colours, in `value_range` after normalisation, see `training.colours`: `brightness`, `contrast`
+    and `saturation` are how far a factor may be from 1, `hue` is how many turns it may shift, for
+    inputs ("a") or for "both" domains, of a pair alike.
     """
 
     flips: tuple[bool, bool] = (False, False)
@@ -45,6 +55,18 @@ class Augment:
     blur_share: float = 0.5
     focus: int = 0
     drop: float = 0.0
+    resize: int = 0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    value_range: tuple[float, float] = (-1.0, 1.0)
+    colour_on: Literal["a", "both"] = "a"
+
+    @property
+    def moves_whole_pixels(self) -> bool:
+        """Whether crops hold the image's own values, at most turned and mirrored."""
+        return not (self.rotate or self.elastic or self.scale != (1.0, 1.0))
 
 
 def random_crop(image: Tensor, size: int, augment: Augment, rng: np.random.Generator) -> Tensor:
@@ -56,16 +78,34 @@ def random_crop(image: Tensor, size: int, augment: Augment, rng: np.random.Gener
         (c, y, x) float32: input and target channels together, so that they stay aligned. Where
         the square reaches over the edge the image is mirrored.
     """
-    matrix = _random_matrix(augment, rng)
+    matrix = random_matrix(augment, rng)
     height, width = image.shape[1:]
-    reach = np.abs(matrix).sum(axis=1) * (size - 1) / 2  # half extent of the turned square: x, y
+    reach = half_extent(matrix, size)
     centre = [_random_centre(n, r, rng) for n, r in zip((width, height), reach, strict=True)]
+    return sample_at(image, places_of(size, matrix, centre, augment, rng))
+
+
+def half_extent(matrix: np.ndarray, size: int) -> np.ndarray:
+    """How far a turned and zoomed square of `size` pixels reaches from its centre along x and y."""
+    result: np.ndarray = np.abs(matrix).sum(axis=1) * (size - 1) / 2
+    return result
+
+
+def places_of(
+    size: int, matrix: np.ndarray, centre: Sequence[float], augment: Augment,
+    rng: np.random.Generator,
+) -> Tensor:  # fmt: skip
+    """Where each pixel of a crop comes from: (y, x, 2) float32, x then y in the image's pixels."""
     axis = torch.arange(size, dtype=torch.float32) - (size - 1) / 2
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     places = torch.stack([x, y], dim=-1) @ torch.tensor(matrix.T, dtype=torch.float32)
     places = places + torch.tensor(centre, dtype=torch.float32)
-    if augment.elastic:
-        places = places + _random_bend(size, augment, rng)
+    return places + _random_bend(size, augment, rng) if augment.elastic else places
+
+
+def sample_at(image: Tensor, places: Tensor) -> Tensor:
+    """Values (c, y, x) of an image between its pixels, which is mirrored at its edges."""
+    height, width = image.shape[1:]
     extent = torch.tensor([max(width - 1, 1), max(height - 1, 1)], dtype=torch.float32)
     grid = 2 * places / extent - 1
     return functional.grid_sample(
@@ -117,7 +157,8 @@ def gaussian_blur(x: Tensor, sigma: float) -> Tensor:
     return functional.conv2d(planes, kernel[None, None, None, :])[:, 0]
 
 
-def _random_matrix(augment: Augment, rng: np.random.Generator) -> np.ndarray:
+def random_matrix(augment: Augment, rng: np.random.Generator) -> np.ndarray:
+    """From a crop's pixels (x, y), counted from its centre, to the image's."""
     flip_y, flip_x = (allowed and rng.random() < 0.5 for allowed in augment.flips)
     turns = int(rng.integers(4)) if augment.rot90 else 0
     angle = math.radians(rng.uniform(-1, 1) * augment.rotate)

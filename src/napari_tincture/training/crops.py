@@ -1,0 +1,250 @@
+"""Which crop is drawn, and how its pixels are read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from napari_tincture.errors import InputError
+from napari_tincture.tiling.cache import BlockCache
+from napari_tincture.training.augment import (
+    Augment,
+    half_extent,
+    places_of,
+    random_matrix,
+    sample_at,
+)
+from napari_tincture.training.coverage import (
+    Condition,
+    Extent,
+    Maps,
+    all_places,
+    excluded,
+    random_place,
+)
+from napari_tincture.training.foreground import SHOWN, Foreground
+from napari_tincture.training.pictures import Picture
+
+Scene = tuple[Picture, ...]
+"""Pictures that lie on each other: one, or a pair."""
+Window = Callable[[slice, slice], Tensor]
+ATTEMPTS = 32
+"""Scenes that are drawn before all are gone through in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """Where one crop is.
+
+    Attributes
+    ----------
+    scene
+        Number of the scene.
+    y, x
+        First pixel of its window; negative where a picture smaller than the crop is mirrored.
+    matrix
+        Turns and flips, from the crop's pixels (x, y) to the picture's.
+    places
+        Where each pixel comes from, where they lie between the picture's; else None.
+    """
+
+    scene: int
+    y: int
+    x: int
+    matrix: NDArray[np.float64]
+    places: Tensor | None = None
+
+
+class Crops:
+    """Draws crops of scenes, each a function of its number and its generator alone.
+
+    Parameters
+    ----------
+    scenes
+        All of the same number of pictures.
+    keeps
+        For each picture of a scene, which labels of its mask may be used; None: label 0.
+    size, augment, epochs, foreground, limit, seed
+        As `Sampling` has them.
+    """
+
+    def __init__(
+        self, scenes: Sequence[Scene], keeps: Sequence[tuple[int, ...] | None], *, size: int,
+        augment: Augment, epochs: bool, foreground: float, limit: float, seed: Sequence[int],
+    ) -> None:  # fmt: skip
+        self.scenes, self._size, self._augment = scenes, size, augment
+        self._epochs, self._share, self._limit, self._seed = epochs, foreground, limit, seed
+        # Between one draw per image and one per pixel: large images show more, but not 10×.
+        odds = np.sqrt([math.prod(scene[0].shape) for scene in scenes])
+        self._ends = np.cumsum(odds) / odds.sum()
+        self._excluded = [Maps(partial(excluded, keep=keep)) for keep in keeps]
+        # A pair is known by its target, whose stain tells specimen from glass more clearly.
+        self._shown = Maps(Foreground([scene[-1] for scene in scenes]).coverage)
+        self._listed = BlockCache(2**26)
+
+    def draw(self, number: int, rng: np.random.Generator) -> Crop:
+        """The crop of a number; numbers count crops from the beginning of the training.
+
+        Raises
+        ------
+        InputError
+            If the masks leave no room for a crop.
+        """
+        shows = self._share > 0 and rng.random() < self._share
+        for foreground in (True, False) if shows else (False,):
+            for scene in self._order(number, rng):
+                crop = self._within(scene, foreground, rng)
+                if crop is not None:
+                    return crop
+        raise InputError(
+            f"The masks of {len(self.scenes)} images leave no room for a crop of {self._size} px: "
+            f"none lies where at most {self._limit:.0%} is excluded. Take smaller crops, exclude "
+            "less, or allow a larger excluded share."
+        )
+
+    def read(self, crop: Crop) -> list[Tensor]:
+        """Values (c, y, x) of each picture as the networks take them."""
+        return [self._pixels(crop, picture) for picture in self.scenes[crop.scene]]
+
+    def read_weight(self, crop: Crop) -> Tensor:
+        """Weights (1, y, x): the product of those of all pictures, 1 where there are none."""
+        result = torch.ones(1, self._size, self._size)
+        for picture in self.scenes[crop.scene]:
+            if picture.weight is not None:
+                result = result * self._pixels(crop, picture.weight)
+        return result
+
+    def _order(self, number: int, rng: np.random.Generator) -> Iterator[int]:
+        """Scenes in the order in which they are tried."""
+        count = len(self.scenes)
+        if self._epochs:
+            epoch, first = divmod(number, count)
+            order = _shuffled(count, epoch, *self._seed)
+            yield from np.roll(order, -first).tolist()
+            return
+        for _ in range(ATTEMPTS):
+            yield min(int(np.searchsorted(self._ends, rng.random(), "right")), count - 1)
+        yield from range(count)
+
+    def _within(self, number: int, foreground: bool, rng: np.random.Generator) -> Crop | None:
+        scene, size = self.scenes[number], self._size
+        height, width = shape = self._shape(scene[0])
+        matrix = random_matrix(self._augment, rng)
+        whole = self._augment.moves_whole_pixels
+        reach = half_extent(matrix, size)
+        extent = (size, size) if whole else tuple(math.ceil(2 * r) + 1 for r in reach[::-1])
+        corner = self._corner(number, shape, (extent[0], extent[1]), foreground, rng)
+        if corner is None:
+            return None
+        if whole:
+            return Crop(number, *corner, matrix)
+        centre = [
+            at + r if n >= e else (n - 1) / 2
+            for at, r, n, e in zip(corner[::-1], reach, (width, height), extent[::-1], strict=True)
+        ]
+        places = _folded(places_of(size, matrix, centre, self._augment, rng), shape)
+        return Crop(number, *corner, matrix, places)
+
+    def _corner(
+        self, number: int, shape: Extent, extent: Extent, foreground: bool,
+        rng: np.random.Generator,
+    ) -> tuple[int, int] | None:  # fmt: skip
+        """First pixel of a window where all conditions hold."""
+        conditions = self._conditions(self.scenes[number], shape, foreground)
+        if not all(condition.is_possible(extent) for condition in conditions):
+            return None
+        positions = max(shape[0] - extent[0], 0) + 1, max(shape[1] - extent[1], 0) + 1
+        found = random_place(rng, positions, extent, conditions)
+        if found is None:
+            key = number, extent, foreground
+            places = self._listed.get(key)
+            if places is None:
+                places = all_places(positions, extent, conditions)
+                self._listed.put(key, places)
+            if not len(places):
+                return None
+            y, x = places[rng.integers(len(places))].tolist()
+            found = y, x
+        # A window larger than the picture has its middle there.
+        y, x = (a + min(n - e, 0) // 2 for a, n, e in zip(found, shape, extent, strict=True))
+        return y, x
+
+    def _conditions(self, scene: Scene, shape: Extent, foreground: bool) -> list[Condition]:
+        height, width = scene[0].shape
+        factor = shape[0] / height, shape[1] / width
+        conditions = [
+            Condition(maps(picture).scaled(factor), 0.0, self._limit)
+            for maps, picture in zip(self._excluded, scene, strict=True)
+            if picture.mask is not None
+        ]
+        if foreground:
+            conditions.append(Condition(self._shown(scene[-1]).scaled(factor), SHOWN, 1.0))
+        return conditions
+
+    def _shape(self, picture: Picture) -> Extent:
+        side = self._augment.resize
+        return (side, side) if side else picture.shape
+
+    def _pixels(self, crop: Crop, picture: Picture) -> Tensor:
+        window = _resized(picture, self._augment.resize) if self._augment.resize else picture.read
+        if crop.places is None:
+            y, x = (slice(start, start + self._size) for start in (crop.y, crop.x))
+            return turned(window(y, x), crop.matrix)
+        return _between(window, crop.places, self._shape(picture))
+
+
+def turned(values: Tensor, matrix: NDArray[np.float64]) -> Tensor:
+    """Flip and turn a square (c, y, x) by quarters, without touching its values.
+
+    Parameters
+    ----------
+    matrix
+        2 × 2, with one 1 or −1 per row and column: from the result's pixels (x, y) to those of
+        `values`, counted from the middle.
+    """
+    sign_x, sign_y = matrix.sum(axis=1)
+    axes = [axis for axis, sign in ((2, sign_x), (1, sign_y)) if sign < 0]
+    values = values.flip(axes)
+    return values.transpose(1, 2).contiguous() if matrix[0, 0] == 0 else values
+
+
+def _folded(places: Tensor, shape: Extent) -> Tensor:
+    """Places (y, x, 2) as x, y, those outside mirrored about the outermost pixels."""
+    height, width = shape
+    last = torch.tensor([width - 1, height - 1], dtype=places.dtype)
+    period = (2 * last).clamp_min(1)
+    inside = places.abs() % period
+    return torch.minimum(torch.minimum(inside, period - inside), last)
+
+
+def _between(window: Window, places: Tensor, shape: Extent) -> Tensor:
+    """Values between pixels, from the least window that holds those around them."""
+    left, top = places.amin((0, 1)).floor().int().tolist()
+    right, bottom = places.amax((0, 1)).floor().int().tolist()
+    y, x = slice(top, min(bottom + 2, shape[0])), slice(left, min(right + 2, shape[1]))
+    return sample_at(window(y, x), places - torch.tensor([left, top], dtype=places.dtype))
+
+
+def _resized(picture: Picture, side: int) -> Window:
+    """The whole picture brought to a square of `side` pixels, bicubic as Pillow has it."""
+    height, width = picture.shape
+    whole = picture.read(slice(0, height), slice(0, width))
+    if (height, width) != (side, side):
+        low, high = whole.min(), whole.max()
+        whole = functional.interpolate(
+            whole[None], size=(side, side), mode="bicubic", antialias=True
+        )[0].clamp(low, high)
+    return lambda y, x: whole[:, y, x]
+
+
+@lru_cache(8)
+def _shuffled(count: int, epoch: int, *seed: int) -> NDArray[np.int64]:
+    return np.random.default_rng([*seed, epoch]).permutation(count)
