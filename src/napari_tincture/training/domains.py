@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from napari_tincture.errors import InputError
-from napari_tincture.models.card import Normalisation
+from napari_tincture.models.normalisation import Normalisation
 from napari_tincture.models.statistics import measured, sampled, summary
 from napari_tincture.tiling.cache import BlockCache
 from napari_tincture.tiling.inputs import NonFinite

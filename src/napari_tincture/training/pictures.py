@@ -15,7 +15,7 @@ from torch import Tensor
 from napari_tincture.arrays import stored_edges
 from napari_tincture.errors import InputError
 from napari_tincture.grid import mirror_index
-from napari_tincture.models.card import Normalisation
+from napari_tincture.models.normalisation import Normalisation
 from napari_tincture.raster import Raster
 from napari_tincture.tiling.cache import BlockCache
 from napari_tincture.tiling.inputs import Inputs, Lane, Plane
