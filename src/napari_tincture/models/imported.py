@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_tincture.by_name import own_modules
 from napari_tincture.errors import ModelError
 from napari_tincture.models.card import ModelCard, Part
+from napari_tincture.models.checkpoints import SUPPORTED
 from napari_tincture.models.checkpoints._alien import described
 from napari_tincture.models.checkpoints._files import Gathered, gather
 from napari_tincture.models.checkpoints._found import MAIN, TO_NETWORK, Found, Question, Recognised
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from napari_tincture.models.model import Model
 
 ROOM = "napari_tincture.models.checkpoints"
-SUPPORTED = "U-GAT-IT, CycleGAN, pix2pix, AttentionGAN, Bayesian CycleGAN and pix2pixHD"
 UNKNOWN = "Unknown: ask who trained it."
 
 
