@@ -33,8 +33,8 @@ from napari_tincture.widgets._model_row import ModelRow
 from napari_tincture.worker.questions import Answer
 
 LABELS = {
-    "family": "Trained as", "batch_statistics": "Statistics", "label_nc": "Classes",
-    "no_instance": "No edges", "instance_feat": "Features", "img_size": "Image side",
+    "family": "Trained as", "batch_statistics": "Per-image norm", "label_nc": "Classes",
+    "no_instance": "No edges", "instance_feat": "With features", "img_size": "Image side",
 }  # fmt: skip
 MOST = 100_000
 WIDTH = 460
