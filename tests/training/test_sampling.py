@@ -12,7 +12,8 @@ from PIL import Image
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Normalisation
 from napari_tincture.raster import Raster
-from napari_tincture.training.augment import Augment, sample_at
+from napari_tincture.training.augment import Augment, places_of, random_matrix, sample_at
+from napari_tincture.training.crops import turned
 from napari_tincture.training.domains import Domain
 from napari_tincture.training.pairs import Pairs
 from napari_tincture.training.prefetch import prefetched
@@ -86,6 +87,15 @@ def test_turns_and_flips_move_pixels_without_changing_them() -> None:
     image = numbered(5, 5)
     turned = [np.rot90(each, k) for k in range(4) for each in (image, image[::-1])]
     assert forms == {tuple(form.ravel().tolist()) for form in turned}
+
+
+def test_turning_equals_interpolating_at_whole_pixels() -> None:
+    image = torch.from_numpy(numbered(5, 5))[None]
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        matrix = random_matrix(TURNS, rng)
+        expected = sample_at(image, places_of(5, matrix, (2, 2), TURNS, rng))
+        torch.testing.assert_close(turned(image, matrix), expected, atol=1e-4, rtol=0)
 
 
 def test_only_the_window_of_a_crop_is_read() -> None:
