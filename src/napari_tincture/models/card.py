@@ -19,6 +19,8 @@ Border = Literal["clip", "mirror"]
 Source = Literal["image", "noise"]
 Held = Literal["reduced", "tiles"]
 RGB = ("red", "green", "blue")
+GREY = "grey"
+"""Name of the only channel of a grey image; of several copies of it they are numbered."""
 
 
 @dataclass(frozen=True, slots=True)

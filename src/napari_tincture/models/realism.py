@@ -11,6 +11,8 @@ from torch.nn import functional
 from napari_tincture.models.evened import drift, evened
 from napari_tincture.models.model import Model
 
+QUANTILES = 101
+"""Of the scores of real images: from 0 to 1 in steps of a hundredth."""
 SMALLEST_STEP = 1e-6
 """Quantiles that are closer are taken to lie this far apart."""
 SCALES = range(1, 5)

@@ -21,7 +21,7 @@ SPLIT = ("validation", "test", "seed", "gap", "columns", "rows")
 
 
 @dataclass(frozen=True)
-class Part:
+class Portion:
     """The images of one part, as far as there are such."""
 
     a: Domain | None = None
@@ -55,9 +55,9 @@ class Material:
         How they were divided, for the card.
     """
 
-    train: Part
-    validation: Part
-    test: Part
+    train: Portion
+    validation: Portion
+    test: Portion
     note: str
 
     @property
@@ -98,7 +98,7 @@ def open_material(
         if items is not None:
             found[name] = split(items, crop=recipe.sampling.crop, **_rule(recipe, name))
     parts = {
-        part: Part(**{name: getattr(own, part) for name, own in found.items()}) for part in PARTS
+        part: Portion(**{name: getattr(own, part) for name, own in found.items()}) for part in PARTS
     }
     return Material(**parts, note="; ".join(f"{name}: {own.note}" for name, own in found.items()))
 
