@@ -25,13 +25,16 @@ def together(network: nn.Module, *images: Tensor) -> list[Any]:
     Returns
     -------
     list
-        The network's result per batch: a tensor, or a list of tensors.
+        The network's result per batch: a tensor, or a list of what it gives.
     """
     apart = len({image.shape[1:] for image in images}) > 1
     if len(images) == 1 or apart or any(isinstance(m, _MIXING) for m in network.modules()):
         return [network(image) for image in images]
     result = network(torch.cat(images))
-    sizes = [len(image) for image in images]
+    return _split(result, [len(image) for image in images])
+
+
+def _split(result: Any, sizes: list[int]) -> list[Any]:
     if isinstance(result, Tensor):
         return list(result.split(sizes))
-    return [list(scales) for scales in zip(*(r.split(sizes) for r in result), strict=True)]
+    return [list(parts) for parts in zip(*(_split(r, sizes) for r in result), strict=True)]

@@ -64,9 +64,15 @@ class PatchDiscriminator(nn.Module):
             layers += [_convolution(a, b, stride, bias), make_norm(norm, b), nn.LeakyReLU(0.2)]
         layers.append(_convolution(widths[-1], 1, 1, bias=True))
         self.model = nn.Sequential(*layers)
+        self._smallest = 3 * 2**n_layers
 
     def forward(self, x: Tensor) -> Tensor:
         """Score the patches of an image."""
+        if min(x.shape[2:]) < self._smallest:
+            raise ModelError(
+                f"This discriminator judges images of at least {self._smallest} pixels a side, got "
+                f"{tuple(x.shape[2:])}; take larger crops, or fewer layers or scales."
+            )
         result: Tensor = self.model(x)
         return result
 

@@ -98,6 +98,8 @@ def build(
     missing = [name for name in CycleGAN.parts if name not in networks]
     if missing:
         raise InputError(f"CycleGAN needs the networks {CycleGAN.parts}; missing {missing}.")
+    if len({id(networks[name]) for name in CycleGAN.parts}) < len(CycleGAN.parts):
+        raise InputError("CycleGAN needs a network of its own for each part; two are the same one.")
     return CycleGAN(networks, weights, game, pool_size, seed)
 
 
