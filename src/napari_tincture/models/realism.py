@@ -82,8 +82,7 @@ def calibrated(scores: Tensor, quantiles: Tensor) -> Tensor:
 
 def first_width(network: nn.Module) -> int:
     """How many channels a network of convolutions takes."""
-    first = next(m for m in network.modules() if isinstance(m, nn.Conv2d))
-    return first.in_channels
+    return next(int(p.shape[1]) for p in network.parameters() if p.ndim == 4)
 
 
 def _score_maps(found: Any) -> list[Tensor]:

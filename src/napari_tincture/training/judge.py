@@ -160,5 +160,6 @@ def _score(figures: Mapping[str, float]) -> float:
     if "ssim" in figures:
         score = figures["pearson"] + figures["ssim"] + figures["psnr"] / 50
     else:
-        score = -figures.get("kernel", 0.0) - figures.get("cycle_error", 0.0)
+        # Distances span orders of magnitude while networks learn.
+        score = -math.log1p(figures.get("frechet", 0.0)) - figures.get("cycle_error", 0.0)
     return score if math.isfinite(score) else -math.inf

@@ -8,25 +8,38 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
+from napari_tincture.errors import InputError
 from napari_tincture.models.shipped import shipped_folder
-from napari_tincture.training.paired import Recipe
-from napari_tincture.training.run import run_recipe
+from napari_tincture.training.run import AnyRecipe, as_recipe, run_recipe
+from napari_tincture.training.translate import Run
 
 STARTERS = ("phase-to-dapi", "nuclei")
 
 
-def read_recipe(name: str) -> Recipe:
-    """The committed recipe of a starter model, or the recipe at a path ending in .json."""
+def read_recipe(name: str) -> AnyRecipe:
+    """The committed recipe of a starter model, or the recipe at a path ending in .json.
+
+    Raises
+    ------
+    InputError
+        If it is no recipe.
+    """
     if name.endswith(".json"):
-        return Recipe.from_json(Path(name).read_text(encoding="utf-8"))
-    text = (files("napari_tincture.training") / "recipes" / f"{name}.json").read_text("utf-8")
-    return Recipe.from_json(text)
+        text = Path(name).read_text(encoding="utf-8")
+    else:
+        folder = files("napari_tincture.training") / "recipes"
+        text = (folder / f"{name}.json").read_text("utf-8")
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"The recipe {name} is not valid JSON: {error}.") from error
+    return as_recipe(values)
 
 
 def train_starter(name: str, data: Path, work: Path, out: Path, device: str = "cpu") -> Path:
     """Train one starter, or resume it; checkpoint and validation figures go to `work`."""
     recipe = read_recipe(name)
-    stem = recipe.card.name
+    stem = recipe.name
     for folder in (work, out):
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -35,9 +48,8 @@ def train_starter(name: str, data: Path, work: Path, out: Path, device: str = "c
             print(f"{stem}: step {done} of {total}", file=sys.stderr, flush=True)
 
     path = out / f"{stem}.safetensors"
-    model, history = run_recipe(
-        recipe, data, path, checkpoint=work / f"{stem}.checkpoint", device=device, progress=show
-    )
+    run = Run(work / f"{stem}.checkpoint", device, show)
+    model, history = run_recipe(recipe, data, path, run, half=True)
     (work / f"{stem}.history.json").write_text(json.dumps(history, indent=1), encoding="utf-8")
     print(f"{path}: {dict(model.card.figures)}")
     return path
