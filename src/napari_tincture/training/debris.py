@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
 Random = np.random.Generator
+VISIBLE = 0.25
+"""Absorbance from which debris counts as such in masks."""
 
 
 def debris_density(
@@ -64,7 +66,7 @@ def with_debris(
         The image in 8 bits, and where debris lies on the empty field (y, x).
     """
     density = debris_density(free, seed, diameter=diameter, count=count)
-    return shaded(image, density), (density > 0.25) & free
+    return shaded(image, density), (density > VISIBLE) & free
 
 
 def _noise(draw: Random, size: int, grain: float) -> Floats:
@@ -83,7 +85,7 @@ def _ellipse(draw: Random, size: int, long: float, short: float) -> Floats:
     y, x = _grid(size)
     angle = draw.uniform(0, np.pi)
     along, across = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
-    return np.hypot(along / long, across / short)
+    return np.asarray(np.hypot(along / long, across / short))
 
 
 def _speck(draw: Random, diameter: float) -> Floats:
@@ -117,7 +119,9 @@ def _clump(draw: Random, diameter: float) -> Floats:
     body = 1 / (1 + np.exp((edge - 0.85) / draw.uniform(0.06, 0.18)))
     y, x = _grid(size)
     body = body * (np.maximum(np.abs(y), np.abs(x)) < size // 2)
-    grain = np.exp(draw.uniform(0.12, 0.3) * _noise(draw, size, diameter * draw.uniform(0.03, 0.06)))
+    grain = np.exp(
+        draw.uniform(0.12, 0.3) * _noise(draw, size, diameter * draw.uniform(0.03, 0.06))
+    )
     return np.asarray(body * grain * draw.uniform(0.5, 1.2))
 
 

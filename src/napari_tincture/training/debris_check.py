@@ -1,5 +1,4 @@
-"""Does a virtual stain leave debris alone? Masks of dark objects that are no cells, and how
-much of them was stained."""
+"""Does a virtual stain leave debris alone? Dark objects that are no cells, and their stain."""
 
 from __future__ import annotations
 
@@ -24,9 +23,10 @@ HUES = (285.0, 60.0)
 """Hue angles of stains, degrees, from purple through pink to the orange of red cells."""
 
 STEEP = {0.5: 6.1, 0.8: 3.9}
-"""Least median slope of a cell's outline, absorbance per cell diameter, where the body is cut off
-at the absorbance that is the key. The second level parts cells from debris that hangs on them.
-In the real field: debris 2.8 to 3.6 at both levels, cells 4.2 to 10; the rule was fitted to it."""
+"""Least median slope of a cell's outline, absorbance per cell diameter, by the absorbance at which
+the body is cut off. The second level parts cells from debris that hangs on them. The limits were
+fitted to the real field (debris 2.8 to 3.6; cells from 6.5 at 0.5, from 4.2 at 0.8) and are not
+for simulated sources, whose cells overlap and whose debris is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,8 @@ def dark_debris(grey: Floats, diameter: float = FIELD_DIAMETER) -> Mask:
     """Dark objects of a label-free field that are no cells.
 
     The rule: of what absorbs more than 0.2 (natural logarithm, against the field's upper
-    quartile), cells are bodies above 0.5 or 0.8, holes filled, that hold a disc of 0.5 cell diameters
-    and have a steep outline (a median gradient of at least 4 per cell diameter); they and a rim
-    of 0.2 diameters are taken away. What is left counts from an area of 0.15 diameters squared;
+    quartile), cells are bodies above 0.5 or 0.8, holes filled, that hold a disc of 0.5 cell
+    diameters and have a steep outline (`STEEP`); they and a rim of 0.2 diameters are taken away. What is left counts from an area of 0.15 diameters squared;
     pieces cut by the image's edge that are smaller than 0.6 diameters squared cannot be judged
     and are left out.
 

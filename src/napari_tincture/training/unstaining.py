@@ -17,13 +17,13 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from napari_tincture.errors import InputError
-from napari_tincture.training.debris import debris_density, shaded
+from napari_tincture.training.debris import VISIBLE, debris_density, shaded
 
 Floats = NDArray[np.floating[Any]]
 
-SMEAR_DIAMETER = 100.0
-"""Median diameter of single red cells in the BCCD smears, pixels (see `cell_diameters`)."""
-FIELD_DIAMETER = 43.8
+SMEAR_DIAMETER = 94.2
+"""Median diameter of single red cells in the BCCD smears, pixels."""
+FIELD_DIAMETER = 43.1
 """Median diameter of single cells in the real label-free field, pixels."""
 
 # Mean absorbances (red, green, blue; natural logarithm) of red cells and of white cells' nuclei
@@ -99,11 +99,14 @@ def absorbance(rgb: Floats) -> Floats:
     y, x = np.indices(image.shape[:2]) / max(image.shape[:2])
     terms = np.stack([np.ones_like(y), y, x], axis=-1)
     fit = np.linalg.lstsq(terms[empty], logs[empty], rcond=None)[0]
-    return terms @ fit - logs
+    return np.asarray(terms @ fit - logs)
 
 
-def empty_field(rgb: Floats) -> NDArray[np.bool_]:
+def empty_field(rgb: Floats, diameter: float | None = None) -> NDArray[np.bool_]:
     """Where neither cells nor anything else lies, (y, x).
+
+    With the diameter of a red cell (pixels), bright places smaller than a cell, such as a central
+    pallor, are not empty.
 
     Raises
     ------
@@ -115,6 +118,10 @@ def empty_field(rgb: Floats) -> NDArray[np.bool_]:
     green = ndi.gaussian_filter(rgb[..., 1].astype(np.float64), 1.0)
     dark = green < threshold_otsu(green)
     empty = ~ndi.binary_dilation(dark, iterations=3)
+    if diameter is not None:
+        labels, count = ndi.label(empty)
+        areas = ndi.sum_labels(empty, labels, np.arange(count + 1))
+        empty &= (areas >= diameter**2)[labels]
     if empty.mean() < 0.02:
         raise InputError(
             f"Only {100 * empty.mean():.1f} % of the image are brighter than its cells, so its "
@@ -189,7 +196,7 @@ def recorded(light: Floats, seed: int, optics: Optics | None = None) -> NDArray[
     slope = optics.gradient * draw.uniform(0.2, 1.0) * (np.cos(angle) * y + np.sin(angle) * x)
     grey = optics.background * light * (1.0 + slope)
     grey = grey + draw.normal(0.0, optics.noise, light.shape)
-    return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(grey), 0, 255), dtype=np.uint8)
 
 
 def simulated_pair(
@@ -201,11 +208,11 @@ def simulated_pair(
     lies where cells leave room; the mask leaves out what covers cells all the same.
     """
     image = _checked(rgb)
-    empty = empty_field(image)
+    empty = empty_field(image, diameter)
     density = debris_density(empty, seed, diameter=diameter)
     clean = transmission(image, seed, diameter=diameter, optics=optics)
     source = recorded(clean * np.exp(-density), seed, optics)
-    return Pair(source, shaded(image, density), (density > 0.25) & empty)
+    return Pair(source, shaded(image, density), (density > VISIBLE) & empty)
 
 
 def _rounded(height: Floats, share: float, diameter: float) -> Floats:
