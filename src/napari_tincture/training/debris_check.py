@@ -102,9 +102,9 @@ def dark_debris(grey: Floats, diameter: float = FIELD_DIAMETER) -> Mask:
 
     The rule: of what absorbs more than 0.2 (natural logarithm, against the field's upper
     quartile), cells are bodies above 0.5 or 0.8, holes filled, that hold a disc of 0.5 cell
-    diameters and have a steep outline (`STEEP`); they and a rim of 0.2 diameters are taken away. What is left counts from an area of 0.15 diameters squared;
-    pieces cut by the image's edge that are smaller than 0.6 diameters squared cannot be judged
-    and are left out.
+    diameters and have a steep outline (`STEEP`); they and a rim of 0.2 diameters are taken
+    away. What is left counts from an area of a square of 0.15 diameters; pieces cut by the image's
+    edge that are smaller than one of 0.6 cannot be judged and are left out.
 
     Parameters
     ----------

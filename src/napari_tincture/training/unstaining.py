@@ -224,7 +224,12 @@ def _rounded(height: Floats, share: float, diameter: float) -> Floats:
     seed = smooth.copy()
     seed[1:-1, 1:-1] = smooth.max()
     filled = reconstruction(seed, smooth, method="erosion")
-    height = smooth + share * (filled - smooth)
+    dips = filled - smooth
+    labels, count = ndi.label(dips > 0.15)
+    areas = ndi.sum_labels(labels > 0, labels, np.arange(count + 1))
+    # A pallor is half as wide as its cell; what is larger is empty field that cells surround.
+    dips[(areas > 0.35 * diameter**2)[labels] & (labels > 0)] = 0.0
+    height = smooth + share * dips
     cells = height > threshold_otsu(height)
     usual = float(np.median(height[cells])) if cells.any() else 1.0
     height = np.where(height < 0.08 * usual, 0.0, height)
