@@ -1,5 +1,4 @@
 import json
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -94,14 +93,3 @@ def test_an_unusable_smear_is_named(tmp_path, smear):
     Image.fromarray(flat).save(tmp_path / "s_8.png")
     with pytest.raises(InputError, match=r"s_8.png: .*background"):
         prepare(tmp_path, tmp_path / "out", Settings(diameter=0.0, sparse=0.0))
-
-
-def test_the_hologram_recipe_describes_domains_of_grey_and_colour(tmp_path):
-    text = files("napari_tincture.training") / "recipes" / "hologram-to-brightfield.data.json"
-    data = json.loads(text.read_text("utf-8"))
-    for side, shape in (("a", (8, 8)), ("b", (8, 8, 3))):
-        for part in (data[side], data["test"][side]):
-            folder = tmp_path / part["images"]
-            folder.mkdir(parents=True)
-            Image.fromarray(np.zeros(shape, np.uint8)).save(folder / "00000.png")
-            assert Domain.from_json(part, tmp_path).channels == len(part["channels"])

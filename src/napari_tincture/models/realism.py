@@ -49,8 +49,7 @@ class Realism(nn.Module):
     def of(cls, model: Model) -> Realism:
         """What judges the images that a model makes."""
         card = model.card
-        names = [n for n in card.parts if n.startswith("discriminator") and "backward" not in n]
-        judges = [model.part(name) for name in names]
+        judges = [model.part(name) for name in card.judges]
         width = first_width(judges[0])
         inputs = len(card.image_inputs) if width != len(card.outputs) else 0
         return cls(judges, inputs, card.calibration)
