@@ -49,11 +49,14 @@ class Settings:
         39 to 68 %, the real field by 8 %, and instance norm sees the difference.
     seed
         Of all draws, with the number of the smear.
+    pairs
+        Whether pairs are made of the target's smears, too, for families that learn from pairs.
     """
 
     diameter: float = FIELD_DIAMETER
     sparse: float = 0.5
     seed: int = 0
+    pairs: bool = False
 
 
 def split_smears(paths: Sequence[Path]) -> dict[str, list[Path]]:
@@ -164,7 +167,8 @@ def prepare(smears: Path, out: Path, settings: Settings | None = None) -> dict[s
         Folder of stained smears, RGB.
     out
         ``train/{source,source_debris,target,target_debris}`` are unpaired,
-        ``validation`` and ``test`` hold pairs: ``{source,target,debris}``. Masks are 0 and 255.
+        ``validation``, ``test`` and, if wanted, ``pairs`` hold pairs: ``{source,target,debris}``.
+        Masks are 0 and 255.
 
     Returns
     -------
@@ -180,7 +184,8 @@ def prepare(smears: Path, out: Path, settings: Settings | None = None) -> dict[s
     paths = [p for p in smears.glob("*") if p.suffix.lower() in (".jpg", ".png")]
     parts = split_smears(paths)
     entries = []
-    for part, members in parts.items():
+    uses = {**parts, "pairs": parts["target"]} if settings.pairs else parts
+    for part, members in uses.items():
         for path in members:
             seed = settings.seed * 1_000_003 + int(re.findall(r"\d+", path.stem)[-1])
             try:
@@ -251,8 +256,9 @@ def main() -> None:
     parser.add_argument("--sparse", type=float, default=usual.sparse,
                         help="share of training images with few cells")  # fmt: skip
     parser.add_argument("--seed", type=int, default=usual.seed)
+    parser.add_argument("--pairs", action="store_true", help="make pairs of the target, too")
     options = parser.parse_args()
-    settings = Settings(options.diameter, options.sparse, options.seed)
+    settings = Settings(options.diameter, options.sparse, options.seed, options.pairs)
     manifest = prepare(options.data / FOLDER, options.out, settings)
     counts = {part: len(names) for part, names in manifest["split"].items()}
     print(f"{options.out / 'manifest.json'}: {counts}")

@@ -140,10 +140,15 @@ def _pairs(described: Mapping[str, Any] | None, root: str | Path) -> Pairs | Non
 
 
 def _portion(described: Mapping[str, Any], root: str | Path) -> Portion:
+    where = tuple(slice(*(described.get(axis) or (None,))) for axis in ("rows", "columns"))
+
+    def cut(items: Any) -> Any:
+        return items if items is None or where == (slice(None),) * 2 else items.part(*where)
+
     return Portion(
-        _domain(described.get("a"), root),
-        _domain(described.get("b"), root),
-        _pairs(described.get("pairs"), root),
+        cut(_domain(described.get("a"), root)),
+        cut(_domain(described.get("b"), root)),
+        cut(_pairs(described.get("pairs"), root)),
     )
 
 

@@ -38,7 +38,8 @@ class TranslationRecipe:
         Where images are: "a" and "b" as `Domain.from_json` takes them, "pairs" with an "a", a "b"
         and perhaps an "order" as `Pairs.match` takes it. A family that learns from pairs needs
         "pairs"; one that does not needs "a" and "b", and learns from "pairs" beside them.
-        "validation" and "test" hold the same three of images that are kept apart already.
+        "validation" and "test" hold the same three of images that are kept apart already, and
+        perhaps the "rows" or "columns" of them that count, ``[start, stop]``.
     split
         Arguments of `splits.split`, for all of them, or for each under its name.
     schedule, sampling
