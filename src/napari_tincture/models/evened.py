@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import nn
 
+from napari_tincture.models.spectral_norm import SpectralConv2d
+
 PADS = (nn.ReflectionPad2d, nn.ReplicationPad2d, nn.ZeroPad2d)
 
 
@@ -57,14 +59,12 @@ class _Layer:
     convolution: Any
     pad: Any
     near: int
-
-    @property
-    def stride(self) -> int:
-        return int(self.convolution.stride[0])
+    kernel: int
+    stride: int
 
     @property
     def far(self) -> int:
-        return int(self.convolution.kernel_size[0]) - self.stride - self.near
+        return self.kernel - self.stride - self.near
 
     @property
     def sides(self) -> tuple[int, int, int, int]:
@@ -77,12 +77,20 @@ def _convolutions(network: nn.Module) -> Iterator[_Layer]:
     for parent, name, module in _leaves(network):
         if isinstance(module, PADS):
             pad = module
-        elif isinstance(module, nn.Conv2d):
-            explicit = pad if pad is not None and module.padding == (0, 0) else None
-            near = module.padding[0] if explicit is None else explicit.padding[0]
-            if module.kernel_size[0] > module.stride[0]:
-                yield _Layer(parent, name, module, explicit, int(near))
+        elif isinstance(module, nn.Conv2d | SpectralConv2d):
+            kernel, stride, own = _geometry(module)
+            explicit = pad if own == 0 else None
+            near = own if explicit is None else int(explicit.padding[0])
+            if kernel > stride:
+                yield _Layer(parent, name, module, explicit, near, kernel, stride)
             pad = None
+
+
+def _geometry(module: Any) -> tuple[int, int, int]:
+    """Kernel size, stride and padding of a convolution."""
+    if isinstance(module, SpectralConv2d):
+        return module.weight_orig.shape[-1], module.stride, 0
+    return module.kernel_size[0], module.stride[0], int(module.padding[0])
 
 
 def _leaves(network: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:

@@ -11,6 +11,8 @@ from torch.nn import functional
 from napari_tincture.models.evened import drift, evened
 from napari_tincture.models.model import Model
 
+QUANTILES = 101
+"""Of the scores of real images: from 0 to 1 in steps of a hundredth."""
 SMALLEST_STEP = 1e-6
 """Quantiles that are closer are taken to lie this far apart."""
 SCALES = range(1, 5)
@@ -47,8 +49,7 @@ class Realism(nn.Module):
     def of(cls, model: Model) -> Realism:
         """What judges the images that a model makes."""
         card = model.card
-        names = [n for n in card.parts if n.startswith("discriminator") and "backward" not in n]
-        judges = [model.part(name) for name in names]
+        judges = [model.part(name) for name in card.judges]
         inputs = first_width(judges[0]) - len(card.outputs)
         return cls(judges, inputs, card.calibration)
 
@@ -79,8 +80,7 @@ def calibrated(scores: Tensor, quantiles: Tensor) -> Tensor:
 
 def first_width(network: nn.Module) -> int:
     """How many channels a network of convolutions takes."""
-    first = next(m for m in network.modules() if isinstance(m, nn.Conv2d))
-    return first.in_channels
+    return next(int(p.shape[1]) for p in network.parameters() if p.ndim == 4)
 
 
 def _score_maps(found: Any) -> list[Tensor]:
