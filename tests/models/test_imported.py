@@ -176,6 +176,18 @@ def test_the_file_that_is_chosen_says_the_direction() -> None:
                 assert torch.equal(value, other.state_dict()[key])
 
 
+def test_version_1_of_attentiongan_has_names_of_its_own(tmp_path: Path) -> None:
+    for role in ("A2B", "B2A"):
+        network = made("attention_generator", **RESNET, version="v1")
+        torch.save(network.state_dict(), tmp_path / f"netG_{role}.pth")
+    torch.save({"conv_tower.0.weight": torch.zeros(4, 3, 4, 4)}, tmp_path / "netD_A.pth")
+    found = inspect(tmp_path)
+    assert found.options["version"] == "v1"
+    assert set(found.parts) == {"forward", "backward"}
+    assert found.files["forward"].endswith("netG_A2B.pth")
+    assert found.notes == ("The file of D_A holds another kind of network; it was left out.",)
+
+
 def test_the_latest_epoch_of_a_folder_is_taken(tmp_path: Path) -> None:
     for epoch, blocks in (("9", 1), ("10", 2)):
         write(tmp_path, {"G": made("resnet_generator", ngf=2, n_blocks=blocks)}, epoch)

@@ -43,7 +43,8 @@ def build(
     version
         ``"v2"``: 9 contents in [-1, 1] and the input, weighted by a softmax over 10 masks.
         ``"geo"``: 10 contents and no input. ``"v1"``: one content, unbounded, and the input,
-        weighted by one sigmoid mask; batch norm instead of instance norm.
+        weighted by one sigmoid mask; batch norm instead of instance norm, sides doubled by
+        shuffling pixels, 6 blocks as published.
     bias
         Whether convolutions before a norm have a bias.
 
