@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.assess import assess
     from napari_tincture.tasks.batch import batch
     from napari_tincture.tasks.batch_report import BatchProgress, BatchReport
+    from napari_tincture.tasks.calibrate import calibrate
     from napari_tincture.tasks.compare import compare, list_metrics
     from napari_tincture.tasks.comparison import Comparison
     from napari_tincture.tasks.cycle import cycle_errors, semantic_consistency
@@ -48,6 +49,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "list_metrics",
     "train",
     "explain",
+    "calibrate",
     "BatchReport",
     "BatchProgress",
     "Comparison",
@@ -91,6 +93,7 @@ _HOMES = {
     "tasks.comparison": ("Comparison",),
     "tasks.train": ("train",),
     "tasks.explain": ("explain", "Explanation"),
+    "tasks.calibrate": ("calibrate",),
     "tasks.seams": ("seam_error",),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -39,7 +39,7 @@ def _turned_card(card: ModelCard, first: Part) -> ModelCard:
     others = {name: part for name, part in card.parts.items() if name != OTHER}
     # Noise is drawn for either direction.
     drawn = card.noise_inputs
-    before = card.target_normalisation or _spanning(card.output_range)
+    before = real_outputs(card)
     return card.replace(
         name=f"{card.name} backward",
         architecture=back.architecture,
@@ -63,14 +63,16 @@ def _turned_card(card: ModelCard, first: Part) -> ModelCard:
     )
 
 
+def real_outputs(card: ModelCard) -> Normalisation:
+    """From values of real images of the output's domain to the network's."""
+    low, high = card.output_range
+    return card.target_normalisation or Normalisation("dtype", target=(low, high))
+
+
 def _named(channels: tuple[Channel, ...], rgb: bool) -> tuple[Channel, ...]:
     if not rgb:
         return channels
     return tuple(Channel(name, colour=name) for name in RGB)
-
-
-def _spanning(limits: tuple[float, float]) -> Normalisation:
-    return Normalisation("dtype", target=limits)
 
 
 def _renamed(parts: Mapping[str, T]) -> dict[str, T]:

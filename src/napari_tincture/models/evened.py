@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
+from napari_tincture.models.spectral_norm import SpectralConv2d
+
+CONVOLUTIONS = (nn.Conv2d, SpectralConv2d)
 PADS = (nn.ReflectionPad2d, nn.ReplicationPad2d, nn.ZeroPad2d)
 
 
@@ -26,7 +29,8 @@ def evened(network: nn.Module) -> nn.Module:
         if layer.pad is not None:
             layer.pad.padding = layer.sides
         elif layer.near != layer.far:
-            layer.convolution.padding = (0, 0)
+            if isinstance(layer.convolution, nn.Conv2d):
+                layer.convolution.padding = (0, 0)
             padded = nn.Sequential(nn.ZeroPad2d(layer.sides), layer.convolution)
             setattr(layer.parent, layer.name, padded)
     return even
@@ -60,11 +64,11 @@ class _Layer:
 
     @property
     def stride(self) -> int:
-        return int(self.convolution.stride[0])
+        return _first(self.convolution.stride)
 
     @property
     def far(self) -> int:
-        return int(self.convolution.kernel_size[0]) - self.stride - self.near
+        return kernel_of(self.convolution).shape[2] - self.stride - self.near
 
     @property
     def sides(self) -> tuple[int, int, int, int]:
@@ -77,12 +81,24 @@ def _convolutions(network: nn.Module) -> Iterator[_Layer]:
     for parent, name, module in _leaves(network):
         if isinstance(module, PADS):
             pad = module
-        elif isinstance(module, nn.Conv2d):
-            explicit = pad if pad is not None and module.padding == (0, 0) else None
-            near = module.padding[0] if explicit is None else explicit.padding[0]
-            if module.kernel_size[0] > module.stride[0]:
-                yield _Layer(parent, name, module, explicit, int(near))
+        elif isinstance(module, CONVOLUTIONS):
+            own = _first(getattr(module, "padding", 0))
+            explicit = pad if pad is not None and own == 0 else None
+            near = own if explicit is None else _first(explicit.padding)
+            if kernel_of(module).shape[2] > _first(module.stride):
+                yield _Layer(parent, name, module, explicit, near)
             pad = None
+
+
+def kernel_of(convolution: Any) -> Tensor:
+    """The weights (c', c, y, x) of a convolution, normalised or not."""
+    spectral = isinstance(convolution, SpectralConv2d)
+    kernel: Tensor = convolution.weight_orig if spectral else convolution.weight
+    return kernel
+
+
+def _first(value: Any) -> int:
+    return int(value[0] if isinstance(value, tuple) else value)
 
 
 def _leaves(network: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:

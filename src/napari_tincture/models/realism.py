@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_tincture.models.evened import drift, evened
+from napari_tincture.models.evened import CONVOLUTIONS, drift, evened, kernel_of
 from napari_tincture.models.model import Model
 
 SMALLEST_STEP = 1e-6
@@ -80,8 +80,7 @@ def calibrated(scores: Tensor, quantiles: Tensor) -> Tensor:
 
 def first_width(network: nn.Module) -> int:
     """How many channels a network of convolutions takes."""
-    first = next(m for m in network.modules() if isinstance(m, nn.Conv2d))
-    return first.in_channels
+    return kernel_of(next(m for m in network.modules() if isinstance(m, CONVOLUTIONS))).shape[1]
 
 
 def _score_maps(found: Any) -> list[Tensor]:
