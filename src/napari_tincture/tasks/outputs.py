@@ -103,7 +103,7 @@ class Outputs(dict[str, Raster]):
             name: replace(
                 raster,
                 levels=(_lazily(run, raster, pick),),
-                provenance={**raster.provenance, **_facts(run, raster)},
+                provenance=run.provenance,
                 runner=None,
                 recipe=None,
             )
@@ -116,11 +116,6 @@ def pick_of(raster: Raster) -> Pick | None:
     """How a result is taken from those of its job; None if it is not."""
     derive = raster.runner.derive if isinstance(raster.runner, JobRunner) else None
     return derive if isinstance(derive, Pick) else None
-
-
-def _facts(run: Raster, raster: Raster) -> dict[str, Any]:
-    """What only the run could tell."""
-    return {key: value for key, value in run.provenance.items() if key not in raster.provenance}
 
 
 def _of(values: npt.NDArray[Any], c: int, pick: Pick, keeps: bool) -> npt.NDArray[Any]:
