@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.comparison import Comparison
     from napari_tincture.tasks.cycle import cycle_errors, semantic_consistency
     from napari_tincture.tasks.explain import Explanation, explain
+    from napari_tincture.tasks.process_sheet import process_sheet
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
     from napari_tincture.tasks.stain import stain
@@ -50,6 +51,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "train",
     "explain",
     "calibrate",
+    "process_sheet",
     "BatchReport",
     "BatchProgress",
     "Comparison",
@@ -94,6 +96,7 @@ _HOMES = {
     "tasks.train": ("train",),
     "tasks.explain": ("explain", "Explanation"),
     "tasks.calibrate": ("calibrate",),
+    "tasks.process_sheet": ("process_sheet",),
     "tasks.seams": ("seam_error",),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -256,6 +256,16 @@ def test_spread_over_flips_and_turns_by_hand() -> None:
     check_equal(found, expected, CONTEXT)
 
 
+def test_one_of_a_run_beside_one_of_turns(tmp_path) -> None:
+    found = stain(raster(), two_way(), outputs=("std", "cycle_error"), tile=40, context="exact")
+    values = found.compute()
+    alone = stain(raster(), two_way(), outputs=("cycle_error",), tile=40, context="exact")
+    check_equal(values["cycle_error"], np.asarray(alone), CONTEXT)
+    paths = found.save(tmp_path)
+    for name, path in paths.items():
+        check_equal(np.asarray(open_image(path)), values[name], CONTEXT)
+
+
 # Files and other processes
 
 
@@ -348,7 +358,7 @@ def test_results_travel(tmp_path) -> None:
     names = ("image", "cycle_error", "std")
     found = stain(raster(placement=PLACE), model, outputs=names, tile=40, context="exact")
     for name, own in found.items():
-        there = pickle.loads(pickle.dumps(own))  # noqa: S301 - our own
+        there = pickle.loads(pickle.dumps(own))
         check_equal(np.asarray(there), np.asarray(own), CONTEXT)
         assert (there.axes, there.name, there.channels) == (own.axes, own.name, own.channels)
         assert there.placement == own.placement

@@ -1,14 +1,19 @@
-"""The other direction of a model that has both."""
+"""The other direction of a model that has both.
+
+No torch here: panels offer its inputs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from napari_tincture.errors import ModelError
 from napari_tincture.models.card import RGB, Channel, ModelCard, Part
-from napari_tincture.models.model import Model
 from napari_tincture.models.normalisation import Normalisation
+
+if TYPE_CHECKING:
+    from napari_tincture.models.model import Model
 
 T = TypeVar("T")
 OTHER = "backward"
@@ -22,20 +27,26 @@ def turned(model: Model) -> Model:
     ModelError
         If the model has one direction only.
     """
-    card = model.card
+    card = turned_card(model.card)
+    there = {name: model.part(name) for name in model.card.parts if name != OTHER}
+    parts = _renamed({**there, OTHER: model.network})
+    return type(model)(model.part(OTHER), card, parts)
+
+
+def turned_card(card: ModelCard) -> ModelCard:
+    """The card of the model that leads back.
+
+    Raises
+    ------
+    ModelError
+        If the model has one direction only.
+    """
     if OTHER not in card.parts:
         raise ModelError(
             f"Model {card.name!r} has one direction, 'forward'; it keeps no network that leads "
             "back. Import or train one with both."
         )
-    first = Part(card.architecture, card.options)
-    there = {name: model.part(name) for name in card.parts if name != OTHER}
-    parts = _renamed({**there, OTHER: model.network})
-    return Model(model.part(OTHER), _turned_card(card, first), parts)
-
-
-def _turned_card(card: ModelCard, first: Part) -> ModelCard:
-    back = card.parts[OTHER]
+    first, back = Part(card.architecture, card.options), card.parts[OTHER]
     others = {name: part for name, part in card.parts.items() if name != OTHER}
     # Noise is drawn for either direction.
     drawn = card.noise_inputs

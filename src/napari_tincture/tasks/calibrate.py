@@ -20,6 +20,7 @@ from napari_tincture.models.realism import Realism
 from napari_tincture.progress import CancelToken, Progress, as_callback, share
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._run import as_model, measured, opened
+from napari_tincture.tasks._values import as_network_sees
 from napari_tincture.tasks.stain import stain
 
 QUANTILES = 101
@@ -81,7 +82,7 @@ def calibrate(
             "calibrated. Choose a model that offers 'realism'."
         )
     realism = Realism.of(found)
-    several = [_in_network_s_values(found, image, realism.inputs > 0) for image in images]
+    several = [_in_network_s_values(found, image, realism.inputs) for image in images]
     if not several:
         raise InputError("Got no image; give one or more real images of the output's domain.")
     scorer = measured(Model(_Scoring(realism), _scoring_card(card, realism.inputs)))
@@ -104,31 +105,22 @@ def _places(image: Raster) -> int:
     return math.prod(n for axis, n in image.sizes.items() if axis != "c")
 
 
-def _in_network_s_values(model: Model, image: Any, pairs: bool) -> Raster:
+def _in_network_s_values(model: Model, image: Any, sources: int) -> Raster:
     """What the discriminators are shown of an image, in the values that their networks take."""
     card = model.card
-    outputs = _normalised(card, card.outputs, real_outputs(card), "real")
-    if not pairs:
+    outputs = as_network_sees(real_outputs(card), card.outputs)
+    if not sources:
         return stain(opened(image), outputs)
     if not isinstance(image, list | tuple) or len(image) != 2:
         raise InputError(
             f"The discriminator of {card.name!r} judges pairs: give each as (image, real image)."
         )
     source, real = (opened(one) for one in image)
-    inputs = _normalised(card, card.image_inputs, card.normalisation, "source")
-    return _joined(stain(source, inputs), stain(real, outputs))
-
-
-def _normalised(
-    card: ModelCard, channels: Sequence[Channel], rule: Normalisation, name: str
-) -> Model:
-    """A model that does nothing but map values as a normalisation says."""
-    names = tuple(Channel(f"{name} {channel.name} {i}") for i, channel in enumerate(channels))
-    plain = ModelCard(
-        name=f"{card.name} {name}", task="stain", architecture="identity", inputs=names,
-        outputs=names, normalisation=rule, output_range=rule.span, stride=1, halo=0, exact=True,
-    )  # fmt: skip
-    return Model(nn.Identity(), plain)
+    inputs = as_network_sees(card.normalisation, card.image_inputs)
+    given = stain(source, inputs)
+    if sources < len(card.image_inputs):
+        given = given.crop({"c": slice(0, sources)})
+    return _joined(given, stain(real, outputs))
 
 
 def _joined(source: Raster, real: Raster) -> Raster:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from os import PathLike
@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from napari_tincture.errors import OutputError
 from napari_tincture.io.open import open_image
-from napari_tincture.progress import CancelToken, Progress
-from napari_tincture.raster import Raster
+from napari_tincture.progress import CancelToken, Progress, as_callback, share
+from napari_tincture.raster import Index, Raster
 from napari_tincture.tiling.answers import Pick
 from napari_tincture.tiling.result import JobRunner
 
@@ -26,7 +26,7 @@ class Outputs(dict[str, Raster]):
     """Rasters by the names of what was asked for, lazy, on one grid.
 
     Reading places one by one runs the network once for all of them, as long as its results are
-    remembered (256 MB); `compute` and `save` run it once whatever their size.
+    remembered (256 MB); `compute`, `stream` and `save` run it once whatever their size.
 
     Parameters
     ----------
@@ -44,15 +44,50 @@ class Outputs(dict[str, Raster]):
         self, progress: bool | Progress | None = None, cancel: CancelToken | None = None
     ) -> dict[str, npt.NDArray[Any]]:
         """All results in memory, each with the axes of its raster, from one run."""
-        if self.together is None:
-            return {name: raster.compute(progress, cancel) for name, raster in self.items()}
-        values = self.together.compute(progress, cancel)
-        return {
-            name: raster.compute(cancel=cancel)
-            if (pick := pick_of(raster)) is None
-            else _of(values, self.together.axes.index("c"), pick, "c" in raster.axes)
-            for name, raster in self.items()
+        found: dict[str, npt.NDArray[Any]] = {
+            name: np.empty(raster.shape, raster.dtype) for name, raster in self.items()
         }
+
+        def write(name: str, index: Index, block: npt.NDArray[Any]) -> None:
+            found[name][index] = block
+
+        self.stream(write, progress=progress, cancel=cancel)
+        return found
+
+    def stream(
+        self,
+        write: Callable[[str, Index, npt.NDArray[Any]], None],
+        *,
+        progress: bool | Progress | None = None,
+        cancel: CancelToken | None = None,
+    ) -> dict[str, Mapping[str, Any]]:
+        """Call ``write(name, index, block)`` for blocks that cover each result once, from one run.
+
+        Returns
+        -------
+        dict
+            By name, what only the run could tell.
+        """
+        report, token = as_callback(progress), cancel or CancelToken()
+        picks = {name: pick for name, raster in self.items() if (pick := pick_of(raster))}
+        single = [name for name in self if name not in picks]
+        parts = bool(picks) + len(single)
+        facts: dict[str, Mapping[str, Any]] = {}
+        if self.together is not None:
+            c = self.together.axes.find("c")
+
+            def each(index: Index, block: npt.NDArray[Any]) -> None:
+                for name, pick in picks.items():
+                    keeps = "c" in self[name].axes
+                    write(name, _place(index, c, pick, keeps), _of(block, c, pick, keeps))
+
+            told = self.together.stream(each, progress=share(report, 0, parts), cancel=token)
+            facts = dict.fromkeys(picks, told)
+        for number, name in enumerate(single, start=bool(picks)):
+            put = partial(write, name)
+            part = share(report, number, parts)
+            facts[name] = self[name].stream(put, progress=part, cancel=token)
+        return facts
 
     def save(
         self,
@@ -119,17 +154,27 @@ def pick_of(raster: Raster) -> Pick | None:
 
 
 def _of(values: npt.NDArray[Any], c: int, pick: Pick, keeps: bool) -> npt.NDArray[Any]:
-    """What is picked along axis `c`, which stays or goes."""
+    """What is picked along axis `c`, which stays or goes; without one (-1), of all there is."""
+    if c < 0:
+        result: npt.NDArray[Any] = pick(values[None])[0]
+        return result
     found = np.moveaxis(pick(np.moveaxis(values, c, 0)), 0, c)
     return found if keeps else found.squeeze(c)
 
 
+def _place(index: Index, c: int, pick: Pick, keeps: bool) -> Index:
+    if c < 0:
+        return index
+    own = (slice(0, pick.channels[1] - pick.channels[0]),) if keeps else ()
+    return (*index[:c], *own, *index[c + 1 :])
+
+
 def _lazily(run: Raster, raster: Raster, pick: Pick) -> da.Array:
-    c = run.axes.index("c")
-    array = run.data.rechunk({c: -1})
+    c = run.axes.find("c")
+    array = run.data if c < 0 else run.data.rechunk({c: -1})
     count = pick.channels[1] - pick.channels[0]
     keeps = "c" in raster.axes
-    sizes: dict[str, Any] = {"drop_axis": [] if keeps else [c]}
+    sizes: dict[str, Any] = {"drop_axis": [] if keeps or c < 0 else [c]}
     if keeps:
         sizes = {"chunks": tuple((count,) if i == c else n for i, n in enumerate(array.chunks))}
     meta = np.empty((0,) * raster.ndim, raster.dtype)
