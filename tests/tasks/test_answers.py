@@ -357,7 +357,7 @@ def test_results_travel(tmp_path) -> None:
     model = nt.load_model(str(two_way().save(tmp_path / "two.safetensors")))
     names = ("image", "cycle_error", "std")
     found = stain(raster(placement=PLACE), model, outputs=names, tile=40, context="exact")
-    for name, own in found.items():
+    for own in found.values():
         there = pickle.loads(pickle.dumps(own))
         check_equal(np.asarray(there), np.asarray(own), CONTEXT)
         assert (there.axes, there.name, there.channels) == (own.axes, own.name, own.channels)

@@ -48,4 +48,5 @@ def in_words(figures: Mapping[str, tuple[float, float]], calibrated: bool) -> st
         else:
             word = "uncertainty" if name == "std" else name.replace("_", " ")
             texts.append(f"{word} {mean:.3f} ± {spread:.3f}")
-    return ", ".join(texts)
+    text = ", ".join(texts)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""

@@ -18,7 +18,7 @@ from napari_tincture.tasks._pictures import picture_of
 COLUMNS = ("input", "image", "reconstruction", "cycle_error", "realism")
 BELOW = {"image": "heatmap", "reconstruction": "heatmap back"}
 TITLES = {
-    "input": "input", "image": "stain", "heatmap": "heat map of the stain",
+    "input": "image", "image": "stain", "heatmap": "heat map of the stain",
     "reconstruction": "reconstruction", "heatmap back": "heat map of the reconstruction",
 }  # fmt: skip
 SIDE = 2.6
@@ -34,6 +34,8 @@ class Row:
     ----------
     name
         Of the image.
+    way
+        "forward" or "backward".
     planes
         (c, y, x) or (y, x) by name: "input", "heatmap back", and outputs of `stain`.
     figures
@@ -45,6 +47,7 @@ class Row:
     """
 
     name: str
+    way: str
     planes: Mapping[str, Raster]
     figures: Mapping[str, tuple[float, float]]
     calibrated: bool
@@ -95,9 +98,11 @@ def _draw(place: Any, row: Row, name: str) -> None:
     if name in TITLES and not name.startswith("heatmap"):
         place.imshow(picture_of(plane), interpolation="nearest")
     else:
-        ((low, high),) = plane.display["limits"]
+        values, ((low, high),) = np.asarray(plane), plane.display["limits"]
+        if name == "realism" and not row.calibrated:  # scores, of any size
+            low, high = np.percentile(values, (1, 99))
         (colours,) = plane.display["colours"]
-        drawn = place.imshow(np.asarray(plane), cmap=colours, vmin=low, vmax=high)
+        drawn = place.imshow(values, cmap=colours, vmin=low, vmax=high)
         place.figure.colorbar(drawn, ax=place, shrink=0.7, pad=0.02).ax.tick_params(labelsize=6)
     place.set_title(_title(row, name), fontsize=8, parse_math=False)
     if name == "input" and row.pixel_size is not None:
@@ -105,6 +110,8 @@ def _draw(place: Any, row: Row, name: str) -> None:
 
 
 def _title(row: Row, name: str) -> str:
+    if name == "input":
+        return f"{row.way}: {row.name}" if row.name else row.way
     if name in TITLES:
         return TITLES[name]
     mean, spread = row.figures[name]

@@ -94,14 +94,12 @@ def process_sheet(
         rest = {key: value for key, value in settings.items() if key != "channels"}
         ways.append((target, None, other, rest))
     report, token = as_callback(progress), cancel or CancelToken()
-    rows = [
-        _row(
-            _part(opened(source), bounds), directed(found, way), options,
-            share(report, number, len(ways)), token,
-        )
-        for number, (source, bounds, way, options) in enumerate(ways)
-    ]  # fmt: skip
-    return write_sheet(rows, f"{found.card.name}: {rows[0].name}", file)
+    rows = []
+    for number, (source, bounds, way, options) in enumerate(ways):
+        part, part_of_work = _part(opened(source), bounds), share(report, number, len(ways))
+        row = _row(part, directed(found, way), options, part_of_work, token)
+        rows.append(replace(row, way=way))
+    return write_sheet(rows, found.card.name, file)
 
 
 def _checked(path: str | PathLike[str] | None) -> Path:
@@ -119,8 +117,7 @@ def _part(image: Raster, region: Any) -> Raster:
             size = image.sizes[axis]
             side = min(size, SIDE)
             bounds = {**bounds, axis: ((size - side) // 2, (size - side) // 2 + side)}
-    part = image.crop({axis: slice(*edges) for axis, edges in bounds.items()})
-    return part
+    return image.crop({axis: slice(*edges) for axis, edges in bounds.items()})
 
 
 def _row(
@@ -148,7 +145,7 @@ def _row(
         name: raster.plane(**{a: i for a, i in middle.items() if a in raster.axes})
         for name, raster in there.items()
     }
-    return Row(image.name, planes, means.figures, bool(card.calibration), image.pixel_size)
+    return Row(image.name, "", planes, means.figures, bool(card.calibration), image.pixel_size)
 
 
 def _heat_of_the_way_back(

@@ -8,27 +8,28 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QSizePolicy, QWidget
 
 COLUMNS = 2
-OUTPUTS = {
-    "heatmap": ("heat map", "Where the network looked, 0 to 1 over the whole image"),
-    "attention": ("attention", "Which parts of the image the network changes"),
-    "content": ("content", "What the network would put there"),
-    "reconstruction": ("reconstruction", "What the way back makes of the result"),
-    "cycle_error": (
-        "cycle error",
-        "How far the image is from its reconstruction, as a share of the range of values: where "
-        "it is large, the result cannot be trusted",
-    ),
-    "cycle_error_twice": ("… after two trips", "The same after going there and back twice"),
-    "realism": (
-        "realism",
-        "How real the result looks to the discriminators: the share of real patches that look "
-        "less real; if the model was not calibrated, their scores",
-    ),
-    "std": (
-        "uncertainty",
-        "How much the result depends on what should not matter: which way the image lies, or the "
-        "noise that the model takes",
-    ),
+TEXTS = {
+    "heatmap": "heat map",
+    "attention": "attention",
+    "content": "content",
+    "reconstruction": "reconstruction",
+    "cycle_error": "cycle error",
+    "cycle_error_twice": "… after two trips",
+    "realism": "realism",
+    "std": "uncertainty",
+}
+HELP = {
+    "heatmap": "Where the network looked, 0 to 1 over the whole image",
+    "attention": "Which parts of the image the network changes",
+    "content": "What the network would put there",
+    "reconstruction": "What the way back makes of the result",
+    "cycle_error": "How far the image is from its reconstruction, as a share of the range of "
+    "values: where it is large, do not trust the result",
+    "cycle_error_twice": "The same after going there and back twice",
+    "realism": "How real the result looks to the discriminators: the share of real patches that "
+    "look less real; if the model was not calibrated, their scores",
+    "std": "How much the result depends on what should not matter: which way the image lies, or "
+    "the noise that the model takes",
 }
 
 
@@ -45,9 +46,9 @@ class AlsoRow(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setVerticalSpacing(2)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        for name, (text, tooltip) in OUTPUTS.items():
-            box = QCheckBox(text)
-            box.setToolTip(tooltip)
+        for name, text in TEXTS.items():
+            box = QCheckBox(text, self)
+            box.setToolTip(HELP[name])
             box.setVisible(False)
             box.toggled.connect(lambda _: self.changed.emit())
             self.boxes[name] = box

@@ -60,7 +60,7 @@ class StainPanel(TaskPanel):
         self.sheet_button.setToolTip(
             "One figure: the image, its stain, the way back, heat maps and errors; for a report"
         )
-        self.more.body.layout().addRow(self.sheet_button)
+        self.more.add(self.sheet_button)
         self.sheet_button.clicked.connect(lambda _: self._on_sheet())
         self.also.changed.connect(self._later.start)
         for box in (self.samples, self.seed):
@@ -104,11 +104,11 @@ class StainPanel(TaskPanel):
         try:
             first, card = super().card, self.card
         except ModelError:
-            offered, both, noise = (), False, False
+            both = noise = False
+            self.also.offer(())
         else:
-            offered, both = card.offers, "backward" in first.parts
-            noise = bool(card.noise_inputs)
-        self.also.offer(offered)
+            both, noise = "backward" in first.parts, bool(card.noise_inputs)
+            self.also.offer(card.offers)
         self.output.several = bool(self.also.ticked)
         for field, shown in (
             (self.direction, both), (self.also, bool(self.also.offered)),

@@ -78,11 +78,15 @@ def _to_disk(
     means = Means()
     for name in MEASURED:
         if name in paths:
-            open_image(paths[name]).stream(lambda _, block, n=name: means.add(n, block))
+            open_image(paths[name]).stream(partial(_count, means, name))
     return {
         "results": {name: {"path": str(path)} for name, path in paths.items()},
         "figures": means.figures,
     }
+
+
+def _count(means: Means, name: str, _: Index, block: np.ndarray) -> None:
+    means.add(name, block)
 
 
 def told_of(facts: Mapping[str, Any], model: Model, settings: JobSettings) -> str:
