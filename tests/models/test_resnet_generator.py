@@ -9,7 +9,7 @@ import torch
 from napari_tincture.errors import ModelError
 from napari_tincture.models.published import drop_running_statistics, read_checkpoint
 from napari_tincture.models.registry import build_network
-from napari_tincture.models.resnet_generator import build
+from napari_tincture.models.resnet_generator import InstanceNorm, build
 from napari_tincture.models.weights import fill_network
 
 DATA = Path(__file__).parents[1] / "data"
@@ -67,3 +67,17 @@ def test_every_padding_keeps_the_size(padding: str) -> None:
 def test_impossible_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ModelError):
         build(**options)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_training_and_inference_normalise_alike(layout: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    x = (3 + torch.randn(2, 4, 9, 11)).contiguous(memory_format=layout).requires_grad_()
+    norm = InstanceNorm(4)
+    trained, applied = norm(x), norm.eval()(x)
+    # Kernels sum in another order; so do their gradients.
+    torch.testing.assert_close(trained, applied, rtol=1e-5, atol=1e-5)
+    assert trained.is_contiguous(memory_format=layout)
+    toward = torch.randn_like(x)
+    found, expected = (torch.autograd.grad(y, x, toward)[0] for y in (trained, applied))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)

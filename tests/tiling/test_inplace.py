@@ -7,6 +7,7 @@ import torch
 from models import image_of, job_of, model_of, result_of, whole
 from torch import nn
 
+from napari_tincture.models import resnet_generator
 from napari_tincture.tiling.inplace import activate_in_place
 
 EXAMPLE = torch.randn(1, 2, 24, 24, generator=torch.Generator().manual_seed(0))
@@ -82,3 +83,9 @@ def test_the_users_network_stays_as_it_is():
     ] * 2
     assert not any(m.inplace for m in network.modules() if isinstance(m, nn.ReLU))
     torch.testing.assert_close(found, whole(model, image).astype(found.dtype), rtol=0, atol=1e-6)
+
+
+def test_the_generators_own_instance_norm_gives_a_map_of_its_own() -> None:
+    network = resnet_generator.build(ngf=2, n_blocks=2).eval()
+    relus = [module for module in network.modules() if isinstance(module, nn.ReLU)]
+    assert activate_in_place(network, torch.rand(1, 3, 16, 16)) == len(relus)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.resnet_generator import ResnetGenerator
+from napari_tincture.models.resnet_generator import InstanceNorm, ResnetGenerator
 
 Version = Literal["v2", "geo", "v1"]
 MASKS = 10
@@ -100,7 +100,7 @@ class MaskedGenerator(nn.Module):
         self.deconv2_attention = _doubling(2 * ngf, ngf, bias)
         self.deconv3_attention = nn.Conv2d(ngf, MASKS, 1)
         # Without weights, so that one serves all layers of a width.
-        self.norm1, self.norm2, self.norm3 = (nn.InstanceNorm2d(ngf * k) for k in (1, 2, 4))
+        self.norm1, self.norm2, self.norm3 = (InstanceNorm(ngf * k) for k in (1, 2, 4))
 
     def forward(self, x: Tensor) -> Tensor:
         """Translate an image."""
@@ -143,7 +143,7 @@ class MaskedBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, bias=bias)
         self.conv2 = nn.Conv2d(channels, channels, 3, bias=bias)
-        self.norm = nn.InstanceNorm2d(channels)
+        self.norm = InstanceNorm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the block's correction."""

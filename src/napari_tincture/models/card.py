@@ -19,6 +19,8 @@ Border = Literal["clip", "mirror"]
 Source = Literal["image", "noise"]
 Held = Literal["reduced", "tiles"]
 RGB = ("red", "green", "blue")
+GREY = "grey"
+"""Name of the only channel of a grey image; of several copies of it they are numbered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +164,18 @@ class ModelCard:
         names = ["image", *self.extras]
         if "backward" in self.parts:
             names += ["reconstruction", "cycle_error", "cycle_error_twice"]
-        if "discriminator" in self.parts:
+        if self.judges:
             names.append("realism")
         return (*names, "std")
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """Names of the discriminators of the output's domain."""
+        return tuple(
+            name
+            for name in self.parts
+            if name.startswith("discriminator") and "backward" not in name
+        )
 
     @property
     def image_inputs(self) -> tuple[Channel, ...]:

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from napari_tincture.models.spectral_norm import SpectralConv2d
 
-CONVOLUTIONS = (nn.Conv2d, SpectralConv2d)
 PADS = (nn.ReflectionPad2d, nn.ReplicationPad2d, nn.ZeroPad2d)
 
 
@@ -29,8 +28,7 @@ def evened(network: nn.Module) -> nn.Module:
         if layer.pad is not None:
             layer.pad.padding = layer.sides
         elif layer.near != layer.far:
-            if isinstance(layer.convolution, nn.Conv2d):
-                layer.convolution.padding = (0, 0)
+            layer.convolution.padding = (0, 0)
             padded = nn.Sequential(nn.ZeroPad2d(layer.sides), layer.convolution)
             setattr(layer.parent, layer.name, padded)
     return even
@@ -61,14 +59,12 @@ class _Layer:
     convolution: Any
     pad: Any
     near: int
-
-    @property
-    def stride(self) -> int:
-        return _first(self.convolution.stride)
+    kernel: int
+    stride: int
 
     @property
     def far(self) -> int:
-        return kernel_of(self.convolution).shape[2] - self.stride - self.near
+        return self.kernel - self.stride - self.near
 
     @property
     def sides(self) -> tuple[int, int, int, int]:
@@ -81,24 +77,20 @@ def _convolutions(network: nn.Module) -> Iterator[_Layer]:
     for parent, name, module in _leaves(network):
         if isinstance(module, PADS):
             pad = module
-        elif isinstance(module, CONVOLUTIONS):
-            own = _first(getattr(module, "padding", 0))
-            explicit = pad if pad is not None and own == 0 else None
-            near = own if explicit is None else _first(explicit.padding)
-            if kernel_of(module).shape[2] > _first(module.stride):
-                yield _Layer(parent, name, module, explicit, near)
+        elif isinstance(module, nn.Conv2d | SpectralConv2d):
+            kernel, stride, own = _geometry(module)
+            explicit = pad if own == 0 else None
+            near = own if explicit is None else int(explicit.padding[0])
+            if kernel > stride:
+                yield _Layer(parent, name, module, explicit, near, kernel, stride)
             pad = None
 
 
-def kernel_of(convolution: Any) -> Tensor:
-    """The weights (c', c, y, x) of a convolution, normalised or not."""
-    spectral = isinstance(convolution, SpectralConv2d)
-    kernel: Tensor = convolution.weight_orig if spectral else convolution.weight
-    return kernel
-
-
-def _first(value: Any) -> int:
-    return int(value[0] if isinstance(value, tuple) else value)
+def _geometry(module: Any) -> tuple[int, int, int]:
+    """Kernel size, stride and padding of a convolution."""
+    if isinstance(module, SpectralConv2d):
+        return module.weight_orig.shape[-1], module.stride, 0
+    return module.kernel_size[0], module.stride[0], int(module.padding[0])
 
 
 def _leaves(network: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_tincture.models.evened import CONVOLUTIONS, drift, evened, kernel_of
+from napari_tincture.models.evened import drift, evened
 from napari_tincture.models.model import Model
 
+QUANTILES = 101
+"""Of the scores of real images: from 0 to 1 in steps of a hundredth."""
 SMALLEST_STEP = 1e-6
 """Quantiles that are closer are taken to lie this far apart."""
 SCALES = range(1, 5)
@@ -47,8 +49,7 @@ class Realism(nn.Module):
     def of(cls, model: Model) -> Realism:
         """What judges the images that a model makes."""
         card = model.card
-        names = [n for n in card.parts if n.startswith("discriminator") and "backward" not in n]
-        judges = [model.part(name) for name in names]
+        judges = [model.part(name) for name in card.judges]
         width = first_width(judges[0])
         inputs = len(card.image_inputs) if width != len(card.outputs) else 0
         return cls(judges, inputs, card.calibration)
@@ -80,7 +81,7 @@ def calibrated(scores: Tensor, quantiles: Tensor) -> Tensor:
 
 def first_width(network: nn.Module) -> int:
     """How many channels a network of convolutions takes."""
-    return kernel_of(next(m for m in network.modules() if isinstance(m, CONVOLUTIONS))).shape[1]
+    return next(int(p.shape[1]) for p in network.parameters() if p.ndim == 4)
 
 
 def _score_maps(found: Any) -> list[Tensor]:

@@ -16,14 +16,14 @@ from napari_tincture.models import Model
 from napari_tincture.models.card import Channel, ModelCard
 from napari_tincture.models.directions import real_outputs
 from napari_tincture.models.normalisation import Normalisation
-from napari_tincture.models.realism import Realism
+from napari_tincture.models.realism import QUANTILES, Realism
 from napari_tincture.progress import CancelToken, Progress, as_callback, share
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._run import as_model, measured, opened
 from napari_tincture.tasks._values import as_network_sees
 from napari_tincture.tasks.stain import stain
 
-QUANTILES = 101
+
 MOST_SCORES = 2**22
 """Scores that are kept of all images; of more, those on an evenly spaced lattice."""
 

@@ -12,7 +12,7 @@ import numpy as np
 from napari_tincture.errors import InputError
 from napari_tincture.io.channels import in_micrometres
 from napari_tincture.io.open import open_image
-from napari_tincture.models.card import ModelCard
+from napari_tincture.models.card import GREY, ModelCard
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._noise import noise
 from napari_tincture.tiling.inputs import Inputs, Lane, NonFinite
@@ -108,6 +108,8 @@ def _automatic(image: Raster, card: ModelCard, names: list[str]) -> list[Choice]
         return [("z", planes.index(name)) for name in names]
     if available == count:
         return list(range(count))
+    if available == 1 and names == [f"{GREY} {number}" for number in range(1, count + 1)]:
+        return [0] * count
     if count > 1 and "c" not in image.axes and image.sizes.get("z") == count:
         return [("z", index) for index in range(count)]
     wanted = ", ".join(names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,34 +14,41 @@ if TYPE_CHECKING:
 
     from napari_tincture.models.model import Model
     from napari_tincture.training.control import Control, Hooks
-    from napari_tincture.training.paired import Recipe
+    from napari_tincture.training.run import AnyRecipe
 
 
 def train(
-    recipe: Recipe | Mapping[str, Any] | str | PathLike[str],
+    recipe: AnyRecipe | Mapping[str, Any] | str | PathLike[str],
     *,
-    data: str | PathLike[str],
+    data: str | PathLike[str] = ".",
+    images: Mapping[str, Any] | None = None,
     out: str | PathLike[str],
-    device: str = "cpu",
+    device: str = "auto",
     progress: bool | Progress | None = None,
     cancel: CancelToken | None = None,
     control: Control | None = None,
     hooks: Hooks | None = None,
+    fabric: Any = None,
 ) -> Model:
     """Run a recipe, or continue it where an earlier run stopped.
 
     Parameters
     ----------
     recipe
-        A recipe, its JSON as a mapping, the path of a ``.json`` file, or a starter's name.
+        A recipe (`napari_tincture.training.presets.preset` makes one), its JSON as a mapping, the
+        path of a ``.json`` file, or a starter's name.
     data
-        Folder that holds the folders which the recipe names.
+        Folder that holds the files and folders which the recipe names.
+    images
+        Layers, rasters, arrays or paths instead: ``{"a": …, "b": …}`` for unpaired domains,
+        ``{"pairs": {"a": …, "b": …}}`` for registered ones, or both, where a few pairs steer an
+        unpaired training. Each may be a list, or a mapping with "images", "channels", "mask", ….
     out
         ``.safetensors`` file to write. A checkpoint is kept beside it while training, so that
         the same call resumes; it stays afterwards, like the table ``.log.csv`` of losses, learning
         rates and figures.
     device
-        Where to train: "cpu", "cuda", …
+        Where to train: "auto" (the first CUDA device, else the CPU), "cpu", "cuda", …
     progress
         True for a bar, or a callback with the finished and all steps.
     cancel
@@ -52,6 +58,8 @@ def train(
         Pauses the training, or ends it early with what was learned so far.
     hooks
         Called with the losses of every step, and with the networks every so many.
+    fabric
+        Of `napari_tincture.training.fabric.start_fabric`, for several GPUs or nodes.
 
     Returns
     -------
@@ -61,40 +69,38 @@ def train(
     Raises
     ------
     InputError
-        The recipe or its data cannot be read, or the checkpoint is of another recipe.
+        The recipe or its data cannot be read, or do not fit each other.
     TrainingError
-        A loss is no number any more; the last checkpoint is kept.
+        A loss was not a number; the last checkpoint stays.
     OutputError
-        The checkpoint cannot be written; the previous one is kept.
+        The model or checkpoint cannot be written; the one before stays.
     Cancelled
         `cancel` was set.
     """
+    from napari_tincture.device import resolve_device
     from napari_tincture.training.run import run_recipe
+    from napari_tincture.training.translate import Run
 
     target = Path(out)
     target.parent.mkdir(parents=True, exist_ok=True)
-    model, _ = run_recipe(
-        _as_recipe(recipe),
-        Path(data),
-        target,
-        checkpoint=target.with_suffix(".checkpoint"),
-        device=device,
-        progress=as_callback(progress),
-        cancel=cancel,
-        control=control,
-        hooks=hooks,
-    )
+    run = Run(
+        target.with_suffix(".checkpoint"), str(resolve_device(device)), as_callback(progress),
+        cancel, control, hooks, fabric,
+    )  # fmt: skip
+    model, _ = run_recipe(_as_recipe(recipe), Path(data), target, run, images=images)
     return model
 
 
-def _as_recipe(recipe: Recipe | Mapping[str, Any] | str | PathLike[str]) -> Recipe:
+def _as_recipe(recipe: AnyRecipe | Mapping[str, Any] | str | PathLike[str]) -> AnyRecipe:
     from napari_tincture.training.paired import Recipe
+    from napari_tincture.training.run import as_recipe
     from napari_tincture.training.starters import STARTERS, read_recipe
+    from napari_tincture.training.translation import TranslationRecipe
 
-    if isinstance(recipe, Recipe):
+    if isinstance(recipe, Recipe | TranslationRecipe):
         return recipe
     if isinstance(recipe, Mapping):
-        return Recipe.from_json(json.dumps(recipe))
+        return as_recipe(recipe)
     if str(recipe) not in STARTERS and not Path(recipe).is_file():
         raise InputError(
             f"There is no recipe {str(recipe)!r}: expected a .json file or one of "

@@ -15,7 +15,7 @@ from functools import partial
 
 from torch import nn
 
-from napari_tincture.errors import ModelError
+from napari_tincture.errors import ModelError, TinctureError
 from napari_tincture.tiling.trace import Call, Shape, Site, Tracer, trace
 
 Triple = tuple[Call, Call, Call]
@@ -27,6 +27,10 @@ SIZES = (64, 96, 128, 192, 224, 256, 384, 512, *range(257, 320), 1024)
 """Sides in pixels that are tried, until one is legal."""
 LIKE = ("to", "type_as", "view_as", "expand_as")
 """Calls that take nothing from their second tensor but its type or shape."""
+
+
+REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError, TinctureError)
+"""What networks raise for sizes that they do not accept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ def _first_legal(run: Tracer) -> tuple[int, int]:
             # A side that is rounded down to the stride looks like a margin, but only once.
             if margin == 0 or _margin(run, size + 512) == margin:
                 return size, margin
-        except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
+        except REFUSALS as error:
             problem = problem or error
     raise ModelError(
         f"The network accepts no image of {SIZES[0]} to {SIZES[-1]} pixels. At {SIZES[0]} it said: "

@@ -12,11 +12,14 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from napari_tincture.models.resnet_generator import InstanceNorm
+
 _MAKERS = (
     nn.Conv2d,
     nn.ConvTranspose2d,
     nn.BatchNorm2d,
     nn.InstanceNorm2d,
+    InstanceNorm,
     nn.GroupNorm,
 )
 """Modules that give a map of their own."""

@@ -80,15 +80,9 @@ def random_crop(image: Tensor, size: int, augment: Augment, rng: np.random.Gener
     """
     matrix = random_matrix(augment, rng)
     height, width = image.shape[1:]
-    reach = half_extent(matrix, size)
+    reach = np.abs(matrix).sum(axis=1) * (size - 1) / 2  # half extent of the turned square: x, y
     centre = [_random_centre(n, r, rng) for n, r in zip((width, height), reach, strict=True)]
     return sample_at(image, places_of(size, matrix, centre, augment, rng))
-
-
-def half_extent(matrix: np.ndarray, size: int) -> np.ndarray:
-    """How far a turned and zoomed square of `size` pixels reaches from its centre along x and y."""
-    result: np.ndarray = np.abs(matrix).sum(axis=1) * (size - 1) / 2
-    return result
 
 
 def places_of(

@@ -17,7 +17,6 @@ from napari_tincture.errors import InputError
 from napari_tincture.tiling.cache import BlockCache
 from napari_tincture.training.augment import (
     Augment,
-    half_extent,
     places_of,
     random_matrix,
     sample_at,
@@ -135,23 +134,19 @@ class Crops:
         yield from range(count)
 
     def _within(self, number: int, foreground: bool, rng: np.random.Generator) -> Crop | None:
-        scene, size = self.scenes[number], self._size
-        height, width = shape = self._shape(scene[0])
+        shape = self._shape(self.scenes[number][0])
         matrix = random_matrix(self._augment, rng)
-        whole = self._augment.moves_whole_pixels
-        reach = half_extent(matrix, size)
-        extent = (size, size) if whole else tuple(math.ceil(2 * r) + 1 for r in reach[::-1])
-        corner = self._corner(number, shape, (extent[0], extent[1]), foreground, rng)
+        if self._augment.moves_whole_pixels:
+            corner = self._corner(number, shape, (self._size, self._size), foreground, rng)
+            return corner and Crop(number, *corner, matrix)
+        places = places_of(self._size, matrix, (0.0, 0.0), self._augment, rng)
+        first, last = places.amin((0, 1)), places.amax((0, 1))
+        width, height = ((last - first).ceil().int() + 1).tolist()
+        corner = self._corner(number, shape, (height, width), foreground, rng)
         if corner is None:
             return None
-        if whole:
-            return Crop(number, *corner, matrix)
-        centre = [
-            at + r if n >= e else (n - 1) / 2
-            for at, r, n, e in zip(corner[::-1], reach, (width, height), extent[::-1], strict=True)
-        ]
-        places = _folded(places_of(size, matrix, centre, self._augment, rng), shape)
-        return Crop(number, *corner, matrix, places)
+        moved = places - first + torch.tensor(corner[::-1], dtype=places.dtype)
+        return Crop(number, *corner, matrix, _folded(moved, shape))
 
     def _corner(
         self, number: int, shape: Extent, extent: Extent, foreground: bool,

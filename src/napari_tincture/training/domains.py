@@ -23,6 +23,7 @@ from napari_tincture.training.sources import find_entries, open_entries
 
 AS_PUBLISHED = Normalisation("dtype", target=(-1.0, 1.0))
 """What generators that end in tanh take: integer types mapped to [-1, 1]."""
+_KEYS = ("images", "channels", "mask", "keep", "weight", "normalisation", "nonfinite")
 SURVEYED = 64
 """Pictures of which statistics are taken."""
 
@@ -102,19 +103,14 @@ class Domain:
         Keys are the arguments of `open`; relative paths begin at `root`.
         """
         values = dict(description)
-        try:
-            norm = values.pop("normalisation", None)
-            if norm is not None:
-                pairs: dict[str, Any] = {
-                    k: tuple(v) if isinstance(v, list) else v for k, v in norm.items()
-                }
-                values["normalisation"] = Normalisation(**pairs)
-            return cls.open(values.pop("images"), root=root, **values)
-        except (TypeError, KeyError, AttributeError) as error:
+        if "images" not in values or set(values) - set(_KEYS):
             raise InputError(
-                f"{dict(description)} describes no domain: {error}. Expected images, and perhaps "
-                "channels, mask, keep, weight, normalisation and nonfinite."
-            ) from error
+                f"{values} describes no domain: expected images, and of {', '.join(_KEYS[1:])} "
+                "what differs from the usual."
+            )
+        if (norm := values.pop("normalisation", None)) is not None:
+            values["normalisation"] = _normalisation(norm)
+        return cls.open(**values, root=root)
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` makes it of.
@@ -228,6 +224,19 @@ def _check_beside(picture: Picture, other: Picture, field: str) -> None:
 
 def _size(picture: Picture) -> str:
     return "{} × {}".format(*picture.shape)
+
+
+def _normalisation(given: Mapping[str, Any]) -> Normalisation:
+    try:
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in given.items()
+        }
+        return Normalisation(**fields)
+    except (TypeError, AttributeError) as error:
+        raise InputError(
+            f"{given!r} describes no normalisation: {error}. Expected kind, low, high, "
+            "target and clip."
+        ) from error
 
 
 def _if_json(description: Mapping[str, Any]) -> Mapping[str, Any] | None:

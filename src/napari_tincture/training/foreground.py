@@ -58,13 +58,11 @@ class Foreground:
     @cached_property
     def threshold(self) -> float:
         """Least logarithm of the signal of foreground."""
-        from skimage.filters import threshold_otsu
-
         signals = [self._signal(d).ravel() for d, _ in self._surveyed.values()]
         values = np.concatenate([np.resize(s, min(s.size, MOST_CELLS**2)) for s in signals])
         if values.max() - values.min() < np.log(CLASSES_APART):
             return -math.inf
-        found = float(threshold_otsu(values))
+        found = _otsu(values)
         apart = values[values > found].mean() - values[values <= found].mean()
         return found if apart >= np.log(CLASSES_APART) else -math.inf
 
@@ -94,6 +92,18 @@ class Foreground:
     def _largest(self) -> float:
         found = [np.tensordot(self._weights, d, 1).max() for d, _ in self._surveyed.values()]
         return float(max(found))
+
+
+def _otsu(values: NDArray[np.float64]) -> float:
+    """Otsu's threshold; in the middle of those that are equally good, as in an empty gap."""
+    counts, edges = np.histogram(values, 256)
+    middles = (edges[1:] + edges[:-1]) / 2
+    below = counts.cumsum()[:-1]
+    sums = (counts * middles).cumsum()
+    above = values.size - below
+    between = (sums[:-1] / below - (sums[-1] - sums[:-1]) / above) ** 2 * below * above
+    best = edges[1:-1][between >= (1 - 1e-3) * between.max()]
+    return float(best.mean())
 
 
 def _distances(picture: Picture) -> Map:
@@ -143,10 +153,7 @@ def _sampled_moments(
 
 
 def _coarse_level(picture: Picture) -> int:
-    """The coarsest pyramid level that is fine enough, if all channels lie in one raster."""
-    lanes = picture.inputs.lanes
-    if any(lane.raster is not picture.raster for lane in lanes):
-        return 0
+    """The coarsest pyramid level that is fine enough."""
     fine = SMALLEST_CELL * MOST_CELLS // 2
     sides = [max(level.shape[-2:]) for level in picture.raster.levels]
     return max((i for i, side in enumerate(sides) if side >= fine), default=0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
 
@@ -19,6 +20,48 @@ Losses = dict[str, Tensor]
 Update = Callable[[str, Tensor], None]
 """Lower a loss: backpropagate it, and step the weights of a group, and of no other."""
 ROOM = "napari_tincture.training.objectives"
+ADAM: Mapping[str, Any] = {
+    "optimiser": "adam", "betas": (0.5, 0.999), "warmup": 0, "clip": 0.0, "decay": "linear",
+}  # fmt: skip
+"""What published adversarial trainings share (Radford et al. 2016, DCGAN)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """How a family was trained by its authors.
+
+    Attributes
+    ----------
+    title
+        What people call it.
+    data
+        "unpaired" images of two domains, or "paired" ones.
+    citation
+        Where it was published.
+    schedule
+        Fields of `Schedule`, but the number of steps.
+    flips
+        Whether crops are mirrored left to right at random.
+    resize
+        Side in pixels that images of the crop's size are enlarged to before crops of 256 pixels
+        are cut; 0: they are not.
+    equal_channels
+        Whether both domains need equally many.
+    noise
+        Channels of noise that generators take after those of the image.
+    initialisation
+        How first weights are drawn, see `initialise`; "none" leaves torch's own.
+    """
+
+    title: str
+    data: Literal["unpaired", "paired"]
+    citation: str
+    schedule: Mapping[str, Any]
+    flips: bool = True
+    resize: int = 0
+    equal_channels: bool = False
+    noise: int = 0
+    initialisation: str = "normal"
 
 
 class Objective(Protocol):
@@ -45,7 +88,10 @@ def objective_names() -> tuple[str, ...]:
 
 
 def find_objective(name: str) -> Any:
-    """The file of a family: its ``parts`` names networks, its ``build`` lets them learn together.
+    """The file of a family.
+
+    ``PUBLISHED`` says how it was trained, ``parts`` names its networks, ``Weights`` weighs its
+    losses, ``build`` lets networks learn together.
 
     Raises
     ------

@@ -56,6 +56,11 @@ class Recipe:
     crop: int = 256
     batch: int = 4
 
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        return self.card.name
+
     def to_json(self) -> str:
         """The recipe as one JSON object."""
         values = {

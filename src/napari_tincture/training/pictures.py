@@ -37,7 +37,7 @@ class Picture:
     image
         Number of the image in its domain; planes along t and z share it.
     inputs
-        The chosen channels.
+        The chosen channels, all of one raster.
     plane
         Place along the leading axes (t, z) of `inputs`.
     decoded
@@ -67,7 +67,7 @@ class Picture:
 
     @property
     def raster(self) -> Raster:
-        """Where its first channel comes from."""
+        """Where its channels come from."""
         return self.inputs.lanes[0].raster
 
     def raw(self, y: slice, x: slice) -> NDArray[Any]:
@@ -116,10 +116,7 @@ class Picture:
 
     def part(self, y: slice, x: slice) -> Picture:
         """A region as a picture of its own: nothing outside is read, not even for `stats`."""
-        rasters = {id(lane.raster): lane.raster for lane in self.inputs.lanes}
-        cropped = {key: raster.crop({"y": y, "x": x}) for key, raster in rasters.items()}
-        lanes = tuple(Lane(cropped[id(lane.raster)], lane.at) for lane in self.inputs.lanes)
-        inputs = Inputs(lanes, self.inputs.leading, self.inputs.nonfinite)
+        inputs = self._inputs_of(self.raster.crop({"y": y, "x": x}))
         mask, weight = (each and each.part(y, x) for each in (self.mask, self.weight))
         return replace(self, inputs=inputs, mask=mask, weight=weight)
 
@@ -130,15 +127,22 @@ class Picture:
 
     @cached_property
     def _in_one_piece(self) -> bool:
-        rasters = [lane.raster for lane in self.inputs.lanes]
+        """Whether any window costs as much as the plane, and the file can be opened again."""
+        raster = self.raster
+        if raster.memory is not None or raster.runner is not None or raster.source is None:
+            return False
+        ends = [stored_edges(raster.data, raster.axes.index(axis)) for axis in "yx"]
         size = self.channels * int(np.prod(self.shape)) * self.inputs.dtype.itemsize
-        return size <= self.decoded.limit and all(map(_is_one_piece, rasters))
+        small = size <= self.decoded.limit and all(len(edges) == 2 for edges in ends)
+        return small and raster.source.kind != "sample"
 
     def _opened_again(self) -> Inputs:
-        """The same channels from files opened anew, which keep nothing decoded once let go."""
-        sources = {id(lane.raster): lane.raster.source for lane in self.inputs.lanes}
-        opened = {key: source.open() for key, source in sources.items() if source is not None}
-        lanes = tuple(Lane(opened[id(lane.raster)], lane.at) for lane in self.inputs.lanes)
+        """The same channels from a file opened anew, which keeps nothing decoded once let go."""
+        assert self.raster.source is not None
+        return self._inputs_of(self.raster.source.open())
+
+    def _inputs_of(self, raster: Raster) -> Inputs:
+        lanes = tuple(Lane(raster, lane.at) for lane in self.inputs.lanes)
         return Inputs(lanes, self.inputs.leading, self.inputs.nonfinite)
 
 
@@ -208,14 +212,6 @@ def _place(raster: Raster, choice: Any, name: str) -> dict[str, int]:
 def _described(raster: Raster) -> str:
     sizes = ", ".join(f"{axis}={size}" for axis, size in raster.sizes.items())
     return f"{sizes} with channels {', '.join(raster.channels)}" if raster.channels else sizes
-
-
-def _is_one_piece(raster: Raster) -> bool:
-    """Whether any window of a plane costs as much as the plane, and it can be opened again."""
-    if raster.memory is not None or raster.runner is not None or raster.source is None:
-        return False
-    ends = [stored_edges(raster.data, raster.axes.index(axis)) for axis in "yx"]
-    return raster.source.kind != "sample" and all(len(edges) == 2 for edges in ends)
 
 
 def _column(values: NDArray[np.float64]) -> Tensor:

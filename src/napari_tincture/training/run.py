@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from napari_tincture.models.model import Model
-from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.tiling.reach import with_reach
-from napari_tincture.training.control import Control, Hooks
 from napari_tincture.training.data import load_examples
 from napari_tincture.training.evaluate import evaluate
+from napari_tincture.training.material import open_material
 from napari_tincture.training.paired import Recipe, train_paired
+from napari_tincture.training.translate import Run, train_translation
+from napari_tincture.training.translation import TranslationRecipe
+
+AnyRecipe = Recipe | TranslationRecipe
+
+
+def as_recipe(values: Mapping[str, Any]) -> AnyRecipe:
+    """Read a recipe of either kind: those that name a family translate images.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if "family" in values:
+        return TranslationRecipe.from_dict(values)
+    return Recipe.from_json(json.dumps(values))
 
 
 def run_recipe(
-    recipe: Recipe,
+    recipe: AnyRecipe,
     data: Path,
     out: Path,
+    run: Run,
     *,
-    checkpoint: Path | None = None,
-    device: str = "cpu",
-    progress: Progress | None = None,
-    cancel: CancelToken | None = None,
-    control: Control | None = None,
-    hooks: Hooks | None = None,
+    images: Mapping[str, Any] | None = None,
+    half: bool = False,
 ) -> tuple[Model, list[dict[str, float]]]:
     """Train or resume, then write the model with all that its card should say.
 
@@ -33,31 +48,31 @@ def run_recipe(
     data
         Folder that holds the folders which the recipe names.
     out
-        ``.safetensors`` file to write, in float16.
-    checkpoint
-        File to resume from and to save to; a finished one is only evaluated again.
-    control, hooks
-        Pause or end the training early, and watch it.
+        ``.safetensors`` file to write.
+    run
+        Where, from which checkpoint (a finished one is only evaluated again), and who is told.
+    images
+        Instead of files that a translation's recipe names, see `open_material`.
+    half
+        Store float16.
 
     Returns
     -------
     model, history
         The model with the figures of its test split, and those of validation on the way.
     """
+    if isinstance(recipe, TranslationRecipe):
+        material = open_material(recipe, data, images)
+        model, history = train_translation(recipe, material, run)
+        return Model.from_file(model.save(out, half=half)), history
     model, history = train_paired(
-        recipe,
-        data,
-        checkpoint,
-        device=device,
-        progress=progress,
-        cancel=cancel,
-        control=control,
-        hooks=hooks,
-    )
+        recipe, data, run.checkpoint, device=run.device, progress=run.progress, cancel=run.cancel,
+        control=run.control, hooks=run.hooks, fabric=run.fabric,
+    )  # fmt: skip
     # The figures are those of the rounded weights that are shipped.
-    model = Model.from_file(with_reach(model).save(out, half=True))
-    model = with_figures(model, recipe, data, device)
-    model.save(out, half=True)
+    model = Model.from_file(with_reach(model).save(out, half=half))
+    model = with_figures(model, recipe, data, run.device)
+    model.save(out, half=half)
     return model, history
 
 

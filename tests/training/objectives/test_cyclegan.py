@@ -112,11 +112,12 @@ def test_generators_step_first_and_each_group_alone() -> None:
 def test_discriminator_losses_are_halved_and_see_the_pool() -> None:
     networks, batch = small(), batch_of()
     objective = build(networks, pool_size=1)
-    first = networks["forward"](batch["a"])
+    with torch.no_grad():
+        first = networks["forward"](batch["a"])
     step(objective, batch)
-    fakes = {"old": first, "new": networks["forward"](batch["a"])}
-    judge = networks["discriminator"]
-    real, *scores = (judge(image).detach() for image in (batch["b"], *fakes.values()))
+    with torch.no_grad():
+        fakes = (first, networks["forward"](batch["a"]))
+        real, *scores = (networks["discriminator"](x) for x in (batch["b"], *fakes))
     told = [float(((real - 1).square().mean() + s.square().mean()) / 2) for s in scores]
     # The seed's first draw exchanges the image for the older one.
     found = float(step(objective, batch)["D_A"])
@@ -129,8 +130,9 @@ def test_pairs_steer_both_generators() -> None:
     pair = {key: batch_of()[key[-1]].flip(-1) for key in ("pair_a", "pair_b")}
     weight = torch.zeros(1, 1, 48, 48)
     weight[..., :16] = 1
-    expected = (networks["forward"](pair["pair_a"]) - pair["pair_b"])[..., :16].abs().mean()
-    back = (networks["backward"](pair["pair_b"]) - pair["pair_a"])[..., :16].abs().mean()
+    with torch.no_grad():
+        expected = (networks["forward"](pair["pair_a"]) - pair["pair_b"])[..., :16].abs().mean()
+        back = (networks["backward"](pair["pair_b"]) - pair["pair_a"])[..., :16].abs().mean()
     losses = step(build(networks), batch_of(**pair, weight=weight))
     assert float(losses["pair_A"]) == pytest.approx(100 * float(expected), rel=1e-5)
     assert float(losses["pair_B"]) == pytest.approx(100 * float(back), rel=1e-5)

@@ -59,7 +59,7 @@ def batch_of(**more: Tensor) -> dict[str, Tensor]:
 def test_the_discriminator_steps_first_with_half_its_loss() -> None:
     networks, calls = small(), []
     losses = build(networks, game="lsgan").step(
-        batch_of(), lambda group, loss: calls.append((group, float(loss)))
+        batch_of(), lambda group, loss: calls.append((group, float(loss.detach())))
     )
     told = float(losses["D_fake"] + losses["D_real"]) / 2
     fooled = float(losses["G_GAN"] + losses["G_L1"])
@@ -69,9 +69,9 @@ def test_the_discriminator_steps_first_with_half_its_loss() -> None:
 
 def test_the_discriminator_sees_input_and_output_together() -> None:
     networks, batch = small(), batch_of()
-    fake = networks["forward"](batch["a"])
-    made = torch.cat([batch["a"], fake], dim=1)
-    scores = networks["discriminator"](made)
+    with torch.no_grad():
+        made = torch.cat([batch["a"], networks["forward"](batch["a"])], dim=1)
+        scores = networks["discriminator"](made)
     losses = build(networks, game="lsgan").step(batch, lambda *_: None)
     assert float(losses["D_fake"]) == pytest.approx(float(scores.square().mean()), rel=1e-4)
     assert float(losses["G_GAN"]) == pytest.approx(float((scores - 1).square().mean()), rel=1e-4)
@@ -81,8 +81,8 @@ def test_weights_of_pixels_act_on_the_difference() -> None:
     weight = torch.zeros(2, 1, 64, 64)
     weight[..., :32] = 1
     networks, batch = small(), batch_of()
-    networks["forward"].eval()
-    difference = (networks["forward"](batch["a"]) - batch["b"]).abs()
+    with torch.no_grad():
+        difference = (networks["forward"](batch["a"]) - batch["b"]).abs()
     losses = build(networks, Weights(l1=7)).step(batch_of(weight=weight), lambda *_: None)
     assert float(losses["G_L1"]) == pytest.approx(7 * float(difference[..., :32].mean()), rel=1e-5)
 

@@ -6,8 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari_tincture.models.card import Part
+from napari_tincture.training.objective import ADAM, Published
 from napari_tincture.training.objectives.cyclegan import Weights, build, cycle_parts
 from napari_tincture.training.sizes import Size, pick
+
+PUBLISHED = Published(
+    title="AttentionGAN",
+    data="unpaired",
+    citation=(
+        "Tang et al., AttentionGAN: unpaired image-to-image translation using "
+        "attention-guided generative adversarial networks, IEEE TNNLS 2021"
+    ),
+    schedule={"lr": 2e-4, "weight_decay": 0.0, **ADAM},
+    resize=286,
+)
 
 __all__ = ["Weights", "build", "parts"]
 

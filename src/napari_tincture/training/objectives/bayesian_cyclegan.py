@@ -14,10 +14,21 @@ from napari_tincture.models.card import Part
 from napari_tincture.training.adversarial import Game
 from napari_tincture.training.latents import Draw, Memory, Normal
 from napari_tincture.training.losses import l1
-from napari_tincture.training.objective import Batch, Losses, Update, fixed
+from napari_tincture.training.objective import ADAM, Batch, Losses, Published, Update, fixed
 from napari_tincture.training.scales import Judgement, summed
 from napari_tincture.training.sizes import Size, pick
 from napari_tincture.training.together import together
+
+PUBLISHED = Published(
+    title="Bayesian CycleGAN",
+    data="unpaired",
+    citation=(
+        "You et al., Bayesian cycle-consistent generative adversarial networks via "
+        "marginalizing latent sampling, IEEE TNNLS 2021"
+    ),
+    schedule={"lr": 2e-4, "weight_decay": 0.0, **ADAM},
+    noise=1,
+)
 
 PRESETS: Mapping[Size, Mapping[str, int]] = {
     "tiny": {"ngf": 16, "n_downsample_global": 2, "n_blocks_global": 6},

@@ -13,11 +13,22 @@ from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
 from napari_tincture.training.adversarial import Game, adversarial
 from napari_tincture.training.losses import l1
-from napari_tincture.training.objective import Batch, Losses, Update, fixed
+from napari_tincture.training.objective import ADAM, Batch, Losses, Published, Update, fixed
 from napari_tincture.training.pairs_loss import pair_losses, pair_of
 from napari_tincture.training.pool import ImagePool
 from napari_tincture.training.sizes import Size, pick
 from napari_tincture.training.together import together
+
+PUBLISHED = Published(
+    title="CycleGAN",
+    data="unpaired",
+    citation=(
+        "Zhu et al., Unpaired image-to-image translation using cycle-consistent "
+        "adversarial networks, ICCV 2017"
+    ),
+    schedule={"lr": 2e-4, "weight_decay": 0.0, **ADAM},
+    resize=286,
+)
 
 PRESETS: Mapping[Size, Mapping[str, int]] = {
     "tiny": {"ngf": 16, "n_blocks": 6},

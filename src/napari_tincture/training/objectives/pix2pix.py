@@ -12,10 +12,20 @@ from torch import Tensor, nn
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
 from napari_tincture.training.adversarial import Game, adversarial
-from napari_tincture.training.objective import Batch, Losses, Update, fixed
+from napari_tincture.training.objective import ADAM, Batch, Losses, Published, Update, fixed
 from napari_tincture.training.pairs_loss import weighted_l1
 from napari_tincture.training.sizes import Size, pick
 from napari_tincture.training.together import together
+
+PUBLISHED = Published(
+    title="pix2pix",
+    data="paired",
+    citation=(
+        "Isola et al., Image-to-image translation with conditional adversarial networks, CVPR 2017"
+    ),
+    schedule={"lr": 2e-4, "weight_decay": 0.0, **ADAM},
+    resize=286,
+)
 
 PRESETS: Mapping[Size, Mapping[str, int]] = {
     "tiny": {"num_downs": 7, "ngf": 16},

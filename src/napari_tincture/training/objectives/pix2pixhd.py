@@ -14,10 +14,20 @@ from napari_tincture.models.card import Part
 from napari_tincture.models.vgg import SHARES, Vgg19
 from napari_tincture.training.adversarial import Game
 from napari_tincture.training.losses import l1
-from napari_tincture.training.objective import Batch, Losses, Update, fixed
+from napari_tincture.training.objective import ADAM, Batch, Losses, Published, Update, fixed
 from napari_tincture.training.scales import Judgement, feature_matching, summed
 from napari_tincture.training.sizes import Size, pick
 from napari_tincture.training.together import together
+
+PUBLISHED = Published(
+    title="pix2pixHD",
+    data="paired",
+    citation=(
+        "Wang et al., High-resolution image synthesis and semantic manipulation with "
+        "conditional GANs, CVPR 2018"
+    ),
+    schedule={"lr": 2e-4, "weight_decay": 0.0, **ADAM},
+)
 
 GENERATORS: Mapping[Size, Mapping[str, Any]] = {
     "tiny": {"ngf": 16, "n_downsample_global": 3, "n_blocks_global": 4},

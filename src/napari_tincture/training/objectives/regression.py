@@ -12,9 +12,16 @@ from torch import nn
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
 from napari_tincture.training.losses import LossTerm, total
-from napari_tincture.training.objective import Batch, Losses, Update
+from napari_tincture.training.objective import Batch, Losses, Published, Update
 
 Size = Literal["tiny", "standard", "large"]
+PUBLISHED = Published(
+    title="Regression",
+    data="paired",
+    citation="Ronneberger et al., U-Net, MICCAI 2015 (the network)",
+    schedule={"lr": 1e-3, "weight_decay": 1e-2},
+    initialisation="none",
+)
 SIZES: Mapping[str, Mapping[str, int]] = {
     "tiny": {"depth": 3, "width": 16, "max_width": 64},
     "standard": {"depth": 4, "width": 32, "max_width": 256},

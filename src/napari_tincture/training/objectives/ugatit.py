@@ -19,9 +19,22 @@ from napari_tincture.models.card import Part
 from napari_tincture.models.layer_instance_norm import clip_rho
 from napari_tincture.training.adversarial import adversarial
 from napari_tincture.training.losses import l1
-from napari_tincture.training.objective import Batch, Losses, Update, fixed
+from napari_tincture.training.objective import ADAM, Batch, Losses, Published, Update, fixed
 
 Size = Literal["tiny", "standard", "large"]
+PUBLISHED = Published(
+    title="U-GAT-IT",
+    data="unpaired",
+    citation=(
+        "Kim et al., U-GAT-IT: unsupervised generative attentional networks with adaptive "
+        "layer-instance normalization, ICLR 2020"
+    ),
+    schedule={"lr": 1e-4, "weight_decay": 1e-4, **ADAM},
+    resize=286,
+    equal_channels=True,
+    initialisation="none",
+)
+
 GENERATORS = ("forward", "backward")
 JUDGES = {
     "A": ("discriminator_backward", "discriminator_local_backward"),

@@ -1,0 +1,257 @@
+"""From a recipe of a translation to a finished model: train, measure, calibrate, describe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from napari_tincture.errors import InputError
+from napari_tincture.models.card import GREY, RGB, Channel, ModelCard, Part
+from napari_tincture.models.model import Model
+from napari_tincture.models.realism import QUANTILES, Realism
+from napari_tincture.progress import CancelToken, Progress
+from napari_tincture.tiling.reach import with_reach
+from napari_tincture.training.control import Control, Hooks
+from napari_tincture.training.domains import Domain, domain_statistics
+from napari_tincture.training.judge import Judge
+from napari_tincture.training.log import CsvLog, Log
+from napari_tincture.training.loop import Trainer, channels_last
+from napari_tincture.training.material import Material, read_windows, windows
+from napari_tincture.training.objective import Batch
+from napari_tincture.training.pictures import Picture
+from napari_tincture.training.prefetch import prefetched
+from napari_tincture.training.sampling import Sampler
+from napari_tincture.training.translation import TranslationRecipe
+
+TESTED = 64
+"""Squares of the test images that the card's figures are means over."""
+CALIBRATED = 32
+"""Squares of real images whose scores the discriminators' are set against."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a training is run; none of it decides what it gives.
+
+    Attributes
+    ----------
+    checkpoint
+        File to resume from, if it exists, and to save to; a table ``.log.csv`` is written beside.
+    device
+        Where to train.
+    fabric
+        A launched ``lightning_fabric.Fabric``, for several devices.
+    logs
+        Further ones.
+    """
+
+    checkpoint: Path | None = None
+    device: str = "cpu"
+    progress: Progress | None = None
+    cancel: CancelToken | None = None
+    control: Control | None = None
+    hooks: Hooks | None = None
+    fabric: Any = None
+    logs: tuple[Log, ...] = field(default_factory=tuple)
+
+
+def train_translation(
+    recipe: TranslationRecipe, material: Material, run: Run | None = None
+) -> tuple[Model, list[dict[str, float]]]:
+    """Run or resume a recipe.
+
+    Returns
+    -------
+    model, history
+        The finished model, on the CPU; and what validation gave on the way.
+
+    Raises
+    ------
+    InputError
+        If images do not suit the recipe, or a checkpoint is another recipe's.
+    TrainingError
+        If a loss is not a number; the last checkpoint stays.
+    Cancelled
+        If the token was set.
+    """
+    run = run or Run()
+    trainer = make_trainer(recipe, run)
+    judge = Judge(recipe, material.validation, trainer.device)
+    sampler = material.train.sampler(recipe.sampling, trainer.rank, trainer.peers.size)
+    logs = list(run.logs)
+    if run.checkpoint is not None:
+        logs.append(CsvLog(run.checkpoint.with_suffix(".log.csv")))
+    with _Batches(sampler, recipe.schedule.steps) as batches:
+        networks = trainer.run(
+            batches, judge if judge.sees else None, run.checkpoint, run.progress, run.cancel,
+            control=run.control, hooks=run.hooks, logs=logs,
+        )  # fmt: skip
+    return finished(recipe, material, networks), trainer.history
+
+
+def make_trainer(recipe: TranslationRecipe, run: Run) -> Trainer:
+    """Networks with their first weights, and what makes them learn."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.schedule.seed)
+        networks = recipe.build_networks()
+    objective = recipe.build_objective(networks)
+    return Trainer(
+        objective, recipe.schedule, run.device, recipe=recipe.to_dict(), fabric=run.fabric
+    )
+
+
+class _Batches(ExitStack):
+    """The batches of all steps, prepared in a thread from the first that is asked for."""
+
+    def __init__(self, sampler: Sampler, steps: int) -> None:
+        super().__init__()
+        self._sampler, self._steps = sampler, steps
+        self._next: Callable[[int], Batch] | None = None
+
+    def __call__(self, step: int) -> Batch:
+        if self._next is None:
+            coming = range(step, self._steps)
+            self._next = self.enter_context(prefetched(self._sampler, coming))
+        batch = dict(self._next(step))
+        # What objectives call the weights of pairs, whether or not there is more than pairs.
+        if "pair_weight" in batch:
+            batch["weight"] = batch.pop("pair_weight")
+        return batch
+
+
+def finished(
+    recipe: TranslationRecipe, material: Material, networks: Mapping[str, nn.Module]
+) -> Model:
+    """The model with all that its card should say."""
+    kept = {name: channels_last(network.eval()).cpu() for name, network in networks.items()}
+    model = with_reach(as_model(recipe, material, kept))
+    card = model.card.replace(
+        calibration=calibration(model, material),
+        training_statistics=domain_statistics(_known(material.train.sources)),
+        **described(recipe, material, kept),
+    )
+    return model.with_card(card.replace(**recipe.card))
+
+
+def as_model(
+    recipe: TranslationRecipe, material: Material, networks: Mapping[str, nn.Module]
+) -> Model:
+    """Networks as a model that can be run; nothing is measured."""
+    sources, targets = _known(material.train.sources), _known(material.train.targets)
+    forward = recipe.networks["forward"]
+    kept = set(recipe.networks if recipe.keep is None else recipe.keep) - {"forward"}
+    others = {name: part for name, part in recipe.networks.items() if name in kept}
+    noise = [
+        Channel(f"latent {index}" if index else "latent", source="noise")
+        for index in range(recipe.published.noise)
+    ]
+    outputs = channels_of(targets)
+    target = targets.pictures[0].normalisation
+    card = ModelCard(
+        name=recipe.name,
+        task="stain",
+        architecture=forward.architecture,
+        options=dict(forward.options),
+        inputs=(*channels_of(sources), *noise),
+        outputs=outputs,
+        normalisation=sources.pictures[0].normalisation,
+        target_normalisation=target,
+        output_range=target.span,
+        rgb_output=tuple(channel.name for channel in outputs) == RGB,
+        pixel_size=_pixel_size(sources),
+        family=recipe.family,
+        parts={name: Part(part.architecture, dict(part.options)) for name, part in others.items()},
+        extras=dict(getattr(networks["forward"], "extras", {})),
+    )
+    return Model(networks["forward"], card, {name: networks[name] for name in others})
+
+
+def channels_of(domain: Domain) -> tuple[Channel, ...]:
+    """What the channels of a domain are called and shown in."""
+    picture = domain.pictures[0]
+    places = [lane.at.get("c") for lane in picture.inputs.lanes]
+    if picture.raster.rgb and places == [0, 1, 2]:
+        return tuple(Channel(name, colour=name) for name in RGB)
+    return tuple(_channel(picture, index) for index in range(picture.channels))
+
+
+def _channel(picture: Picture, index: int) -> Channel:
+    lane = picture.inputs.lanes[index]
+    names, colours = lane.raster.channels, lane.raster.display.get("colours") or ()
+    place = lane.at.get("c")
+    if place is not None and place < len(names):
+        colour = colours[place] if place < len(colours) else "gray"
+        return Channel(names[place], colour=str(colour))
+    if "z" in lane.at:
+        return Channel(f"z{lane.at['z']:02d}")
+    if picture.channels == 1:
+        return Channel(GREY)
+    repeated = all(other == lane for other in picture.inputs.lanes)
+    return Channel(f"{GREY} {index + 1}" if repeated else f"channel {index}")
+
+
+def calibration(model: Model, material: Material) -> tuple[float, ...]:
+    """Quantiles of what discriminators say of real images that were held back.
+
+    Empty without such images, or without discriminators.
+    """
+    part = material.validation if material.validation.targets is not None else material.test
+    if "realism" not in model.card.offers or part.targets is None:
+        return ()
+    realism = Realism.of(model)
+    paired = realism.inputs > 0
+    if paired and part.pairs is None:
+        return ()
+    targets = part.pairs.b if paired and part.pairs is not None else part.targets
+    side = _side(model, 256)
+    places = windows(targets.pictures, side, CALIBRATED)
+    images = read_windows(targets, places)
+    sources = read_windows(part.pairs.a, places) if paired and part.pairs is not None else images
+    with torch.inference_mode():
+        scores = [realism.scores(a[None], b[None]) for a, b in zip(sources, images, strict=True)]
+        values = torch.cat([score.flatten()[::16] for score in scores]).double()
+    found = torch.quantile(values, torch.linspace(0, 1, QUANTILES, dtype=torch.float64))
+    return tuple(found.tolist())
+
+
+def _side(model: Model, wanted: int) -> int:
+    """A side that all networks of a model accept."""
+    stride = model.card.stride or 1
+    return max(wanted // stride, 1) * stride
+
+
+def described(
+    recipe: TranslationRecipe, material: Material, networks: Mapping[str, nn.Module]
+) -> dict[str, Any]:
+    """Fields of the card that the data and the figures fill."""
+    part = material.test if material.test.sources is not None else material.validation
+    judge = Judge(recipe, part, most=TESTED)
+    figures = judge(networks) if judge.sees else {}
+    figures.pop("score", None)
+    which = "test" if part is material.test else "validation"
+    return {
+        "figures": {f"{which} {name}": value for name, value in figures.items()},
+        "split": material.note,
+        "recipe": recipe.to_dict(),
+        "citation": recipe.published.citation,
+    }
+
+
+def _known(domain: Domain | None) -> Domain:
+    if domain is None:
+        raise InputError("The training part holds no images of one of the domains.")
+    return domain
+
+
+def _pixel_size(domain: Domain) -> float | None:
+    sizes = {picture.raster.pixel_size for picture in domain.pictures}
+    known = [size for size in sizes if size is not None]
+    if len(known) != len(sizes) or not known:
+        return None
+    return float(sum(map(sum, known)) / (2 * len(known)))
