@@ -331,18 +331,14 @@ def test_after_a_kill_between_two_results_the_rest_is_written(tmp_path, monkeypa
     model = two_way()
     names = ("image", "cycle_error")
     folder = tmp_path / "all"
-    save = Raster.save
-
-    def dying(self, path, **options):
-        if path.name == "cycle_error.ome.zarr":
-            raise KeyboardInterrupt
-        return save(self, path, **options)
-
     found = stain(raster(), model, outputs=names, tile=40, context="exact")
-    monkeypatch.setattr(Raster, "save", dying)
+    monkeypatch.setattr(Raster, "save", _dying_at("cycle_error", Raster.save))
     with pytest.raises(KeyboardInterrupt):
         found.save(folder)
-    monkeypatch.setattr(Raster, "save", save)
+    monkeypatch.undo()
+    other = stain(raster(), model, outputs=names, tile=40, context="tile")
+    with pytest.raises(OutputError, match="already"):
+        other.save(folder)
     seen = count(model)
     again = stain(raster(), model, outputs=names, tile=40, context="exact")
     before = len(seen)
@@ -362,6 +358,39 @@ def test_results_travel(tmp_path) -> None:
         check_equal(np.asarray(there), np.asarray(own), CONTEXT)
         assert (there.axes, there.name, there.channels) == (own.axes, own.name, own.channels)
         assert there.placement == own.placement
+
+
+def test_the_whole_travels_for_a_cluster(tmp_path) -> None:
+    model = nt.load_model(str(two_way().save(tmp_path / "two.safetensors")))
+    for names in (("image", "cycle_error"), ("std", "cycle_error")):
+        own = stain(raster(), model, outputs=names, tile=40, context="exact").together
+        there = pickle.loads(pickle.dumps(own))
+        assert there.runner.identity() == own.runner.identity()
+        assert (there.shape, there.dtype) == (own.shape, own.dtype)
+
+
+def test_other_settings_do_not_go_on_with_an_unfinished_run(tmp_path, monkeypatch) -> None:
+    found = stain(raster(), two_way(), outputs=("image", "cycle_error"), tile=40)
+    monkeypatch.setattr(Raster, "save", _dying_at("image", Raster.save))
+    with pytest.raises(KeyboardInterrupt):
+        found.save(tmp_path)
+    monkeypatch.undo()
+    backward = stain(
+        raster(), two_way(), outputs=("image", "cycle_error"), direction="backward", tile=40
+    )
+    with pytest.raises(OutputError, match="unfinished run of other settings"):
+        backward.save(tmp_path)
+    paths = backward.save(tmp_path, overwrite=True)
+    check_equal(np.asarray(open_image(paths["image"])), backward.compute()["image"], CONTEXT)
+
+
+def _dying_at(name: str, save):
+    def dying(self, path, **options):
+        if path.name == f"{name}.ome.zarr":
+            raise KeyboardInterrupt
+        return save(self, path, **options)
+
+    return dying
 
 
 def test_provenance_names_what_was_asked() -> None:

@@ -23,7 +23,6 @@ from napari_tincture.tasks._run import as_model, measured, opened
 from napari_tincture.tasks._values import as_network_sees
 from napari_tincture.tasks.stain import stain
 
-
 MOST_SCORES = 2**22
 """Scores that are kept of all images; of more, those on an evenly spaced lattice."""
 

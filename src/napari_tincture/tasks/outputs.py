@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from napari_tincture.errors import OutputError
 from napari_tincture.io.open import open_image
+from napari_tincture.io.provenance import completed
 from napari_tincture.progress import CancelToken, Progress, as_callback, share
 from napari_tincture.raster import Index, Raster
 from napari_tincture.tiling.answers import Pick
@@ -101,7 +102,7 @@ class Outputs(dict[str, Raster]):
         """Write each result to ``folder/NAME.ome.zarr``, from one run; resumable.
 
         The run itself is written first, to a file that goes when all are there; the same call
-        goes on after a kill.
+        goes on after a kill, one with other settings does not.
 
         Raises
         ------
@@ -112,26 +113,38 @@ class Outputs(dict[str, Raster]):
         paths = {name: target / f"{name}.ome.zarr" for name in self}
         there = [path.name for path in paths.values() if path.exists()]
         run = target / ".outputs.ome.zarr"
-        if there and not overwrite and not run.exists():
+        goes_on = self._is_begun_in(run)
+        if (there or run.exists()) and not overwrite and not goes_on:
             raise OutputError(
-                f"{target} holds {', '.join(there)} already. Choose another folder, or pass "
-                "overwrite=True."
+                f"{target} holds {', '.join(there) or 'an unfinished run of other settings'} "
+                "already. Choose another folder, or pass overwrite=True."
             )
+        if not goes_on:
+            shutil.rmtree(run, ignore_errors=True)
         target.mkdir(parents=True, exist_ok=True)
         results = dict(self)
         if self.together is not None:
-            results |= self._written(run, progress, cancel, client)
+            results |= self._written(run, progress, cancel, client, overwrite)
         for name, raster in results.items():
             raster.save(paths[name], cancel=cancel, client=client, overwrite=True)
         shutil.rmtree(run, ignore_errors=True)
         return paths
 
+    def _is_begun_in(self, path: Path) -> bool:
+        """Whether a run was written there that is this one."""
+        if self.together is None or not path.exists():
+            return False
+        steps: Any = open_image(path).provenance.get("steps")
+        return bool(steps == completed(self.together, {})["steps"])
+
     def _written(self, path: Path, *how: Any) -> dict[str, Raster]:
         """The results of the run, as read from where it was written."""
         assert self.together is not None
-        progress, cancel, client = how
+        progress, cancel, client, overwrite = how
         if not path.exists():
-            self.together.save(path, progress=progress, cancel=cancel, client=client)
+            self.together.save(
+                path, progress=progress, cancel=cancel, client=client, overwrite=overwrite
+            )
         run = open_image(path)
         picks = {name: (raster, pick_of(raster)) for name, raster in self.items()}
         return {
