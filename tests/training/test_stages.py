@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from napari_tincture.training.loop import Trainer
 from napari_tincture.training.objective import Batch, Losses, Update
 from napari_tincture.training.presets import preset
 from napari_tincture.training.schedule import Schedule
-from napari_tincture.training.stages import Stage, StagedTrainer, staged_rate, usual_stages
+from napari_tincture.training.stages import Stage, staged_rate, usual_stages
 from napari_tincture.training.translate import Run, make_trainer
 from napari_tincture.training.translation import TranslationRecipe
 

@@ -25,8 +25,9 @@ from napari_tincture.models.pix2pixhd import (
 from napari_tincture.models.registry import build_network
 
 SMALL = {
-    "in_channels": 2, "out_channels": 3, "inner": "resnet_generator",
-    "inner_options": {"ngf": 2, "n_blocks": 0}, "ngf": 2, "n_blocks_local": 1,
+    "in_channels": 2, "out_channels": 3, "inner": "unet",
+    "inner_options": {"width": 2, "depth": 1, "padded": True, "norm": "instance", "dropout": 0.0},
+    "ngf": 2, "n_blocks_local": 1,
 }  # fmt: skip
 """Options of a network that tests and demonstrations can afford."""
 
