@@ -45,11 +45,11 @@ class Trainer:
     recipe
         JSON of everything that decides what the training gives. A checkpoint of another one is
         refused. Its field "schedule" holds the schedule's. None: the schedule alone.
+    rate
+        Learning rate in a step of a group, instead of the schedule's.
     fabric
         A launched ``lightning_fabric.Fabric``, whose device is used; every process trains on
         batches of its own (`rank`), and the first one writes and validates.
-    rate
-        Learning rate in a step of a group, instead of the schedule's.
     """
 
     def __init__(

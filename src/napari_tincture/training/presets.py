@@ -63,21 +63,22 @@ def preset(
     """
     module = find_objective(family)
     published: Published = module.PUBLISHED
+    halvings = levels if coarse_to_fine else 0
+    if halvings and published.data == "paired":
+        raise InputError(
+            f"{published.title} learns from pairs; coarse_to_fine is for families that need none. "
+            "For pairs choose pix2pixHD of size 'large', which has a local enhancer."
+        )
     if published.equal_channels and in_channels != out_channels:
         raise InputError(
             f"{published.title} needs equally many channels in both domains, got {in_channels} and "
             f"{out_channels}. Choose channels=[0, 0, 0] for a grey domain beside a colour one, or "
             "another family."
         )
-    if coarse_to_fine and published.data == "paired":
-        raise InputError(
-            f"{published.title} learns from pairs; coarse_to_fine is for families that need none. "
-            "For pairs choose pix2pixHD of size 'large', which has a local enhancer."
-        )
-    halvings = levels if coarse_to_fine else 0
-    side, length = crop or pick(size, CROPS) << halvings, steps or pick(size, STEPS)
+    side, length = crop or pick(size, CROPS), steps or pick(size, STEPS)
     schedule = Schedule(**_schedule(published, length, changes))
     augment = Augment(**_taken(Augment, changes, flips=(False, published.flips)))
+    side = crop or side << halvings
     sampling = Sampling(
         **_taken(Sampling, changes, crop=side, batch=batch, augment=augment, seed=schedule.seed)
     )
@@ -89,7 +90,7 @@ def preset(
     except TypeError as error:
         raise InputError(f"{published.title} does not take {options}: {error}.") from error
     fields = _taken(TranslationRecipe, changes, initialisation=published.initialisation)
-    if coarse_to_fine:
+    if halvings:
         parts = coarse_to_fine_parts(parts, levels, published.noise)
         fields.setdefault("stages", usual_stages(schedule.steps))
     if changes:
