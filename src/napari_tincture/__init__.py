@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.assess import assess
     from napari_tincture.tasks.batch import batch
     from napari_tincture.tasks.batch_report import BatchProgress, BatchReport
+    from napari_tincture.tasks.calibrate import calibrate
     from napari_tincture.tasks.compare import compare, list_metrics
     from napari_tincture.tasks.comparison import Comparison
     from napari_tincture.tasks.cycle import cycle_errors, semantic_consistency
     from napari_tincture.tasks.explain import Explanation, explain
+    from napari_tincture.tasks.import_checkpoint import import_checkpoint, inspect_checkpoint
+    from napari_tincture.tasks.process_sheet import process_sheet
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
     from napari_tincture.tasks.stain import stain
@@ -48,6 +51,8 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "list_metrics",
     "train",
     "explain",
+    "calibrate",
+    "process_sheet",
     "BatchReport",
     "BatchProgress",
     "Comparison",
@@ -58,6 +63,8 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "ModelCard",
     "load_model",
     "list_models",
+    "import_checkpoint",
+    "inspect_checkpoint",
     "seam_error",
     "CancelToken",
     "TinctureError",
@@ -91,6 +98,9 @@ _HOMES = {
     "tasks.comparison": ("Comparison",),
     "tasks.train": ("train",),
     "tasks.explain": ("explain", "Explanation"),
+    "tasks.calibrate": ("calibrate",),
+    "tasks.process_sheet": ("process_sheet",),
+    "tasks.import_checkpoint": ("import_checkpoint", "inspect_checkpoint"),
     "tasks.seams": ("seam_error",),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
