@@ -17,6 +17,7 @@ from torch.nn import functional
 
 import napari_tincture as nt
 from napari_tincture.errors import InputError, TrainingError
+from napari_tincture.models.card import Part
 from napari_tincture.models.realism import Realism
 from napari_tincture.training.control import Control, Hooks
 from napari_tincture.training.log import CsvLog
@@ -186,6 +187,11 @@ def test_what_cannot_be_staged_is_refused() -> None:
         Stage("a", "nothing")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no 'coarse_to_fine' generators"):
         narrow("cyclegan", steps=9, stages=STAGES)
+    recipe = staged("cyclegan")
+    forward = recipe.networks["forward"]
+    deep = Part(forward.architecture, {**forward.options, "levels": 2})
+    with pytest.raises(InputError, match="as many levels"):
+        recipe.replace(networks={**recipe.networks, "backward": deep})
     with pytest.raises(InputError, match="pix2pix learns from pairs"):
         preset("pix2pix", coarse_to_fine=True)
 

@@ -92,6 +92,12 @@ def check_stages(
             f"Recipe {name!r} has stages, but its networks {', '.join(plain)} are no "
             f"{ARCHITECTURE!r} generators. Take preset(…, coarse_to_fine=True), or no stages."
         )
+    levels = {n: p.options.get("levels", 1) for n, p in networks.items() if _is_staged(p)}
+    if len(set(levels.values())) > 1:
+        raise InputError(
+            f"Recipe {name!r} has generators of {levels} levels: the discriminators judge all of "
+            "them on images of one size. Give them as many levels."
+        )
 
 
 def coarse_to_fine_parts(parts: Mapping[str, Part], levels: int, noise: int) -> dict[str, Part]:
