@@ -24,6 +24,11 @@ JUDGES: dict[str, dict[str, Part]] = {
     "multiscale_patch": {
         "discriminator": Part("multiscale_patch", {**PATCH.options, "scales": 2}),
     },
+    "multiscale_ugatit": {
+        "discriminator": Part(
+            "multiscale_ugatit", {"in_channels": 2, "ndf": 2, "n_layers": 3, "scales": 2}
+        ),
+    },
     "ugatit": {
         name: Part("ugatit", {"in_channels": 2, "ndf": 2, "n_layers": n})
         for name, n in (

@@ -27,6 +27,7 @@ from napari_tincture.training.objective import Batch
 from napari_tincture.training.pictures import Picture
 from napari_tincture.training.prefetch import prefetched
 from napari_tincture.training.sampling import Sampler
+from napari_tincture.training.stages import Staged, StagedTrainer
 from napari_tincture.training.translation import TranslationRecipe
 
 TESTED = 64
@@ -101,9 +102,11 @@ def make_trainer(recipe: TranslationRecipe, run: Run) -> Trainer:
         torch.manual_seed(recipe.schedule.seed)
         networks = recipe.build_networks()
     objective = recipe.build_objective(networks)
-    return Trainer(
-        objective, recipe.schedule, run.device, recipe=recipe.to_dict(), fabric=run.fabric
-    )
+    settings: dict[str, Any] = {"recipe": recipe.to_dict(), "fabric": run.fabric}
+    if isinstance(objective, Staged):
+        settings["stages"] = recipe.stages
+        return StagedTrainer(objective, recipe.schedule, run.device, **settings)
+    return Trainer(objective, recipe.schedule, run.device, **settings)
 
 
 class _Batches(ExitStack):

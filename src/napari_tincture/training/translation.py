@@ -17,6 +17,7 @@ from napari_tincture.training.initialise import Kind, initialise
 from napari_tincture.training.objective import Objective, Published, find_objective
 from napari_tincture.training.sampling import Sampling
 from napari_tincture.training.schedule import Schedule
+from napari_tincture.training.stages import Stage, Staged, begin_coarse, check_stages
 
 DOMAINS = ("a", "b", "pairs")
 DATA = (*DOMAINS, "validation", "test")
@@ -54,6 +55,9 @@ class TranslationRecipe:
         Fields of the model's card that no training knows: description, licence, data, ….
     keep
         Which networks beside "forward" the model keeps; None: all.
+    stages
+        Parts of the training in which generators from coarse to fine learn this or that; none:
+        all weights learn all the time.
     """
 
     name: str
@@ -68,6 +72,7 @@ class TranslationRecipe:
     initialisation: str = "normal"
     card: Mapping[str, Any] = field(default_factory=dict)
     keep: tuple[str, ...] | None = None
+    stages: tuple[Stage, ...] = ()
 
     def __post_init__(self) -> None:
         if "forward" not in self.networks:
@@ -78,6 +83,8 @@ class TranslationRecipe:
                 f"Recipe {self.name!r} names the data {', '.join(unknown)}; expected "
                 f"{', '.join(DATA)}."
             )
+        if self.stages:
+            check_stages(self.name, self.stages, self.networks, self.schedule.steps)
 
     @property
     def published(self) -> Published:
@@ -88,6 +95,9 @@ class TranslationRecipe:
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON has it."""
         values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        if not self.stages:
+            # Checkpoints that were begun before there were stages go on.
+            del values["stages"]
         return values
 
     def to_json(self) -> str:
@@ -113,6 +123,7 @@ class TranslationRecipe:
             sampling = Sampling.from_json(given.pop("sampling", {}))
             if given.get("keep") is not None:
                 given["keep"] = tuple(given["keep"])
+            given["stages"] = tuple(Stage(**stage) for stage in given.pop("stages", ()))
             return cls(networks=parts, schedule=Schedule(**schedule), sampling=sampling, **given)
         except (TypeError, KeyError, AttributeError) as error:
             raise InputError(f"This is no recipe for translating images: {error!r}.") from error
@@ -140,6 +151,8 @@ class TranslationRecipe:
             kind: Kind = self.initialisation  # type: ignore[assignment]
             for network in networks.values():
                 initialise(network, kind)
+        if self.stages:
+            begin_coarse(networks.values())
         return networks
 
     def build_objective(self, networks: Mapping[str, nn.Module]) -> Objective:
@@ -150,6 +163,11 @@ class TranslationRecipe:
         InputError
             If the family does not know a weight or an option.
         """
+        if self.stages:
+            return Staged(networks, self._play)
+        return self._play(networks)
+
+    def _play(self, networks: Mapping[str, nn.Module]) -> Objective:
         family = find_objective(self.family)
         try:
             weights = family.Weights(**self.weights)
