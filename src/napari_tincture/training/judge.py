@@ -82,7 +82,7 @@ class Judge:
             if "backward" in networks:
                 figures["cycle_error"] = self._cycle_error(networks["backward"], made)
             if not self._pairs and len(self._targets) > 1 and len(made) > 1:
-                figures |= self._distances(made)
+                figures |= distances(made, self._targets)
         return {**figures, "score": _score(figures)}
 
     def _read(self, domain: Domain | None) -> list[Tensor]:
@@ -108,20 +108,25 @@ class Judge:
         ]
         return float(torch.stack(errors).mean())
 
-    def _distances(self, made: Sequence[Tensor]) -> dict[str, float]:
-        describe = SmallFeatures(len(made[0]))
-        real, fake = (
-            np.concatenate([describe(image[None]).numpy() for image in images])
-            for images in (self._targets, made)
-        )
-        # Every feature counts alike, however much its values vary.
-        centre, spread = real.mean(0), real.std(0)
-        spread = np.maximum(spread, 0.1 * spread.mean() + 1e-6)
-        ours, theirs = (_feature_set((v - centre) / spread) for v in (fake, real))
-        return {
-            "frechet": float(FRECHET.figures(ours, theirs)["fid"]),
-            "kernel": float(KERNEL.figures(ours, theirs)["kid"]),
-        }
+
+def distances(made: Sequence[Tensor], real: Sequence[Tensor]) -> dict[str, float]:
+    """Fréchet and kernel distance of images (c, y, x) from real ones, by `SmallFeatures`.
+
+    At least two of each.
+    """
+    describe = SmallFeatures(len(made[0]))
+    theirs, ours = (
+        np.concatenate([describe(image[None]).numpy() for image in images])
+        for images in (real, made)
+    )
+    # Every feature counts alike, however much its values vary.
+    centre, spread = theirs.mean(0), theirs.std(0)
+    spread = np.maximum(spread, 0.1 * spread.mean() + 1e-6)
+    fake, true = (_feature_set((values - centre) / spread) for values in (ours, theirs))
+    return {
+        "frechet": float(FRECHET.figures(fake, true)["fid"]),
+        "kernel": float(KERNEL.figures(fake, true)["kid"]),
+    }
 
 
 def _feature_set(values: NDArray[Any]) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from napari_tincture.errors import InputError
-from napari_tincture.models.card import Part
+from napari_tincture.models.card import ModelCard, Part
 from napari_tincture.models.registry import build_network, room_of
 from napari_tincture.training.initialise import Kind, initialise
 from napari_tincture.training.objective import Objective, Published, find_objective
@@ -47,6 +47,8 @@ class TranslationRecipe:
         Further arguments of the family's ``build``, such as ``game`` or ``pool_size``.
     initialisation
         How the first weights are drawn; "none" leaves torch's own.
+    start
+        Name or path of a model whose weights the networks begin with instead; "": none.
     card
         Fields of the model's card that no training knows: description, licence, data, ….
     """
@@ -61,6 +63,7 @@ class TranslationRecipe:
     weights: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     initialisation: str = "normal"
+    start: str = ""
     card: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,6 +74,13 @@ class TranslationRecipe:
             raise InputError(
                 f"Recipe {self.name!r} names the data {', '.join(unknown)}; expected "
                 f"{', '.join(DOMAINS)}."
+            )
+        # Found after the training, this would be too late.
+        strange = sorted(set(self.card) - {f.name for f in dataclasses.fields(ModelCard)})
+        if strange:
+            raise InputError(
+                f"Recipe {self.name!r} says {', '.join(strange)} of the model's card, which has no "
+                "such field."
             )
 
     @property
