@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,8 +60,7 @@ def fields(count: int, shape: tuple[int, ...] = (3, 72, 90), seed: int = 0) -> l
         values = 0.5 + 0.3 * np.sin(y / 9 + phase) * np.cos(x / 7 - phase)
         values = values + rng.uniform(-0.15, 0.15, shape)
         image = open_image((values * 255).astype(np.uint8), axes="cyx")
-        object.__setattr__(image, "name", f"field-{number}")
-        found.append(image)
+        found.append(replace(image, name=f"field-{number}"))
     return found
 
 

@@ -46,18 +46,17 @@ def choose_held(model: Model, part: Portion, device: str = "cpu") -> tuple[Held,
     side = trained_side(model.network)
     if side is None:
         return "reduced", {}
-    figures: dict[Held, float] = {}
-    name = "ssim" if part.pairs is not None else "frechet"
-    for how in get_args(Held):
-        tried = model.with_card(model.card.replace(held=how))
-        found = _likeness(tried, part, side, device) if part.pairs else None
-        if part.pairs is None:
-            found = _distance(tried, part, side, device)
-        if found is None:
-            return "reduced", {}
-        figures[how] = found
-    best = (max if name == "ssim" else min)(figures, key=lambda how: figures[how])
-    return best, {f"held {how} {name}": value for how, value in figures.items()}
+    paired = part.pairs is not None
+    name, measure = ("ssim", _likeness) if paired else ("frechet", _distance)
+    ways: tuple[Held, ...] = get_args(Held)
+    found = [
+        measure(model.with_card(model.card.replace(held=how)), part, side, device) for how in ways
+    ]
+    values = {how: value for how, value in zip(ways, found, strict=True) if value is not None}
+    if not values:
+        return "reduced", {}
+    best = sorted(values, key=lambda how: values[how], reverse=paired)[0]
+    return best, {f"held {how} {name}": value for how, value in values.items()}
 
 
 def _likeness(model: Model, part: Portion, side: int, device: str) -> float | None:

@@ -107,8 +107,8 @@ class TranslationRecipe:
         InputError
             If a field is missing, unknown or of the wrong kind.
         """
-        given = dict(values)
         try:
+            given = dict(values)
             parts = {name: Part(**part) for name, part in given.pop("networks").items()}
             schedule: dict[str, Any] = {
                 key: tuple(value) if isinstance(value, list) else value
