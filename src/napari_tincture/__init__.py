@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.batch_report import BatchProgress, BatchReport
     from napari_tincture.tasks.compare import compare, list_metrics
     from napari_tincture.tasks.comparison import Comparison
+    from napari_tincture.tasks.correct import correct
     from napari_tincture.tasks.cycle import cycle_errors, semantic_consistency
     from napari_tincture.tasks.explain import Explanation, explain
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
     from napari_tincture.tasks.stain import stain
     from napari_tincture.tasks.train import train
+    from napari_tincture.training.correction_set import Corrections
 
 __all__ = [  # noqa: RUF022 - in the order of use
     "open_image",
@@ -47,10 +49,12 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "semantic_consistency",
     "list_metrics",
     "train",
+    "correct",
     "explain",
     "BatchReport",
     "BatchProgress",
     "Comparison",
+    "Corrections",
     "Explanation",
     "Raster",
     "Placement",
@@ -90,6 +94,8 @@ _HOMES = {
     "tasks.compare": ("compare", "list_metrics"),
     "tasks.comparison": ("Comparison",),
     "tasks.train": ("train",),
+    "tasks.correct": ("correct",),
+    "training.correction_set": ("Corrections",),
     "tasks.explain": ("explain", "Explanation"),
     "tasks.seams": ("seam_error",),
 }  # fmt: skip

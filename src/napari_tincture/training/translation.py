@@ -37,6 +37,7 @@ class TranslationRecipe:
         Where images are: "a" and "b" as `Domain.from_json` takes them, "pairs" with an "a", a "b"
         and perhaps an "order" as `Pairs.match` takes it. A family that learns from pairs needs
         "pairs"; one that does not needs "a" and "b", and learns from "pairs" beside them.
+        "corrections": the folder that `correct` filled, or it and which "regions".
     split
         Arguments of `splits.split`, for all of them, or for each under its name.
     schedule, sampling
@@ -69,11 +70,11 @@ class TranslationRecipe:
     def __post_init__(self) -> None:
         if "forward" not in self.networks:
             raise InputError(f"Recipe {self.name!r} names no network 'forward'.")
-        unknown = sorted(set(self.data) - set(DOMAINS))
+        unknown = sorted(set(self.data) - {*DOMAINS, "corrections"})
         if unknown:
             raise InputError(
                 f"Recipe {self.name!r} names the data {', '.join(unknown)}; expected "
-                f"{', '.join(DOMAINS)}."
+                f"{', '.join(DOMAINS)}, corrections."
             )
         # Found after the training, this would be too late.
         strange = sorted(set(self.card) - {f.name for f in dataclasses.fields(ModelCard)})
