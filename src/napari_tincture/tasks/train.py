@@ -103,7 +103,7 @@ def train(
 
 
 def _with(recipe: AnyRecipe, corrections: Any, start: Any) -> AnyRecipe:
-    from napari_tincture.training.corrections import pinned
+    from napari_tincture.training.correction_set import pinned
     from napari_tincture.training.translation import TranslationRecipe
 
     if corrections is None and start is None:

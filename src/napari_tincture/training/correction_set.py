@@ -216,6 +216,23 @@ class Corrections:
             ) from error
 
 
+def pinned(folder: str | PathLike[str]) -> dict[str, Any]:
+    """What a recipe says of all corrections that there are now.
+
+    The data set may grow while a training is interrupted; what it learns from stays the same.
+    """
+    data = filled(Path(folder).absolute())
+    return {"folder": str(data.folder), "regions": [record.id for record in data.records()]}
+
+
+def filled(folder: str | PathLike[str]) -> Corrections:
+    """The data set in a folder; `InputError` if there is nothing in it."""
+    data = Corrections(folder)
+    if not len(data):
+        raise InputError(f"There are no corrections in {folder}; store some with correct(…) first.")
+    return data
+
+
 def _record(region: Region) -> Record:
     digest = hashlib.sha256(json.dumps(dict(region.facts), sort_keys=True).encode())
     for name, values in region.files.items():

@@ -13,7 +13,7 @@ from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
 from napari_tincture.models.normalisation import Normalisation
 from napari_tincture.tiling.cache import BlockCache
-from napari_tincture.training.correction_set import Corrections, Record
+from napari_tincture.training.correction_set import Corrections, Record, filled
 from napari_tincture.training.domains import Domain
 from napari_tincture.training.material import Material, Portion
 from napari_tincture.training.pairs import Pairs
@@ -102,23 +102,7 @@ def open_lessons(described: Any, root: str | Path = ".") -> Lessons:
         raise InputError(
             f"{described!r} describes no corrections: expected their folder, and perhaps regions."
         )
-    return Lessons.of(_filled(Path(root) / given["folder"]), given.get("regions"))
-
-
-def pinned(folder: str | Path) -> dict[str, Any]:
-    """What a recipe says of all corrections that there are now.
-
-    The data set may grow while a training is interrupted; what it learns from stays the same.
-    """
-    data = _filled(Path(folder).absolute())
-    return {"folder": str(data.folder), "regions": [record.id for record in data.records()]}
-
-
-def _filled(folder: Path) -> Corrections:
-    data = Corrections(folder)
-    if not len(data):
-        raise InputError(f"There are no corrections in {folder}; store some with correct(…) first.")
-    return data
+    return Lessons.of(filled(Path(root) / given["folder"]), given.get("regions"))
 
 
 def _target(record: Record) -> str:
