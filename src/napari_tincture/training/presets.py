@@ -10,6 +10,7 @@ from typing import Any
 from napari_tincture.errors import InputError
 from napari_tincture.training.augment import Augment
 from napari_tincture.training.objective import Published, find_objective
+from napari_tincture.training.objectives import cyclegan
 from napari_tincture.training.sampling import Sampling
 from napari_tincture.training.schedule import Schedule
 from napari_tincture.training.sizes import Size, pick
@@ -75,7 +76,7 @@ def preset(
             f"{out_channels}. Choose channels=[0, 0, 0] for a grey domain beside a colour one, or "
             "another family."
         )
-    side, length = crop or pick(size, CROPS), steps or pick(size, STEPS)
+    side, length = crop or published.crops * pick(size, CROPS), steps or pick(size, STEPS)
     schedule = Schedule(**_schedule(published, length, changes))
     augment = Augment(**_taken(Augment, changes, flips=(False, published.flips)))
     side = crop or side << halvings
@@ -95,7 +96,7 @@ def preset(
         fields.setdefault("stages", usual_stages(schedule.steps))
     if changes:
         raise InputError(f"A recipe of {published.title} has no setting {', '.join(changes)}.")
-    if family == "cyclegan" and in_channels != out_channels:
+    if in_channels != out_channels and module.build is cyclegan.build:
         fields["weights"] = {"identity": 0.0, **fields.get("weights", {})}
     return TranslationRecipe(
         name=name or f"{family} {size}", family=family, networks=parts, schedule=schedule,
@@ -105,12 +106,13 @@ def preset(
 
 def _schedule(published: Published, steps: int, changes: dict[str, Any]) -> dict[str, Any]:
     """The published schedule, its linear decay over the second half."""
-    values = {**published.schedule, "steps": steps}
-    if values.get("decay") == "linear" and "decay" not in changes:
-        values["hold"] = steps // 2
+    values = {**published.schedule, "steps": steps, **_taken(Schedule, changes)}
+    if values.get("decay") == "linear":
+        epoch = values.get("epoch") if values.get("unit") == "epochs" else 1
+        values.setdefault("hold", steps // (epoch or 1) // 2)
     values.setdefault("validate_every", max(steps // 10, 1))
     values.setdefault("save_every", max(min(steps // 20, 500), 1))
-    return {**values, **_taken(Schedule, changes)}
+    return values
 
 
 def _taken(kind: Any, changes: dict[str, Any], **values: Any) -> dict[str, Any]:

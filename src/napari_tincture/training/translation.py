@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from napari_tincture.errors import InputError
-from napari_tincture.models.card import Part
+from napari_tincture.models.card import ModelCard, Part
 from napari_tincture.models.registry import build_network, room_of
 from napari_tincture.training.initialise import Kind, initialise
 from napari_tincture.training.objective import Objective, Published, find_objective
@@ -20,7 +20,7 @@ from napari_tincture.training.schedule import Schedule
 from napari_tincture.training.stages import Stage, Staged, begin_coarse, check_stages
 
 DOMAINS = ("a", "b", "pairs")
-DATA = (*DOMAINS, "validation", "test")
+DATA = (*DOMAINS, "validation", "test", "corrections")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class TranslationRecipe:
         "pairs"; one that does not needs "a" and "b", and learns from "pairs" beside them.
         "validation" and "test" hold the same three of images that are kept apart already, and
         perhaps the "rows" or "columns" of them that count, ``[start, stop]``.
+        "corrections": the folder that `correct` filled, or it and which "regions".
     split
         Arguments of `splits.split`, for all of them, or for each under its name.
     schedule, sampling
@@ -51,6 +52,8 @@ class TranslationRecipe:
         Further arguments of the family's ``build``, such as ``game`` or ``pool_size``.
     initialisation
         How the first weights are drawn; "none" leaves torch's own.
+    start
+        Name or path of a model whose weights the networks begin with instead; "": none.
     card
         Fields of the model's card that no training knows: description, licence, data, ….
     keep
@@ -70,6 +73,7 @@ class TranslationRecipe:
     weights: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     initialisation: str = "normal"
+    start: str = ""
     card: Mapping[str, Any] = field(default_factory=dict)
     keep: tuple[str, ...] | None = None
     stages: tuple[Stage, ...] = ()
@@ -83,6 +87,13 @@ class TranslationRecipe:
                 f"Recipe {self.name!r} names the data {', '.join(unknown)}; expected "
                 f"{', '.join(DATA)}."
             )
+        # Found after the training, this would be too late.
+        strange = sorted(set(self.card) - {f.name for f in dataclasses.fields(ModelCard)})
+        if strange:
+            raise InputError(
+                f"Recipe {self.name!r} says {', '.join(strange)} of the model's card, which has no "
+                "such field."
+            )
         if self.stages:
             check_stages(self.name, self.stages, self.networks, self.schedule.steps)
 
@@ -95,9 +106,10 @@ class TranslationRecipe:
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON has it."""
         values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        if not self.stages:
-            # Checkpoints that were begun before there were stages go on.
-            del values["stages"]
+        # Checkpoints that were begun before there were these go on.
+        for name in ("stages", "start"):
+            if not values[name]:
+                del values[name]
         return values
 
     def to_json(self) -> str:
@@ -113,8 +125,8 @@ class TranslationRecipe:
         InputError
             If a field is missing, unknown or of the wrong kind.
         """
-        given = dict(values)
         try:
+            given = dict(values)
             parts = {name: Part(**part) for name, part in given.pop("networks").items()}
             schedule: dict[str, Any] = {
                 key: tuple(value) if isinstance(value, list) else value
