@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from napari_tincture.errors import InputError
 from napari_tincture.models import Model
 from napari_tincture.models.directions import turned
-from napari_tincture.models.outputs import ask
+from napari_tincture.models.outputs import Question, ask
 from napari_tincture.raster import Raster
 from napari_tincture.recipe import TOGETHER, Recipe
 from napari_tincture.tasks._record import record
@@ -19,6 +21,7 @@ from napari_tincture.tasks._run import given_context, make_job, measured, narrow
 from napari_tincture.tasks._turns import spread_over_turns
 from napari_tincture.tasks.outputs import Outputs
 from napari_tincture.tiling.answers import as_answer
+from napari_tincture.tiling.reach import Reach, reach_of, take_reach
 from napari_tincture.tiling.result import as_raster
 
 _DTYPES = ("uint8", "uint16", "float16", "float32")
@@ -101,8 +104,7 @@ def _joined(
 ) -> tuple[Raster, dict[str, Raster]]:
     """All answers of one job, together and one by one; `names` are of all that was asked for."""
     source, part = narrowed(image, settings["region"])
-    question = ask(model, settings["outputs"], _samples(settings["samples"]))
-    joined = measured(question.model)
+    question, joined = _asked(model, settings["outputs"], _samples(settings["samples"]))
     job = make_job(source, joined, {**settings, **part}, "float32")
     recorded = record("stain", image, joined, settings)
     recipe = Recipe("stain", image, given, {**settings, "context": given_context(job)})
@@ -120,6 +122,21 @@ def _joined(
         whole = replace(recipe, arguments=arguments, pick=TOGETHER)
         together = replace(together, recipe=whole)
     return together, results
+
+
+_REACHES: weakref.WeakKeyDictionary[nn.Module, dict[Any, Reach]] = weakref.WeakKeyDictionary()
+
+
+def _asked(model: Model, names: Sequence[str], samples: int) -> tuple[Question, Model]:
+    """The question, and its model measured: once for the same network and the same question."""
+    question = ask(model, names, samples)
+    known = _REACHES.setdefault(model.network, {})
+    key = tuple(names), samples, repr(model.card.parts)
+    if key in known:
+        take_reach(question.model.network, known[key])
+    joined = measured(question.model)
+    known[key] = reach_of(joined)
+    return question, joined
 
 
 _FLOAT = np.dtype("float32")
