@@ -27,11 +27,14 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.assess import assess
     from napari_tincture.tasks.batch import batch
     from napari_tincture.tasks.batch_report import BatchProgress, BatchReport
+    from napari_tincture.tasks.calibrate import calibrate
     from napari_tincture.tasks.compare import compare, list_metrics
     from napari_tincture.tasks.comparison import Comparison
     from napari_tincture.tasks.correct import correct
     from napari_tincture.tasks.cycle import cycle_errors, semantic_consistency
     from napari_tincture.tasks.explain import Explanation, explain
+    from napari_tincture.tasks.import_checkpoint import import_checkpoint, inspect_checkpoint
+    from napari_tincture.tasks.process_sheet import process_sheet
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
     from napari_tincture.tasks.stain import stain
@@ -51,6 +54,8 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "train",
     "correct",
     "explain",
+    "calibrate",
+    "process_sheet",
     "BatchReport",
     "BatchProgress",
     "Comparison",
@@ -62,6 +67,8 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "ModelCard",
     "load_model",
     "list_models",
+    "import_checkpoint",
+    "inspect_checkpoint",
     "seam_error",
     "CancelToken",
     "TinctureError",
@@ -97,6 +104,9 @@ _HOMES = {
     "tasks.correct": ("correct",),
     "training.correction_set": ("Corrections",),
     "tasks.explain": ("explain", "Explanation"),
+    "tasks.calibrate": ("calibrate",),
+    "tasks.process_sheet": ("process_sheet",),
+    "tasks.import_checkpoint": ("import_checkpoint", "inspect_checkpoint"),
     "tasks.seams": ("seam_error",),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -13,7 +13,7 @@ from napari_tincture.models import Model
 from napari_tincture.models.directions import turned
 from napari_tincture.models.outputs import ask
 from napari_tincture.raster import Raster
-from napari_tincture.recipe import Recipe
+from napari_tincture.recipe import TOGETHER, Recipe
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import given_context, make_job, measured, narrowed
 from napari_tincture.tasks._turns import spread_over_turns
@@ -85,7 +85,7 @@ def answered(
     found: dict[str, Raster] = {}
     together = None
     if joined:
-        together, found = _joined(image, given, model, {**settings, "outputs": joined})
+        together, found = _joined(image, given, model, {**settings, "outputs": joined}, names)
     if turns:
         found["std"] = _spread(image, given, model, settings)
     results = {name: found[name] for name in names}
@@ -93,9 +93,13 @@ def answered(
 
 
 def _joined(
-    image: Raster, given: Model, model: Model, settings: Mapping[str, Any]
+    image: Raster,
+    given: Model,
+    model: Model,
+    settings: Mapping[str, Any],
+    names: tuple[str, ...],
 ) -> tuple[Raster, dict[str, Raster]]:
-    """All answers of one job, together and one by one."""
+    """All answers of one job, together and one by one; `names` are of all that was asked for."""
     source, part = narrowed(image, settings["region"])
     question = ask(model, settings["outputs"], _samples(settings["samples"]))
     joined = measured(question.model)
@@ -110,7 +114,12 @@ def _joined(
         raster = as_answer(job, answer, kind if _is_image(name) else _FLOAT, source, own, recorded)
         pick = name if len(settings["outputs"]) > 1 else ""
         results[name] = replace(raster, recipe=replace(recipe, pick=pick))
-    return as_raster(job, source, title, *recorded), results
+    together = as_raster(job, source, title, *recorded)
+    if len(names) > 1:
+        arguments = {**recipe.arguments, "outputs": list(names)}
+        whole = replace(recipe, arguments=arguments, pick=TOGETHER)
+        together = replace(together, recipe=whole)
+    return together, results
 
 
 _FLOAT = np.dtype("float32")

@@ -26,7 +26,7 @@ def train(
     images: Mapping[str, Any] | None = None,
     corrections: str | PathLike[str] | Corrections | None = None,
     start: str | PathLike[str] | None = None,
-    out: str | PathLike[str],
+    out: str | PathLike[str] | None = None,
     device: str = "auto",
     progress: bool | Progress | None = None,
     cancel: CancelToken | None = None,
@@ -54,7 +54,8 @@ def train(
     start
         Name or path of a model whose weights the networks begin with, instead of random ones.
     out
-        ``.safetensors`` file to write. A checkpoint is kept beside it while training, so that
+        ``.safetensors`` file to write; None: a new one among the user's own models, which panels
+        and `list_models` offer. A checkpoint is kept beside it while training, so that
         the same call resumes; it stays afterwards, like the table ``.log.csv`` of losses, learning
         rates and figures.
     device
@@ -88,16 +89,18 @@ def train(
         `cancel` was set.
     """
     from napari_tincture.device import resolve_device
+    from napari_tincture.models.shipped import unused_path
     from napari_tincture.training.run import run_recipe
     from napari_tincture.training.translate import Run
 
-    target = Path(out)
+    chosen = _as_recipe(recipe)
+    target = unused_path(chosen.name) if out is None else Path(out)
     target.parent.mkdir(parents=True, exist_ok=True)
     run = Run(
         target.with_suffix(".checkpoint"), str(resolve_device(device)), as_callback(progress),
         cancel, control, hooks, fabric,
     )  # fmt: skip
-    wanted = _with(_as_recipe(recipe), corrections, start)
+    wanted = _with(chosen, corrections, start)
     model, _ = run_recipe(wanted, Path(data), target, run, images=images)
     return model
 

@@ -29,6 +29,7 @@ from napari_tincture.training.objective import Batch
 from napari_tincture.training.pictures import Picture
 from napari_tincture.training.prefetch import prefetched
 from napari_tincture.training.sampling import Sampler
+from napari_tincture.training.stages import Staged, StagedTrainer
 from napari_tincture.training.translation import TranslationRecipe
 
 TESTED = 64
@@ -106,9 +107,11 @@ def make_trainer(recipe: TranslationRecipe, run: Run) -> Trainer:
     if recipe.start:
         begin_from(networks, recipe)
     objective = recipe.build_objective(networks)
-    return Trainer(
-        objective, recipe.schedule, run.device, recipe=recipe.to_dict(), fabric=run.fabric
-    )
+    settings: dict[str, Any] = {"recipe": recipe.to_dict(), "fabric": run.fabric}
+    if isinstance(objective, Staged):
+        settings["stages"] = recipe.stages
+        return StagedTrainer(objective, recipe.schedule, run.device, **settings)
+    return Trainer(objective, recipe.schedule, run.device, **settings)
 
 
 class _Batches(ExitStack):
@@ -156,7 +159,8 @@ def as_model(
     """Networks as a model that can be run; nothing is measured."""
     sources, targets = _known(material.train.sources), _known(material.train.targets)
     forward = recipe.networks["forward"]
-    others = {name: part for name, part in recipe.networks.items() if name != "forward"}
+    kept = set(recipe.networks if recipe.keep is None else recipe.keep) - {"forward"}
+    others = {name: part for name, part in recipe.networks.items() if name in kept}
     noise = [
         Channel(f"latent {index}" if index else "latent", source="noise")
         for index in range(recipe.published.noise)
@@ -212,7 +216,7 @@ def calibration(model: Model, material: Material) -> tuple[float, ...]:
     Empty without such images, or without discriminators.
     """
     part = material.validation if material.validation.targets is not None else material.test
-    if "discriminator" not in model.card.parts or part.targets is None:
+    if "realism" not in model.card.offers or part.targets is None:
         return ()
     realism = Realism.of(model)
     paired = realism.inputs > 0

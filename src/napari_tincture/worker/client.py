@@ -18,12 +18,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from napari_tincture.errors import Cancelled, InputError, WorkerError
 from napari_tincture.raster import Raster
 from napari_tincture.worker.jobs import Job, State
 from napari_tincture.worker.live_client import LiveLink
 from napari_tincture.worker.process import COMMAND
+from napari_tincture.worker.questions import Asked, Listener
 from napari_tincture.worker.session import Session
 from napari_tincture.worker.settings import JobSettings
 from napari_tincture.worker.sources import describe_all, expand
@@ -60,6 +62,7 @@ class WorkerClient:
         self._session: Session | None = None
         self._ending: list[Session] = []
         self._lives: dict[int, LiveLink] = {}
+        self._asked = Asked()
         self.devices: dict[str, str] = {}
         self.warmed: str | None = None
 
@@ -159,6 +162,12 @@ class WorkerClient:
             if self._running is None and not self._queue:
                 session.post("warm", settings=settings.to_json())
 
+    def ask(self, what: str, listener: Listener, **fields: Any) -> None:
+        """Put a question, answered beside the jobs; the listener hears in the session's thread."""
+        with self._lock:
+            number = self._asked.add(listener)
+            self._start_session().post("ask", number=number, what=what, fields=fields)
+
     def stop(self) -> None:
         """End the process soon, without waiting; cancel all jobs. A later job starts it again."""
         with self._lock:
@@ -171,6 +180,7 @@ class WorkerClient:
                 session.stop()
         for live in lives:
             live.close()
+        self._asked.fail(WorkerError("napari was closed."))
         for job in ended:
             job.end(State.CANCELLED, Cancelled("napari was closed."))
 
@@ -216,6 +226,9 @@ class WorkerClient:
         elif message.kind == "warm":
             self.warmed = message["model"]
             self._on_ready()
+        elif message.kind == "answer":
+            self._asked.receive(message)
+            return
         elif message.kind.startswith("live_"):
             if (live := self._lives.get(message["live"])) is not None:
                 live.receive(message)
@@ -262,6 +275,7 @@ class WorkerClient:
         for live in lives:
             if live not in hopeful or not session.ready:
                 live.refuse(reason or WorkerError("napari was closed."))
+        self._asked.fail(reason or WorkerError("napari was closed."))
         for job in ended:
             if reason is None:
                 job.end(State.CANCELLED, Cancelled("napari was closed."))

@@ -2,7 +2,7 @@
 
 1. The main thread connects, says hello, imports torch, then runs commands from a queue.
 2. A reader thread receives: jobs and warm-ups go to the queue, windows to who waits for them,
-   cancellations to their job at once, and what concerns live layers to their desk.
+   cancellations to their job at once, live layers and questions to their desks.
 3. When napari's process says quit or is gone, the reader cancels what runs and ends the queue;
    a main thread that does not come to its end in time is not waited for.
 """
@@ -25,6 +25,7 @@ from napari_tincture.progress import CancelToken
 from napari_tincture.worker.errors import describe_error
 from napari_tincture.worker.live import LiveDesk, PausingToken
 from napari_tincture.worker.process import LISTENING
+from napari_tincture.worker.questions import Desk
 from napari_tincture.worker.remote import Windows
 from napari_tincture.worker.wire import Link, Message
 
@@ -59,6 +60,7 @@ class Server:
         self._windows = Windows(link)
         self._cancels: dict[int, CancelToken] = {}
         self._desk = LiveDesk(link)
+        self._questions = Desk(link)
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -78,6 +80,7 @@ class Server:
         finally:
             self._desk.close()
             self._desk.join()
+            self._questions.close()
             self._ended.set()
             reader.join()
 
@@ -137,6 +140,8 @@ class Server:
             self._windows.deliver(message)
         elif message.kind.startswith("live_"):
             self._desk.take(message)
+        elif message.kind == "ask":
+            self._questions.take(message)
         elif message.kind == "quit":
             return False
         else:

@@ -72,6 +72,7 @@ def parts(
     img_size: int = 256,
     n_res: int | None = None,
     light: bool | None = None,
+    scales: int = 1,
 ) -> dict[str, Part]:
     """The networks of a training.
 
@@ -85,6 +86,8 @@ def parts(
     n_res, light
         Residual blocks of each half of a generator, and light generators, which take images of
         any size; where given, instead of what `size` says.
+    scales
+        Sizes of the image that a copy of each discriminator judges, 1 as published to 4.
 
     Raises
     ------
@@ -110,16 +113,25 @@ def parts(
     }
     found = {name: Part("ugatit", options) for name in GENERATORS}
     for names in JUDGES.values():
-        for name, n_layers in zip(names, _layers(img_size), strict=True):
+        for name, n_layers in zip(names, _layers(img_size >> (scales - 1)), strict=True):
             judged = {"in_channels": in_channels, "ndf": ch, "n_layers": n_layers}
-            found[name] = Part("ugatit", judged)
+            found[name] = _judge_part(judged, scales)
     return found
+
+
+def _judge_part(options: dict[str, int], scales: int) -> Part:
+    if scales == 1:
+        return Part("ugatit", options)
+    return Part("multiscale_ugatit", {**options, "scales": scales})
 
 
 def _layers(img_size: int) -> tuple[int, int]:
     """Layers of the global and the local discriminator: 7 and 5, fewer for small images."""
     if img_size < 24:
-        raise InputError(f"U-GAT-IT learns from images of at least 24 pixels, got {img_size}.")
+        raise InputError(
+            f"U-GAT-IT learns from images of at least 24 pixels, got {img_size} on the smallest "
+            "scale. Take larger crops, or fewer scales."
+        )
     most = 2 + (img_size // 3).bit_length() - 1
     return min(7, most), min(5, most - 1)
 
