@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -44,12 +45,27 @@ def drift(network: nn.Module, scales: int = 1) -> float:
     scales
         How many equal networks it consists of, one after the other.
     """
-    layers = list(_convolutions(network))
     jump, total = 1, 0.0
-    for layer in layers[: len(layers) // scales]:
+    for layer in _first_scale(network, scales):
         total += ((layer.near + layer.far) / 2 - layer.near) * jump
         jump *= layer.stride
     return total / jump
+
+
+def lost(network: nn.Module, scales: int = 1) -> int:
+    """How many scores a network gives less along a side than its evened copy.
+
+    Those that the copy has more, at the far sides, see little but padding.
+    """
+    lacking = 0.0
+    for layer in _first_scale(network, scales):
+        lacking = (lacking + layer.far - layer.near) / layer.stride
+    return math.ceil(max(lacking, 0.0))
+
+
+def _first_scale(network: nn.Module, scales: int) -> list[_Layer]:
+    layers = list(_convolutions(network))
+    return layers[: len(layers) // scales]
 
 
 @dataclass(frozen=True, slots=True)

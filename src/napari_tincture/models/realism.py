@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_tincture.models.evened import drift, evened
+from napari_tincture.models.evened import drift, evened, lost
 from napari_tincture.models.model import Model
 
 QUANTILES = 101
@@ -41,7 +41,7 @@ class Realism(nn.Module):
     ) -> None:
         super().__init__()
         self.judges = nn.ModuleList(evened(judge) for judge in judges)
-        self._drifts = [{n: drift(judge, n) for n in SCALES} for judge in judges]
+        self._places = [{n: (drift(judge, n), lost(judge, n)) for n in SCALES} for judge in judges]
         self.inputs = inputs
         self.register_buffer("quantiles", torch.tensor(quantiles))
 
@@ -65,9 +65,9 @@ class Realism(nn.Module):
         """Scores averaged over discriminators and scales, at the image's resolution."""
         shown = torch.cat([source[:, : self.inputs], image], dim=1) if self.inputs else image
         maps = []
-        for judge, drifts in zip(self.judges, self._drifts, strict=True):
+        for judge, places in zip(self.judges, self._places, strict=True):
             found = _score_maps(judge(shown))
-            maps += [_in_place(scores, drifts[len(found)], image) for scores in found]
+            maps += [_in_place(scores, *places[len(found)], image) for scores in found]
         return torch.stack(maps).mean(0)
 
 
@@ -90,11 +90,13 @@ def _score_maps(found: Any) -> list[Tensor]:
     return [item if isinstance(item, Tensor) else item[-1] for item in found]
 
 
-def _in_place(scores: Tensor, shift: float, image: Tensor) -> Tensor:
+def _in_place(scores: Tensor, shift: float, extra: int, image: Tensor) -> Tensor:
+    """Scores where they belong, at the image's resolution; beyond the outermost they stay."""
     stride = image.shape[-1] // scores.shape[-1]
-    full = functional.interpolate(scores, scale_factor=stride, mode="bilinear", align_corners=False)
-    pixels = round(shift * stride)
-    near, far = max(pixels, 0), max(-pixels, 0)
-    wide = functional.pad(full, (near, far, near, far), mode="replicate")
-    height, width = full.shape[-2:]
-    return wide[..., far : far + height, far : far + width]
+    rows, columns = (length - extra for length in scores.shape[-2:])
+    full = functional.interpolate(
+        scores[..., :rows, :columns], scale_factor=stride, mode="bilinear", align_corners=False
+    )
+    near = round(shift * stride)
+    far = extra * stride - near
+    return functional.pad(full, (near, far, near, far), mode="replicate")
