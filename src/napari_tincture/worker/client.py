@@ -18,16 +18,22 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from napari_tincture.errors import Cancelled, InputError, WorkerError
+from napari_tincture.errors import Cancelled, InputError, TinctureError, WorkerError
 from napari_tincture.raster import Raster
+from napari_tincture.worker.errors import rebuild_error
 from napari_tincture.worker.jobs import Job, State
 from napari_tincture.worker.live_client import LiveLink
 from napari_tincture.worker.process import COMMAND
 from napari_tincture.worker.session import Session
 from napari_tincture.worker.settings import JobSettings
-from napari_tincture.worker.sources import describe_all, expand
+from napari_tincture.worker.sources import expand
 from napari_tincture.worker.wire import Message
+
+GRACE = 2.0
+"""Seconds that a process has to end, unless stated."""
+Answered = Callable[[Any, TinctureError | None], None]
 
 
 def ignore(_: Job) -> None:
@@ -43,6 +49,8 @@ class WorkerClient:
         Starts the worker; its default runs `napari_tincture.worker`.
     on_ready
         Called whenever a process is ready or has warmed up a model, in the session's thread.
+    grace
+        Seconds that the process has to end before it is killed.
 
     Notes
     -----
@@ -50,9 +58,10 @@ class WorkerClient:
     """
 
     def __init__(
-        self, command: Sequence[str] = COMMAND, on_ready: Callable[[], None] = lambda: None
-    ) -> None:
-        self._command, self._on_ready = tuple(command), on_ready
+        self, command: Sequence[str] = COMMAND, on_ready: Callable[[], None] = lambda: None,
+        grace: float = GRACE,
+    ) -> None:  # fmt: skip
+        self._command, self._on_ready, self._grace = tuple(command), on_ready, grace
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
         self._queue: deque[Job] = deque()
@@ -60,6 +69,7 @@ class WorkerClient:
         self._session: Session | None = None
         self._ending: list[Session] = []
         self._lives: dict[int, LiveLink] = {}
+        self._asked: dict[int, Answered] = {}
         self.devices: dict[str, str] = {}
         self.warmed: str | None = None
 
@@ -103,12 +113,28 @@ class WorkerClient:
         title = f"{settings.task} {name}".strip()
         job = Job(next(self._numbers), settings, expand(sources), listener, title)
         job.inputs = len(sources)
+        self._enqueue(job)
+        return job
+
+    def ask(self, what: str, answered: Answered, **fields: Any) -> None:
+        """Ask the process something that takes it no time; it is started if there is none.
+
+        Parameters
+        ----------
+        answered
+            Called once with the answer, or None and an error, in the session's thread.
+        """
+        number = next(self._numbers)
+        with self._lock:
+            self._asked[number] = answered
+            self._start_session().post("ask", number=number, what=what, **fields)
+
+    def _enqueue(self, job: Job) -> None:
         with self._lock:
             self._queue.append(job)
             self._start_session()
         job.listener(job)
         self._send_next()
-        return job
 
     def open_live(
         self,
@@ -168,7 +194,7 @@ class WorkerClient:
             self._running = None
             if session is not None:
                 self._ending.append(session)
-                session.stop()
+                session.stop(self._grace)
         for live in lives:
             live.close()
         for job in ended:
@@ -197,13 +223,8 @@ class WorkerClient:
                 return
             job = self._running = self._queue.popleft()
             job.state = State.RUNNING
-            session.post(
-                "job",
-                job=job.number,
-                settings=job.settings.to_json(),
-                sources=describe_all(job.sources),
-                inputs=list(range(job.inputs)),
-            )
+            kind, fields = job.order()
+            session.post(kind, job=job.number, **fields)
         job.listener(job)
 
     def _on_message(self, session: Session, message: Message) -> None:
@@ -216,6 +237,9 @@ class WorkerClient:
         elif message.kind == "warm":
             self.warmed = message["model"]
             self._on_ready()
+        elif message.kind == "answer":
+            self._on_answer(message)
+            return
         elif message.kind.startswith("live_"):
             if (live := self._lives.get(message["live"])) is not None:
                 live.receive(message)
@@ -227,6 +251,12 @@ class WorkerClient:
         else:
             self._on_job_message(session, message)
         self._send_next()
+
+    def _on_answer(self, message: Message) -> None:
+        with self._lock:
+            answered = self._asked.pop(message["number"])
+        failed = "error" in message.fields
+        answered(message.fields.get("value"), rebuild_error(message) if failed else None)
 
     def _on_job_message(self, session: Session, message: Message) -> None:
         with self._lock:
@@ -249,6 +279,7 @@ class WorkerClient:
                 self._ending.remove(session)
                 return  # its jobs have been told
             self._session, lost, self._running = None, self._running, None
+            asked, self._asked = self._asked, {}
             ended = [lost] if lost else []
             if reason is None or not session.ready:  # it would not come up for the others either
                 ended += self._queue
@@ -262,6 +293,8 @@ class WorkerClient:
         for live in lives:
             if live not in hopeful or not session.ready:
                 live.refuse(reason or WorkerError("napari was closed."))
+        for answered in asked.values():
+            answered(None, reason or WorkerError("napari was closed."))
         for job in ended:
             if reason is None:
                 job.end(State.CANCELLED, Cancelled("napari was closed."))

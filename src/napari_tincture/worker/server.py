@@ -1,8 +1,9 @@
 """The worker's side: takes jobs from napari's process and runs them, one at a time.
 
 1. The main thread connects, says hello, imports torch, then runs commands from a queue.
-2. A reader thread receives: jobs and warm-ups go to the queue, windows to who waits for them,
-   cancellations to their job at once, and what concerns live layers to their desk.
+2. A reader thread receives: jobs, trainings and warm-ups go to the queue, windows to who waits for
+   them, cancellations and what steers a training to their job at once, questions to a thread of
+   their own, and what concerns live layers to their desk.
 3. When napari's process says quit or is gone, the reader cancels what runs and ends the queue;
    a main thread that does not come to its end in time is not waited for.
 """
@@ -23,9 +24,11 @@ from typing import TYPE_CHECKING
 from napari_tincture.errors import Cancelled
 from napari_tincture.progress import CancelToken
 from napari_tincture.worker.errors import describe_error
+from napari_tincture.worker.lane import Lane
 from napari_tincture.worker.live import LiveDesk, PausingToken
 from napari_tincture.worker.process import LISTENING
 from napari_tincture.worker.remote import Windows
+from napari_tincture.worker.steering import Steering
 from napari_tincture.worker.wire import Link, Message
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ REST = 2.0
 """Seconds without a job after which memory is given back."""
 GRACE = 10.0
 """Seconds that the running tile may take to end once nobody wants its result."""
+TRAINING_GRACE = 60.0
+"""Seconds that a step may take to end, and its checkpoint to be saved."""
 NICENESS = 10
 """What is added to the process's: drawing gets about nine parts of a contested core, we one."""
 
@@ -57,7 +62,8 @@ class Server:
         self._link = link
         self._commands: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._windows = Windows(link)
-        self._cancels: dict[int, CancelToken] = {}
+        self._cancels: dict[int, CancelToken | Steering] = {}
+        self._answers = Lane("tincture-answers")
         self._desk = LiveDesk(link)
         self._ended = threading.Event()
 
@@ -70,6 +76,7 @@ class Server:
         try:
             bench = Workbench(self._link, self._windows)
             self._desk.begin(bench)
+            self._answers.start()
             self._link.send(Message("ready", bench.abilities()))
             while (command := self._next(bench)) is not None:
                 self._run_command(bench, command)
@@ -78,6 +85,7 @@ class Server:
         finally:
             self._desk.close()
             self._desk.join()
+            self._answers.close()
             self._ended.set()
             reader.join()
 
@@ -98,13 +106,26 @@ class Server:
         cancel = self._cancels[job]
         try:
             cancel.check()
-            bench.run(job, command.fields, cancel)
+            if isinstance(cancel, Steering):
+                bench.train(job, command.fields, cancel)
+            else:
+                bench.run(job, command.fields, cancel)
         except Cancelled as error:
             self._link.send(Message("cancelled", {"job": job, "message": str(error)}))
         except Exception as error:  # noqa: BLE001 - whatever a job raises is told in napari
             self._link.send(Message("failed", {"job": job, **describe_error(error)}))
         finally:
             del self._cancels[job]
+
+    def _answer(self, question: Message) -> None:
+        from napari_tincture.worker.answers import answer
+
+        number = {"number": question["number"]}
+        try:
+            found = {"value": answer(question)}
+        except Exception as error:  # noqa: BLE001 - whatever is raised is told in napari
+            found = dict(describe_error(error))
+        self._link.send(Message("answer", {**number, **found}))
 
     def _warm(self, bench: Workbench, command: Message) -> None:
         problem = ""
@@ -121,12 +142,14 @@ class Server:
                 pass
         except (EOFError, OSError):
             pass
-        for cancel in list(self._cancels.values()):
+        ending = list(self._cancels.values())
+        for cancel in ending:
             cancel.cancel()
         self._desk.close()
         self._windows.close()
         self._commands.put(None)
-        if not self._ended.wait(GRACE):
+        training = any(isinstance(cancel, Steering) for cancel in ending)
+        if not self._ended.wait(TRAINING_GRACE if training else GRACE):
             os._exit(1)
 
     def _take(self, message: Message) -> bool:
@@ -135,6 +158,12 @@ class Server:
                 cancel.cancel()
         elif message.kind == "window":
             self._windows.deliver(message)
+        elif message.kind == "steer":
+            steering = self._cancels.get(message["job"])
+            if isinstance(steering, Steering):
+                steering.take(message)
+        elif message.kind == "ask":
+            self._answers.put(lambda: self._answer(message))
         elif message.kind.startswith("live_"):
             self._desk.take(message)
         elif message.kind == "quit":
@@ -142,6 +171,8 @@ class Server:
         else:
             if message.kind == "job":
                 self._cancels[message["job"]] = PausingToken(self._desk)
+            elif message.kind == "train":
+                self._cancels[message["job"]] = Steering()
             self._commands.put(message)
         return True
 
