@@ -7,6 +7,8 @@
 #   make bench               speed, memory and exactness beside raw torch and MONAI
 #   make notebooks           runs the notebooks
 #   make starters DATA=...   trains the shipped models again; DATA holds the images (see NOTICE)
+#   make table-staining DATA=... [ITERATIONS=2000]
+#                            five families at equal width, data and iterations; goes on if stopped
 #   make clean               removes what the targets above made
 
 PYTHON ?= python3
@@ -16,8 +18,9 @@ BIN := $(VENV)/bin
 SIZE ?=
 TESTS ?= tests
 DATA ?= data
+ITERATIONS ?= 2000
 
-.PHONY: demo test lint bench notebooks starters clean setup system browser
+.PHONY: demo test lint bench notebooks starters table-staining clean setup system browser
 
 demo: setup
 	$(BIN)/python -m napari_tincture.demo --out demo $(if $(SIZE),--size $(SIZE))
@@ -38,6 +41,9 @@ notebooks: setup
 
 starters: setup
 	$(BIN)/python -m napari_tincture.training.starters --data $(DATA)
+
+table-staining: setup
+	$(BIN)/python -m benchmarks.staining_table --data $(DATA) --iterations $(ITERATIONS)
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache

@@ -18,6 +18,7 @@ from benchmarks.compare import print_compare
 from benchmarks.limits import LIMITS
 from benchmarks.live import print_live
 from benchmarks.startup import print_startup
+from benchmarks.training import print_training
 from napari_tincture.device import allocator_environment
 from napari_tincture.display import virtual_display
 
@@ -32,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=4096, help="side of the image in pixels")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured")
-    parser.add_argument("--only", default="startup,live,compare,speed,memory,any,cuda")
+    parser.add_argument("--only", default="startup,live,compare,speed,memory,any,training,cuda")
     options = parser.parse_args()
     chosen = options.only.split(",")
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores\n")
@@ -50,6 +51,8 @@ def main() -> None:
         print_memory(options.size)
     if "any" in chosen:
         print_any_size(options.size)
+    if "training" in chosen:
+        print_training(options.rounds)
     if "cuda" in chosen:
         _print_cuda(options.size, options.rounds)
 

@@ -45,6 +45,10 @@ LIMITS: dict[str, dict[str, Limit]] = {
         "SSIM from disk / reading, and SSIM in memory": ("at most", 1.3),
         "SSIM map of a view, ms": ("at most", 50),
     },
+    "training": {
+        ": plain / ours": ("at least", 1.3),
+        "losses differ, relative": ("at most", 1e-5),
+    },
     "startup": {
         "import napari_tincture": ("at most", 0.1),
         "open a widget": ("at most", 0.5),

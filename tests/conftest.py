@@ -26,6 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # For napari in child processes; this process may have read the variable already.
     os.environ["NAPARI_CONFIG"] = str(Path(folder) / "settings.yaml")
     os.environ["NAPARI_TINCTURE_CACHE"] = str(Path(folder) / "tiles")
+    os.environ["NAPARI_TINCTURE_MODELS"] = str(Path(folder) / "models")
     try:
         stack.enter_context(virtual_display())
     except DeviceError as error:

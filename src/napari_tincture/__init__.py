@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.comparison import Comparison
     from napari_tincture.tasks.cycle import cycle_errors, semantic_consistency
     from napari_tincture.tasks.explain import Explanation, explain
+    from napari_tincture.tasks.import_checkpoint import import_checkpoint, inspect_checkpoint
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
     from napari_tincture.tasks.stain import stain
@@ -58,6 +59,8 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "ModelCard",
     "load_model",
     "list_models",
+    "import_checkpoint",
+    "inspect_checkpoint",
     "seam_error",
     "CancelToken",
     "TinctureError",
@@ -91,6 +94,7 @@ _HOMES = {
     "tasks.comparison": ("Comparison",),
     "tasks.train": ("train",),
     "tasks.explain": ("explain", "Explanation"),
+    "tasks.import_checkpoint": ("import_checkpoint", "inspect_checkpoint"),
     "tasks.seams": ("seam_error",),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -62,14 +62,23 @@ def test_extras_are_what_is_mixed(version: str, masks: int, contents: int) -> No
     torch.testing.assert_close(known["image"], mixed)
 
 
-def test_version_1_has_the_layers_of_the_resnet_generator_without_tanh() -> None:
+def test_version_1_doubles_by_shuffling_pixels_and_ends_without_tanh() -> None:
     with torch.device("meta"):
-        state = build(version="v1").state_dict()
-        without = build(version="v1", bias=False).state_dict()
-    assert state["model.26.weight"].shape == (4, 64, 7, 7)
-    assert state["model.2.running_mean"].shape == (64,)
-    assert {"model.1.bias", "model.18.conv_block.5.bias", "model.22.bias"} <= state.keys()
-    kernels = [key for key, value in state.items() if value.dim() == 4]
+        state = build(version="v1", n_blocks=6).state_dict()
+        without = build(version="v1", n_blocks=6, bias=False).state_dict()
+    kernels = {key: tuple(value.shape) for key, value in state.items() if value.dim() == 4}
+    assert {key: shape for key, shape in kernels.items() if "conv_block" not in key} == {
+        "model.1.weight": (64, 3, 7, 7),
+        "model.4.weight": (128, 64, 3, 3),
+        "model.7.weight": (256, 128, 3, 3),
+        "model.17.weight": (128, 256, 3, 3),
+        "model.20.weight": (512, 128, 1, 1),
+        "model.25.weight": (64, 128, 3, 3),
+        "model.28.weight": (256, 64, 1, 1),
+        "model.33.weight": (4, 64, 7, 7),
+    }
+    assert {"model.18.running_mean", "model.22.weight", "model.30.bias"} <= state.keys()
+    assert {"model.1.bias", "model.15.conv_block.5.bias", "model.20.bias"} <= state.keys()
     assert len(state) - len(without) == len(kernels) - 1
     network = build(ngf=2, n_blocks=1, version="v1").eval()
     with torch.no_grad():

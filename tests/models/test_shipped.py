@@ -7,6 +7,7 @@ import torch
 
 from napari_tincture.models import find_card, list_models, load_model
 from napari_tincture.models.shipped import shipped_folder
+from napari_tincture.training.run import as_recipe
 from napari_tincture.training.starters import STARTERS, read_recipe
 
 
@@ -25,10 +26,12 @@ def test_cards_tell_where_the_weights_come_from(name: str) -> None:
     card = find_card(name)
     for text in (card.description, card.licence, card.data, card.split, card.citation):
         assert text
-    recipe = json.loads(read_recipe(name).to_json())
-    assert dict(card.recipe) == {key: recipe[key] for key in recipe if key != "card"}
+    recipe = read_recipe(name)
+    described = json.loads(recipe.to_json())["card"]
+    assert as_recipe({**card.recipe, "card": described}) == recipe
     assert card.exact
-    assert (card.stride, card.halo) == (16, 96)
+    assert card.stride
+    assert card.halo
 
 
 @pytest.mark.parametrize(

@@ -447,7 +447,7 @@ def test_what_is_no_model_is_refused():
 
 def test_outputs_and_directions_that_the_model_lacks(plain):
     image = Raster.from_array(IMAGE, "cyx")
-    with pytest.raises(InputError, match=r"'small' offers the output 'image'.*'uncertainty'"):
+    with pytest.raises(InputError, match=r"'small' offers the outputs 'image', 'std'.*'uncert"):
         stain(image, plain, outputs=("image", "uncertainty"))
     with pytest.raises(InputError, match=r"one direction, 'forward'.*'backward'"):
         stain(image, plain, direction="backward")

@@ -76,7 +76,7 @@ def test_recipes_survive_json() -> None:
 
 @pytest.mark.parametrize("name", STARTERS)
 def test_committed_recipes_can_be_read(name: str) -> None:
-    assert read_recipe(name).card.name == name
+    assert read_recipe(name).name == name
 
 
 class Stop:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.resnet_generator import InstanceNorm, ResnetGenerator
+from napari_tincture.models.resnet_generator import InstanceNorm, ResnetBlock
 
 Version = Literal["v2", "geo", "v1"]
 MASKS = 10
@@ -43,7 +43,8 @@ def build(
     version
         ``"v2"``: 9 contents in [-1, 1] and the input, weighted by a softmax over 10 masks.
         ``"geo"``: 10 contents and no input. ``"v1"``: one content, unbounded, and the input,
-        weighted by one sigmoid mask; batch norm instead of instance norm.
+        weighted by one sigmoid mask; batch norm instead of instance norm, sides doubled by
+        shuffling pixels, 6 blocks as published.
     bias
         Whether convolutions before a norm have a bias.
 
@@ -164,10 +165,7 @@ class SingleMaskGenerator(nn.Module):
     def __init__(self, channels: int, ngf: int, n_blocks: int, bias: bool) -> None:
         super().__init__()
         self.extras: Mapping[str, int] = {"attention": 1, "content": channels}
-        resnet = ResnetGenerator(channels, 1 + channels, ngf, n_blocks, "batch", False, "reflect")
-        self.model = resnet.model[:-1]
-        if bias:
-            _add_biases(self.model)
+        self.model = nn.Sequential(*_single_mask_layers(channels, ngf, n_blocks, bias))
 
     def forward(self, x: Tensor) -> Tensor:
         """Translate an image."""
@@ -195,7 +193,19 @@ def _mirrored(x: Tensor, width: int) -> Tensor:
     return functional.pad(x, (width, width, width, width), mode="reflect")
 
 
-def _add_biases(network: nn.Module) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.bias is None:
-            module.bias = nn.Parameter(torch.zeros(module.out_channels))
+def _single_mask_layers(channels: int, ngf: int, n_blocks: int, bias: bool) -> list[nn.Module]:
+    layers = [nn.ReflectionPad2d(3), nn.Conv2d(channels, ngf, 7, bias=bias), *_batch_norm(ngf)]
+    for width in (ngf, 2 * ngf):
+        half = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1, bias=bias)
+        layers += [half, *_batch_norm(2 * width)]
+    layers += [ResnetBlock(4 * ngf, "batch", False, "reflect", bias=bias) for _ in range(n_blocks)]
+    for width in (2 * ngf, ngf):
+        narrow = nn.Conv2d(2 * width, width, 3, bias=bias)
+        layers += [nn.ReflectionPad2d(1), narrow, *_batch_norm(width)]
+        layers += [nn.Conv2d(width, 4 * width, 1, bias=bias), nn.PixelShuffle(2)]
+        layers += _batch_norm(width)
+    return [*layers, nn.ReflectionPad2d(3), nn.Conv2d(ngf, 1 + channels, 7)]
+
+
+def _batch_norm(channels: int) -> list[nn.Module]:
+    return [nn.BatchNorm2d(channels), nn.ReLU()]

@@ -164,9 +164,18 @@ class ModelCard:
         names = ["image", *self.extras]
         if "backward" in self.parts:
             names += ["reconstruction", "cycle_error", "cycle_error_twice"]
-        if "discriminator" in self.parts:
+        if self.judges:
             names.append("realism")
         return (*names, "std")
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """Names of the discriminators of the output's domain."""
+        return tuple(
+            name
+            for name in self.parts
+            if name.startswith("discriminator") and "backward" not in name
+        )
 
     @property
     def image_inputs(self) -> tuple[Channel, ...]:

@@ -22,7 +22,7 @@ def read_checkpoint(path: str | PathLike[str]) -> dict[str, Tensor]:
     ModelError
         If the file is missing, damaged, holds anything but tensors, or is no state dict.
     """
-    return as_state_dict(_load(path), str(path))
+    return as_state_dict(load_plain(path), str(path))
 
 
 def read_state_dicts(path: str | PathLike[str]) -> dict[str, dict[str, Tensor]]:
@@ -33,7 +33,7 @@ def read_state_dicts(path: str | PathLike[str]) -> dict[str, dict[str, Tensor]]:
     ModelError
         If the file is missing, damaged, holds anything but tensors, or has another form.
     """
-    loaded = _load(path)
+    loaded = load_plain(path)
     if not isinstance(loaded, Mapping) or not loaded:
         raise ModelError(
             f"{path} holds a {type(loaded).__name__}, expected a dict of state dicts by name."
@@ -41,13 +41,24 @@ def read_state_dicts(path: str | PathLike[str]) -> dict[str, dict[str, Tensor]]:
     return {str(name): as_state_dict(part, f"{path}[{name!r}]") for name, part in loaded.items()}
 
 
-def _load(path: str | PathLike[str]) -> Any:
+def load_plain(path: str | PathLike[str]) -> Any:
+    """Load whatever plain tensors a file of torch holds, on the CPU, running no code of it.
+
+    Tensors of current files are mapped, and read when they are used.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged, or holds anything but plain data.
+    """
     import pickle
+    import zipfile
 
     import torch
 
     try:
-        return torch.load(Path(path), map_location="cpu", weights_only=True)
+        mapped = zipfile.is_zipfile(path)
+        return torch.load(Path(path), map_location="cpu", weights_only=True, mmap=mapped)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         raise ModelError(
             f"{path} cannot be loaded as plain tensors ({type(error).__name__}); it is damaged "

@@ -27,7 +27,7 @@ class Realism(nn.Module):
     judges
         Discriminators; they are copied, and evened (see `evened`).
     inputs
-        Channels of the source image that they look at beside the image: all of them for those
+        First channels of the source image that they look at beside the image: some for those
         that judge pairs, else 0.
     quantiles
         Of the averaged scores of real images, evenly spaced from 0 to 1; empty for scores as
@@ -49,10 +49,8 @@ class Realism(nn.Module):
     def of(cls, model: Model) -> Realism:
         """What judges the images that a model makes."""
         card = model.card
-        names = [n for n in card.parts if n.startswith("discriminator") and "backward" not in n]
-        judges = [model.part(name) for name in names]
-        width = first_width(judges[0])
-        inputs = len(card.image_inputs) if width != len(card.outputs) else 0
+        judges = [model.part(name) for name in card.judges]
+        inputs = first_width(judges[0]) - len(card.outputs)
         return cls(judges, inputs, card.calibration)
 
     def forward(self, source: Tensor, image: Tensor) -> Tensor:
@@ -65,7 +63,7 @@ class Realism(nn.Module):
 
     def scores(self, source: Tensor, image: Tensor) -> Tensor:
         """Scores averaged over discriminators and scales, at the image's resolution."""
-        shown = torch.cat([source, image], dim=1) if self.inputs else image
+        shown = torch.cat([source[:, : self.inputs], image], dim=1) if self.inputs else image
         maps = []
         for judge, drifts in zip(self.judges, self._drifts, strict=True):
             found = _score_maps(judge(shown))

@@ -87,6 +87,12 @@ def split_key(name: str) -> tuple[str, str]:
 
 def fill_network(network: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
     """Copy a state dict into a network, after comparing names and shapes."""
+    check_fit(network, state, origin)
+    network.load_state_dict(dict(state))
+
+
+def check_fit(network: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
+    """Raise a `ModelError` that names every tensor of another name or shape."""
     wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in state.items()}
     differences = [
@@ -100,7 +106,6 @@ def fill_network(network: nn.Module, state: Mapping[str, Tensor], origin: str) -
             f"The weights of {origin} do not fit the architecture: {len(differences)} tensors "
             f"differ ({shown}). Check the architecture's options."
         )
-    network.load_state_dict(dict(state))
 
 
 def save_weights(

@@ -100,7 +100,10 @@ def open_material(
     parts = {
         part: Portion(**{name: getattr(own, part) for name, own in found.items()}) for part in PARTS
     }
-    return Material(**parts, note="; ".join(f"{name}: {own.note}" for name, own in found.items()))
+    apart = {part: recipe.data[part] for part in PARTS if part in recipe.data}
+    parts |= {part: _portion(described, root) for part, described in apart.items()}
+    notes = [f"{name}: {own.note}" for name, own in found.items()]
+    return Material(**parts, note="; ".join([*notes, *(f"{p} from files apart" for p in apart)]))
 
 
 def _described(recipe: TranslationRecipe, name: str, images: Mapping[str, Any]) -> Any:
@@ -136,9 +139,25 @@ def _pairs(described: Mapping[str, Any] | None, root: str | Path) -> Pairs | Non
     return Pairs.match(a, b, described.get("order"))
 
 
+def _portion(described: Mapping[str, Any], root: str | Path) -> Portion:
+    where = tuple(slice(*(described.get(axis) or (None,))) for axis in ("rows", "columns"))
+
+    def cut(items: Any) -> Any:
+        return items if items is None or where == (slice(None),) * 2 else items.part(*where)
+
+    return Portion(
+        cut(_domain(described.get("a"), root)),
+        cut(_domain(described.get("b"), root)),
+        cut(_pairs(described.get("pairs"), root)),
+    )
+
+
 def _rule(recipe: TranslationRecipe, name: str) -> dict[str, Any]:
     rule = recipe.split.get(name)
-    chosen = rule if isinstance(rule, Mapping) else recipe.split
+    chosen = dict(rule if isinstance(rule, Mapping) else recipe.split)
+    for part in ("validation", "test"):
+        if part in recipe.data:
+            chosen.setdefault(part, 0.0)
     unknown = sorted(set(chosen) - set(SPLIT) - {"a", "b", "pairs"})
     if unknown:
         raise InputError(

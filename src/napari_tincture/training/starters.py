@@ -8,12 +8,15 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
+from napari_tincture.device import tune_allocator
 from napari_tincture.errors import InputError
 from napari_tincture.models.shipped import shipped_folder
+from napari_tincture.training.blood import FOLDER, prepare
 from napari_tincture.training.run import AnyRecipe, as_recipe, run_recipe
 from napari_tincture.training.translate import Run
 
-STARTERS = ("phase-to-dapi", "nuclei")
+STARTERS = ("phase-to-dapi", "nuclei", "unstained-to-wright-giemsa", "hologram-to-brightfield")
+BLOOD = "unstained-to-wright-giemsa"
 
 
 def read_recipe(name: str) -> AnyRecipe:
@@ -36,6 +39,17 @@ def read_recipe(name: str) -> AnyRecipe:
     return as_recipe(values)
 
 
+def data_of(name: str, data: Path, work: Path) -> Path:
+    """Where a starter's recipe finds its images; those of blood are simulated first."""
+    if name != BLOOD:
+        return data
+    folder = work / "blood"
+    if not (folder / "manifest.json").is_file():
+        print(f"{name}: simulating label-free blood in {folder}", file=sys.stderr, flush=True)
+        prepare(data / FOLDER, folder)
+    return work
+
+
 def train_starter(name: str, data: Path, work: Path, out: Path, device: str = "cpu") -> Path:
     """Train one starter, or resume it; checkpoint and validation figures go to `work`."""
     recipe = read_recipe(name)
@@ -49,7 +63,7 @@ def train_starter(name: str, data: Path, work: Path, out: Path, device: str = "c
 
     path = out / f"{stem}.safetensors"
     run = Run(work / f"{stem}.checkpoint", device, show)
-    model, history = run_recipe(recipe, data, path, run, half=True)
+    model, history = run_recipe(recipe, data_of(name, data, work), path, run, half=True)
     (work / f"{stem}.history.json").write_text(json.dumps(history, indent=1), encoding="utf-8")
     print(f"{path}: {dict(model.card.figures)}")
     return path
@@ -64,6 +78,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("names", nargs="*", default=STARTERS)
     options = parser.parse_args()
+    tune_allocator()
     for name in options.names:
         train_starter(name, options.data, options.work, options.out, options.device)
 

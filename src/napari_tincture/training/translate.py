@@ -145,7 +145,8 @@ def as_model(
     """Networks as a model that can be run; nothing is measured."""
     sources, targets = _known(material.train.sources), _known(material.train.targets)
     forward = recipe.networks["forward"]
-    others = {name: part for name, part in recipe.networks.items() if name != "forward"}
+    kept = set(recipe.networks if recipe.keep is None else recipe.keep) - {"forward"}
+    others = {name: part for name, part in recipe.networks.items() if name in kept}
     noise = [
         Channel(f"latent {index}" if index else "latent", source="noise")
         for index in range(recipe.published.noise)
@@ -201,7 +202,7 @@ def calibration(model: Model, material: Material) -> tuple[float, ...]:
     Empty without such images, or without discriminators.
     """
     part = material.validation if material.validation.targets is not None else material.test
-    if "discriminator" not in model.card.parts or part.targets is None:
+    if "realism" not in model.card.offers or part.targets is None:
         return ()
     realism = Realism.of(model)
     paired = realism.inputs > 0

@@ -19,6 +19,7 @@ from napari_tincture.training.sampling import Sampling
 from napari_tincture.training.schedule import Schedule
 
 DOMAINS = ("a", "b", "pairs")
+DATA = (*DOMAINS, "validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class TranslationRecipe:
         Where images are: "a" and "b" as `Domain.from_json` takes them, "pairs" with an "a", a "b"
         and perhaps an "order" as `Pairs.match` takes it. A family that learns from pairs needs
         "pairs"; one that does not needs "a" and "b", and learns from "pairs" beside them.
+        "validation" and "test" hold the same three of images that are kept apart already, and
+        perhaps the "rows" or "columns" of them that count, ``[start, stop]``.
     split
         Arguments of `splits.split`, for all of them, or for each under its name.
     schedule, sampling
@@ -49,6 +52,8 @@ class TranslationRecipe:
         How the first weights are drawn; "none" leaves torch's own.
     card
         Fields of the model's card that no training knows: description, licence, data, ….
+    keep
+        Which networks beside "forward" the model keeps; None: all.
     """
 
     name: str
@@ -62,15 +67,16 @@ class TranslationRecipe:
     options: Mapping[str, Any] = field(default_factory=dict)
     initialisation: str = "normal"
     card: Mapping[str, Any] = field(default_factory=dict)
+    keep: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if "forward" not in self.networks:
             raise InputError(f"Recipe {self.name!r} names no network 'forward'.")
-        unknown = sorted(set(self.data) - set(DOMAINS))
+        unknown = sorted(set(self.data) - set(DATA))
         if unknown:
             raise InputError(
                 f"Recipe {self.name!r} names the data {', '.join(unknown)}; expected "
-                f"{', '.join(DOMAINS)}."
+                f"{', '.join(DATA)}."
             )
 
     @property
@@ -105,6 +111,8 @@ class TranslationRecipe:
                 for key, value in given.pop("schedule").items()
             }
             sampling = Sampling.from_json(given.pop("sampling", {}))
+            if given.get("keep") is not None:
+                given["keep"] = tuple(given["keep"])
             return cls(networks=parts, schedule=Schedule(**schedule), sampling=sampling, **given)
         except (TypeError, KeyError, AttributeError) as error:
             raise InputError(f"This is no recipe for translating images: {error!r}.") from error

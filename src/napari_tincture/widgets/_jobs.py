@@ -30,6 +30,7 @@ from napari_tincture.worker.client import WorkerClient
 from napari_tincture.worker.jobs import Job, State
 from napari_tincture.worker.live_client import LiveLink
 from napari_tincture.worker.process import COMMAND
+from napari_tincture.worker.questions import Answer, Listener
 from napari_tincture.worker.settings import JobSettings
 
 _LOGGER = logging.getLogger("napari_tincture")
@@ -63,11 +64,13 @@ class JobHub(QObject):
     _heard = Signal(object)
     _live_heard = Signal(object)
     _woken = Signal()
+    _answered = Signal(object, object)
 
     def __init__(self, command: Sequence[str] = COMMAND) -> None:
         super().__init__()
         self._heard.connect(self._on_news, Qt.ConnectionType.QueuedConnection)
         self._live_heard.connect(self._on_live, Qt.ConnectionType.QueuedConnection)
+        self._answered.connect(self._on_answer, Qt.ConnectionType.QueuedConnection)
         self._woken.connect(self.ready, Qt.ConnectionType.QueuedConnection)
         self.client = WorkerClient(command, on_ready=self._woken.emit)
         self._lock = threading.Lock()
@@ -93,6 +96,10 @@ class JobHub(QObject):
         live = self.client.open_live(settings, sources, self._live_heard.emit)
         self._live_viewers[live.number] = viewer
         return live
+
+    def ask(self, what: str, listener: Listener, **fields: Any) -> None:
+        """Put a question to the worker; the listener is called on the GUI thread."""
+        self.client.ask(what, partial(self._answered.emit, listener), **fields)
 
     def open_panel(self, panel: int) -> None:
         """Keep the worker until `close_panel` is called with the same number."""
@@ -121,6 +128,9 @@ class JobHub(QObject):
         elif event.type() == QEvent.Type.Hide and id(watched) in self._closing:
             self._on_window_gone(id(watched))
         return False
+
+    def _on_answer(self, listener: Listener, answer: Answer) -> None:
+        listener(answer)
 
     def _hear(self, job: Job) -> None:
         """Pass on news from the worker's thread; what is waiting already will tell it, too."""

@@ -1,4 +1,4 @@
-"""The choice of a model: those that are shipped, and files of one's own."""
+"""The choice of a model: those that are listed, and files of one's own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QFileDialog, QLabel, QSizePolicy, QToolButton, QVBoxL
 from napari_tincture.errors import ModelError
 from napari_tincture.models import find_card, list_models
 from napari_tincture.models.card import ModelCard
+from napari_tincture.models.checkpoints import SUPPORTED
 from napari_tincture.widgets._form import Choice, Item, OneLine, row
 
 _LONGEST = 60
@@ -25,12 +26,14 @@ class ModelRow(QWidget):
     """
 
     changed = Signal()
+    importing = Signal()
+    """A published checkpoint is to be imported."""
 
     def __init__(self, task: str) -> None:
         super().__init__()
-        self._task = task
+        self.task = task
         self._files: dict[str, ModelCard] = {}
-        self._shipped = {card.name: card for card in list_models() if card.task == task}
+        self._listed = self._offered()
         self.choice = Choice(tooltip="What turns the image into the result")
         # Of fixed height: a text that wraps anew when a scroll bar comes would not settle.
         self.about, self.expects = QLabel(), OneLine()
@@ -49,7 +52,13 @@ class ModelRow(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        layout.addWidget(row([self.choice, browse]))
+        bring = QToolButton()
+        bring.setText("Import…")
+        bring.setToolTip(f"Import a checkpoint of {SUPPORTED}")
+        bring.clicked.connect(self.importing)
+        # What can be imported stains.
+        buttons = [browse, bring] if task == "stain" else [browse]
+        layout.addWidget(row([self.choice, *buttons]))
         layout.addWidget(self.about)
         layout.addWidget(self.expects)
         self._list()
@@ -70,9 +79,9 @@ class ModelRow(QWidget):
         ModelError
             If there is none.
         """
-        known = {**self._shipped, **self._files}
+        known = {**self._listed, **self._files}
         if self.name not in known:
-            raise ModelError(f"Choose a model to {self._task} with: … opens a file.")
+            raise ModelError(f"Choose a model to {self.task} with: … opens a file.")
         return known[self.name]
 
     def choose(self, name: str) -> None:
@@ -83,23 +92,31 @@ class ModelRow(QWidget):
         ModelError
             If there is no such model, its file cannot be read, or it is made for another task.
         """
-        if name not in self._shipped:
+        if name not in self._listed:
             self._add(name)
         self.choice.value = name
 
+    def look_again(self) -> None:
+        """Offer what has come into the user's library."""
+        self._listed = self._offered()
+        self._list()
+
+    def _offered(self) -> dict[str, ModelCard]:
+        return {card.name: card for card in list_models() if card.task == self.task}
+
     def _add(self, name: str) -> None:
         card = find_card(name)
-        if card.task != self._task:
+        if card.task != self.task:
             raise ModelError(
-                f"{name!r} is a model to {card.task}; this panel needs one to {self._task}."
+                f"{name!r} is a model to {card.task}; this panel needs one to {self.task}."
             )
         self._files[name] = card
         self._list()
 
     def _list(self) -> None:
-        shipped = [Item(name, name, _details(card)) for name, card in self._shipped.items()]
+        listed = [Item(name, name, _details(card)) for name, card in self._listed.items()]
         own = [Item(card.name, path, path) for path, card in self._files.items()]
-        self.choice.set_items(shipped + own)
+        self.choice.set_items(listed + own)
 
     def _browse(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Open a model", "", "Model (*.safetensors)")
@@ -111,7 +128,7 @@ class ModelRow(QWidget):
             self.about.setText(str(error))
 
     def _update(self) -> None:
-        known = {**self._shipped, **self._files}.get(self.name)
+        known = {**self._listed, **self._files}.get(self.name)
         self.about.setText("" if known is None else describe(known))
         self.expects.setText("" if known is None else expected(known))
         for label in (self.about, self.expects):

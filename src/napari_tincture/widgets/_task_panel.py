@@ -28,6 +28,7 @@ from napari_tincture.widgets._form import (
     form,
     show_row,
 )
+from napari_tincture.widgets._import import choose_checkpoint
 from napari_tincture.widgets._inputs import origins
 from napari_tincture.widgets._jobs import JobHub, job_hub
 from napari_tincture.widgets._layers import (
@@ -227,6 +228,7 @@ class TaskPanel(QWidget):
             choice.chosen.connect(self._later.start)
         self.axes.chosen.connect(self._on_axes)
         self.model.changed.connect(self._on_model)
+        self.model.importing.connect(partial(choose_checkpoint, self.model, self._hub))
         for part in (self.channels, self.output, self.more, self.batch):
             part.changed.connect(self._later.start)
         self.runner.run.connect(partial(self._on_run, self.run))

@@ -20,12 +20,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_tincture.errors import Cancelled, InputError, TinctureError, WorkerError
+from napari_tincture.errors import Cancelled, InputError, WorkerError
 from napari_tincture.raster import Raster
-from napari_tincture.worker.errors import rebuild_error
 from napari_tincture.worker.jobs import Job, State
 from napari_tincture.worker.live_client import LiveLink
 from napari_tincture.worker.process import COMMAND
+from napari_tincture.worker.questions import Asked, Listener
 from napari_tincture.worker.session import Session
 from napari_tincture.worker.settings import JobSettings
 from napari_tincture.worker.sources import expand
@@ -33,7 +33,6 @@ from napari_tincture.worker.wire import Message
 
 GRACE = 2.0
 """Seconds that a process has to end, unless stated."""
-Answered = Callable[[Any, TinctureError | None], None]
 
 
 def ignore(_: Job) -> None:
@@ -69,7 +68,7 @@ class WorkerClient:
         self._session: Session | None = None
         self._ending: list[Session] = []
         self._lives: dict[int, LiveLink] = {}
-        self._asked: dict[int, Answered] = {}
+        self._asked = Asked()
         self.devices: dict[str, str] = {}
         self.warmed: str | None = None
 
@@ -115,19 +114,6 @@ class WorkerClient:
         job.inputs = len(sources)
         self._enqueue(job)
         return job
-
-    def ask(self, what: str, answered: Answered, **fields: Any) -> None:
-        """Ask the process something that takes it no time; it is started if there is none.
-
-        Parameters
-        ----------
-        answered
-            Called once with the answer, or None and an error, in the session's thread.
-        """
-        number = next(self._numbers)
-        with self._lock:
-            self._asked[number] = answered
-            self._start_session().post("ask", number=number, what=what, **fields)
 
     def _enqueue(self, job: Job) -> None:
         with self._lock:
@@ -185,6 +171,12 @@ class WorkerClient:
             if self._running is None and not self._queue:
                 session.post("warm", settings=settings.to_json())
 
+    def ask(self, what: str, listener: Listener, **fields: Any) -> None:
+        """Put a question, answered beside the jobs; the listener hears in the session's thread."""
+        with self._lock:
+            number = self._asked.add(listener)
+            self._start_session().post("ask", number=number, what=what, fields=fields)
+
     def stop(self) -> None:
         """End the process soon, without waiting; cancel all jobs. A later job starts it again."""
         with self._lock:
@@ -197,6 +189,7 @@ class WorkerClient:
                 session.stop(self._grace)
         for live in lives:
             live.close()
+        self._asked.fail(WorkerError("napari was closed."))
         for job in ended:
             job.end(State.CANCELLED, Cancelled("napari was closed."))
 
@@ -238,7 +231,7 @@ class WorkerClient:
             self.warmed = message["model"]
             self._on_ready()
         elif message.kind == "answer":
-            self._on_answer(message)
+            self._asked.receive(message)
             return
         elif message.kind.startswith("live_"):
             if (live := self._lives.get(message["live"])) is not None:
@@ -251,12 +244,6 @@ class WorkerClient:
         else:
             self._on_job_message(session, message)
         self._send_next()
-
-    def _on_answer(self, message: Message) -> None:
-        with self._lock:
-            answered = self._asked.pop(message["number"])
-        failed = "error" in message.fields
-        answered(message.fields.get("value"), rebuild_error(message) if failed else None)
 
     def _on_job_message(self, session: Session, message: Message) -> None:
         with self._lock:
@@ -279,7 +266,6 @@ class WorkerClient:
                 self._ending.remove(session)
                 return  # its jobs have been told
             self._session, lost, self._running = None, self._running, None
-            asked, self._asked = self._asked, {}
             ended = [lost] if lost else []
             if reason is None or not session.ready:  # it would not come up for the others either
                 ended += self._queue
@@ -293,8 +279,7 @@ class WorkerClient:
         for live in lives:
             if live not in hopeful or not session.ready:
                 live.refuse(reason or WorkerError("napari was closed."))
-        for answered in asked.values():
-            answered(None, reason or WorkerError("napari was closed."))
+        self._asked.fail(reason or WorkerError("napari was closed."))
         for job in ended:
             if reason is None:
                 job.end(State.CANCELLED, Cancelled("napari was closed."))

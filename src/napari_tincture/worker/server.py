@@ -2,8 +2,8 @@
 
 1. The main thread connects, says hello, imports torch, then runs commands from a queue.
 2. A reader thread receives: jobs, trainings and warm-ups go to the queue, windows to who waits for
-   them, cancellations and what steers a training to their job at once, questions to a thread of
-   their own, and what concerns live layers to their desk.
+   them, cancellations and what steers a training to their job at once, live layers and questions to
+   their desks.
 3. When napari's process says quit or is gone, the reader cancels what runs and ends the queue;
    a main thread that does not come to its end in time is not waited for.
 """
@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING
 from napari_tincture.errors import Cancelled
 from napari_tincture.progress import CancelToken
 from napari_tincture.worker.errors import describe_error
-from napari_tincture.worker.lane import Lane
 from napari_tincture.worker.live import LiveDesk, PausingToken
 from napari_tincture.worker.process import LISTENING
+from napari_tincture.worker.questions import Desk
 from napari_tincture.worker.remote import Windows
 from napari_tincture.worker.steering import Steering
 from napari_tincture.worker.wire import Link, Message
@@ -63,8 +63,8 @@ class Server:
         self._commands: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._windows = Windows(link)
         self._cancels: dict[int, CancelToken | Steering] = {}
-        self._answers = Lane("tincture-answers")
         self._desk = LiveDesk(link)
+        self._questions = Desk(link)
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -76,7 +76,6 @@ class Server:
         try:
             bench = Workbench(self._link, self._windows)
             self._desk.begin(bench)
-            self._answers.start()
             self._link.send(Message("ready", bench.abilities()))
             while (command := self._next(bench)) is not None:
                 self._run_command(bench, command)
@@ -85,7 +84,7 @@ class Server:
         finally:
             self._desk.close()
             self._desk.join()
-            self._answers.close()
+            self._questions.close()
             self._ended.set()
             reader.join()
 
@@ -116,16 +115,6 @@ class Server:
             self._link.send(Message("failed", {"job": job, **describe_error(error)}))
         finally:
             del self._cancels[job]
-
-    def _answer(self, question: Message) -> None:
-        from napari_tincture.worker.answers import answer
-
-        number = {"number": question["number"]}
-        try:
-            found = {"value": answer(question)}
-        except Exception as error:  # noqa: BLE001 - whatever is raised is told in napari
-            found = dict(describe_error(error))
-        self._link.send(Message("answer", {**number, **found}))
 
     def _warm(self, bench: Workbench, command: Message) -> None:
         problem = ""
@@ -162,10 +151,10 @@ class Server:
             steering = self._cancels.get(message["job"])
             if isinstance(steering, Steering):
                 steering.take(message)
-        elif message.kind == "ask":
-            self._answers.put(lambda: self._answer(message))
         elif message.kind.startswith("live_"):
             self._desk.take(message)
+        elif message.kind == "ask":
+            self._questions.take(message)
         elif message.kind == "quit":
             return False
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +10,6 @@ from typing import Any
 
 from napari_tincture.errors import TinctureError, WorkerError
 from napari_tincture.raster import Raster
-from napari_tincture.worker.lane import Lane
 from napari_tincture.worker.process import WorkerProcess
 from napari_tincture.worker.sources import read_window
 from napari_tincture.worker.wire import Link, Message
@@ -39,7 +39,7 @@ class Session:
         on_end: Callable[[Session, WorkerError | None], None],
     ) -> None:
         self._command, self._on_message, self._on_end = command, on_message, on_end
-        self._commands, self._reads = Lane("tincture-commands"), Lane("tincture-reads")
+        self._commands, self._reads = _Lane("tincture-commands"), _Lane("tincture-reads")
         self._lock = threading.Lock()
         self._process: WorkerProcess | None = None
         self._link: Link | None = None
@@ -145,3 +145,29 @@ class Session:
             except TinctureError as error:
                 fields["problem"] = str(error)
         self._send(Message("window", fields, window))
+
+
+class _Lane:
+    """A thread that does one thing after the other."""
+
+    def __init__(self, name: str) -> None:
+        self._actions: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, action: Callable[[], None]) -> None:
+        self._actions.put(action)
+
+    def close(self) -> None:
+        self._actions.put(None)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        for action in iter(self._actions.get, None):
+            try:
+                action()
+            except OSError:
+                return  # the worker is gone: the session's thread has noticed, too

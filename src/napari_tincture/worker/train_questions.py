@@ -1,4 +1,4 @@
-"""What the worker answers at once, beside the jobs."""
+"""What the Train panel asks: what can be trained, and recipes; no torch before it is answered."""
 
 from __future__ import annotations
 
@@ -11,26 +11,21 @@ from napari_tincture.errors import InputError
 from napari_tincture.raster import Raster
 from napari_tincture.worker.sources import rebuild
 from napari_tincture.worker.train_settings import TrainSettings
-from napari_tincture.worker.wire import Message
 
 
-def answer(question: Message) -> Any:
-    """Answer a question.
+def families(_: Mapping[str, Any]) -> dict[str, Any]:
+    """All that can be trained, as `training.families.describe_families` has it."""
+    from napari_tincture.training.families import describe_families
 
-    Returns
-    -------
-    JSON-able
-        To "families": all that can be trained, see `training.families`. To "recipe", with settings
-        and sources as a training has them: the complete recipe.
-    """
-    if question["what"] == "families":
-        from napari_tincture.training.families import describe_families
+    return {"families": describe_families()}
 
-        return describe_families()
+
+def recipe(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The complete recipe of a training's settings and sources."""
     from napari_tincture.worker.training import described, make_recipe
 
-    settings = TrainSettings.from_json(question["settings"])
-    sources = [_unread(values, place) for place, values in enumerate(question["sources"])]
+    settings = TrainSettings.from_json(fields["settings"])
+    sources = [_unread(values, place) for place, values in enumerate(fields["sources"])]
     sides = {name: described(side, sources) for name, side in settings.sides.items()}
     return make_recipe(settings, sides).to_dict()
 

@@ -1,0 +1,7 @@
+"""Checkpoints of published implementations: one file per family, found by its name.
+
+Each recognises its networks by the names and shapes of their tensors.
+"""
+
+SUPPORTED = "U-GAT-IT, CycleGAN, pix2pix, AttentionGAN, Bayesian CycleGAN and pix2pixHD"
+"""What can be imported, for a person."""
