@@ -22,7 +22,7 @@ def train(
     *,
     data: str | PathLike[str] = ".",
     images: Mapping[str, Any] | None = None,
-    out: str | PathLike[str],
+    out: str | PathLike[str] | None = None,
     device: str = "auto",
     progress: bool | Progress | None = None,
     cancel: CancelToken | None = None,
@@ -44,7 +44,8 @@ def train(
         ``{"pairs": {"a": …, "b": …}}`` for registered ones, or both, where a few pairs steer an
         unpaired training. Each may be a list, or a mapping with "images", "channels", "mask", ….
     out
-        ``.safetensors`` file to write. A checkpoint is kept beside it while training, so that
+        ``.safetensors`` file to write; None: a new one among the user's own models, which panels
+        and `list_models` offer. A checkpoint is kept beside it while training, so that
         the same call resumes; it stays afterwards, like the table ``.log.csv`` of losses, learning
         rates and figures.
     device
@@ -78,16 +79,18 @@ def train(
         `cancel` was set.
     """
     from napari_tincture.device import resolve_device
+    from napari_tincture.models.shipped import unused_path
     from napari_tincture.training.run import run_recipe
     from napari_tincture.training.translate import Run
 
-    target = Path(out)
+    chosen = _as_recipe(recipe)
+    target = unused_path(chosen.name) if out is None else Path(out)
     target.parent.mkdir(parents=True, exist_ok=True)
     run = Run(
         target.with_suffix(".checkpoint"), str(resolve_device(device)), as_callback(progress),
         cancel, control, hooks, fabric,
     )  # fmt: skip
-    model, _ = run_recipe(_as_recipe(recipe), Path(data), target, run, images=images)
+    model, _ = run_recipe(chosen, Path(data), target, run, images=images)
     return model
 
 
