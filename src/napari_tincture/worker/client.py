@@ -50,6 +50,8 @@ class WorkerClient:
         Called whenever a process is ready or has warmed up a model, in the session's thread.
     grace
         Seconds that the process has to end before it is killed.
+    first
+        Number of its first job.
 
     Notes
     -----
@@ -58,11 +60,11 @@ class WorkerClient:
 
     def __init__(
         self, command: Sequence[str] = COMMAND, on_ready: Callable[[], None] = lambda: None,
-        grace: float = GRACE,
+        grace: float = GRACE, first: int = 1,
     ) -> None:  # fmt: skip
         self._command, self._on_ready, self._grace = tuple(command), on_ready, grace
         self._lock = threading.RLock()
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(first)
         self._queue: deque[Job] = deque()
         self._running: Job | None = None
         self._session: Session | None = None

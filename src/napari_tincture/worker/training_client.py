@@ -15,6 +15,8 @@ from napari_tincture.worker.training_job import TrainingJob
 
 GRACE = 30.0
 """Seconds that a step may take to end, and its checkpoint to be saved, once napari is closed."""
+FIRST = 1_000_000_001
+"""Number of the first training: no job of the other worker has the same."""
 Region = Mapping[str, tuple[int, int]]
 """Axis letter → first pixel and the one after the last."""
 
@@ -26,7 +28,7 @@ class TrainingClient(WorkerClient):
     """
 
     def __init__(self, command: Sequence[str] = COMMAND) -> None:
-        super().__init__(command, grace=GRACE)
+        super().__init__(command, grace=GRACE, first=FIRST)
 
     def train(
         self,

@@ -71,6 +71,22 @@ class TrainingJob(Job):
     shown: Shown | None = None
     path: str = ""
 
+    def model(self, timeout: float | None = None) -> str:
+        """Wait for the path of the model; not for the GUI thread.
+
+        Raises
+        ------
+        TinctureError
+            What the training failed with; Cancelled if it ended without a model.
+        TimeoutError
+            If it has not ended after `timeout` seconds.
+        """
+        if not self._ended.wait(timeout):
+            raise TimeoutError(f"Training {self.name} has not ended after {timeout} s.")
+        if self.error is not None:
+            raise self.error
+        return self.path
+
     def order(self) -> tuple[str, dict[str, Any]]:
         """Kind and fields of the message that asks for it."""
         sources = describe_all(self.sources)

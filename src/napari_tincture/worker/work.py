@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,7 +92,8 @@ class Workbench:
         _, source = self._makers(job, fields["sources"], self._model)
 
         def send(kind: str, payload: np.ndarray | None = None, **more: Any) -> None:
-            self._link.send(Message(kind, {"job": job, **more}, payload))
+            with suppress(OSError):  # napari's process is gone: the checkpoint is to be saved still
+                self._link.send(Message(kind, {"job": job, **more}, payload))
 
         def open_view(view: Mapping[str, Any]) -> Raster:
             fetch = self._windows.fetcher(job, view["source"])
