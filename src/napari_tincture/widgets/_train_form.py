@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
+from napari_tincture.by_name import own_modules
 from napari_tincture.errors import InputError
 from napari_tincture.widgets._fields import Field, Fields
 from napari_tincture.widgets._form import Choice, Folding, Item, Wrapped, align_labels, form, row
@@ -47,7 +49,8 @@ class TrainForm(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.family = Choice(
-            [Item(name, name) for name in names], tooltip="What is trained, and how"
+            [Item(name, name) for name in sorted(own_modules(ROOM, frozenset()))],
+            tooltip="What is trained, and how",
         )
         self.preset = Choice([Item(name, name, text) for name, text in SIZES.items()])
         self.name = QLineEdit()
@@ -250,31 +253,32 @@ class TrainForm(QWidget):
         if not self.ready:
             return
         family, base = self.described, self.base
-        recipe = base or family["sizes"][self.preset.value]
-        usual = usual_values(recipe)
+        usual = usual_values(base or family["sizes"][self.preset.value])
         if base is None:
             usual |= dict.fromkeys(DERIVED)
-        self._options = [field["name"] for field in family["options"]]
-        losses = [*family["weights"], *family["options"]]
-        self.networks.set_fields(Field.described(field) for field in family["networks"])
-        self.losses.set_fields(Field.described(field) for field in losses)
-        for section, fields in ((self.networks, family["networks"]), (self.losses, losses)):
-            section.set_usual({field["name"]: field["default"] for field in fields})
-        if base is not None:
-            self.losses.set_usual({
-                **{field["name"]: field["default"] for field in losses},
-                **base["weights"], **base["options"],
-            })  # fmt: skip
+        for section in self.sections.values():
+            section.blockSignals(True)
+        self._offer_losses(family, base or {})
+        self.networks.set_fields(map(Field.described, family["networks"]))
+        self.networks.set_usual({field["name"]: field["default"] for field in family["networks"]})
         for section in (self.data, self.learning, self.intervals):
             section.set_usual(usual)
+        for section in self.sections.values():
+            section.blockSignals(False)
         self.foldings["Networks"].setVisible(base is None and bool(family["networks"]))
-        crop, steps = usual["crop"], usual["steps"]
-        about = SIZES.get(self.preset.value, "As the recipe says")
-        self.about.setText(f"{about}; crops of {crop} px, {steps:,} steps")
         self._on_field()
+
+    def _offer_losses(self, family: Mapping[str, Any], base: Mapping[str, Any]) -> None:
+        fields = [*family["weights"], *family["options"]]
+        self._options = [field["name"] for field in family["options"]]
+        usual = {field["name"]: field["default"] for field in fields}
+        self.losses.set_fields(map(Field.described, fields))
+        self.losses.set_usual({**usual, **base.get("weights", {}), **base.get("options", {})})
 
     def _on_field(self) -> None:
         """Hide fields that mean nothing now, and count those that were set."""
+        if not self.ready:
+            return
         decay, unit = (self.learning.widgets[name].value for name in ("decay", "unit"))  # type: ignore[union-attr]
         self.learning.show_only(shown_fields(decay or "", unit or ""))
         total = 0
@@ -286,6 +290,10 @@ class TrainForm(QWidget):
             self.foldings[title].summarise(f"{count} set" if count else "")
             total += count
         self.advanced.summarise(f"{total} set" if total else "")
+        with suppress(InputError):
+            about = SIZES.get(self.preset.value, "As the recipe says")
+            crop, steps = self.value("crop"), self.value("steps")
+            self.about.setText(f"{about}; crops of {crop} px, {steps:,} steps")
         self.changed.emit()
 
     def _browse(self) -> None:

@@ -64,6 +64,7 @@ class TrainRow(QWidget):
         self.cancel_button.setEnabled(under_way)
         self.pause_button.setText("Resume" if job is not None and job.paused else "Pause")
         self.status.show_text(*_outcome(job))
+        self._plots.setVisible(job is not None and bool(job.losses))
         if job is not None:
             self.bar.setRange(0, job.total)
             self.bar.setValue(job.done)
@@ -72,7 +73,6 @@ class TrainRow(QWidget):
 
     def show_curves(self, job: TrainingJob) -> None:
         """Draw the curves of a training."""
-        self._plots.setVisible(bool(job.losses))
         self.losses.show_curves(dict(job.losses), job.total)
         self.figure.set_items([Item(name.replace("_", " "), name) for name in job.figures])
         for widget in (self._figure_label, self.figure, self.figures):

@@ -47,7 +47,7 @@ _PAUSE = 40
 _LOOK = 250
 """Milliseconds without a change of the view after which the worker is told of it."""
 _TASK = "train"
-_FIRST = "first"
+_FIRST, _NONE = "first", "none"
 
 
 class TrainPanel(QWidget):
@@ -254,7 +254,7 @@ class TrainPanel(QWidget):
     def _offer_preview(self) -> None:
         images = [x for x in self.sides.a.layers.offered if x not in self.preview.layers]
         self.preview_of.set_items([
-            Item("the first layer of From", _FIRST), Item("none", None),
+            Item("the first layer of From", _FIRST), Item("none", _NONE),
             *(Item(layer.name, layer) for layer in images),
         ])  # fmt: skip
 
@@ -279,7 +279,7 @@ class TrainPanel(QWidget):
         if self._job.shown is not None and self._job.shown.step != self._seen:
             self._seen = self._job.shown.step
             if not self.preview.show(self._job.shown):
-                self.preview_of.value = None  # a person has deleted it
+                self.preview_of.value = _NONE  # a person has deleted it
         if job.state.final or not self._job.done:
             self.begun.look_again()
             self.refresh()
@@ -294,7 +294,7 @@ class TrainPanel(QWidget):
             ticked = self.sides.a.layers.ticked
             layer = ticked[0] if ticked else None
         raster, region = None, dict[str, tuple[int, int]]()
-        if layer is not None and layer in self.viewer.layers:
+        if layer is not None and layer != _NONE and layer in self.viewer.layers:
             try:
                 stack = self.form.channels()["a"] == ("z",)
                 raster, region = self.preview.view(layer, self.sides.known_axes, stack=stack)
