@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from napari_tincture.errors import Cancelled
 from napari_tincture.progress import CancelToken
 from napari_tincture.training.control import Control
 from napari_tincture.worker.wire import Message
+
+PATIENCE = 1.0
+"""Seconds after which it should be known why images cannot be read any more."""
 
 
 class Steering(Control):
@@ -36,6 +41,15 @@ class Steering(Control):
     def cancel(self) -> None:
         """End after the current step; the training can be resumed."""
         self.suspend()
+
+    @contextmanager
+    def steps(self) -> Iterator[None]:
+        """End well also where napari is gone, which images tell before anyone else may."""
+        try:
+            yield
+        except (Cancelled, ConnectionError):
+            if not self._suspended.wait(PATIENCE):
+                raise
 
     def wait(self, cancel: CancelToken | None = None) -> None:
         """Hold the training while it is paused, and say so."""
