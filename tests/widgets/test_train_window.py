@@ -96,7 +96,7 @@ def test_from_two_layers_to_a_stain(qtbot: Any, viewer: Any, library: Path) -> N
     before = preview.data
     press(qtbot, panel.begun.resume_button)
     again = panel._job
-    qtbot.waitUntil(lambda: again.figures and again.shown, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: bool(again.figures and again.shown), timeout=PATIENCE)
     assert again.losses["G_A"][0][0] <= done, "the curve begins where the first run did"
     press(qtbot, panel.runner.stop_button)
     qtbot.waitUntil(lambda: again.state.final, timeout=PATIENCE)

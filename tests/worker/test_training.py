@@ -130,6 +130,7 @@ def test_paused_it_says_so_and_stopped_it_keeps_the_model() -> None:
     facts = train(settings(), heard := Heard(steer), steering)
     assert [said["held"] for said in heard.all("paused")] == [True, False]
     assert 0 < facts["steps"] < STEPS
+    assert heard.all("step")[-1]["step"] == facts["steps"], "a pause tells all there is"
     assert Path(facts["path"]).is_file()
 
 

@@ -86,13 +86,8 @@ class Teller:
             self._sums[name] = self._sums.get(name, 0.0) + values[name]
         self._count += 1
         last = step == self._begun.steps
-        if not (figures or last) and self._clock() - self._told < PAUSE:
-            return
-        self._told = self._clock()
-        seconds = None if self._trainer is None else self._trainer.seconds_left()
-        losses = {name: total / self._count for name, total in self._sums.items()}
-        self.send("step", step=step, losses=losses, figures=dict(figures), seconds=seconds)
-        self._sums, self._count = {}, 0
+        if figures or last or self._clock() - self._told >= PAUSE:
+            self._tell(step, figures)
 
     def close(self) -> None:
         """Tell that what follows the steps has begun."""
@@ -100,6 +95,8 @@ class Teller:
 
     def paused(self, held: bool) -> None:
         """Tell that the training is held, or goes on."""
+        if self._count:
+            self._tell(self.step, {})
         self.send("paused", held=held)
 
     def after_step(self, step: int) -> None:
@@ -114,6 +111,13 @@ class Teller:
             self._begun.discard()
         elif self._trainer is not None:
             self._note(self._trainer.saved)
+
+    def _tell(self, step: int, figures: Mapping[str, float]) -> None:
+        self._told = self._clock()
+        seconds = None if self._trainer is None else self._trainer.seconds_left()
+        losses = {name: total / self._count for name, total in self._sums.items()}
+        self.send("step", step=step, losses=losses, figures=dict(figures), seconds=seconds)
+        self._sums, self._count = {}, 0
 
     def _note(self, step: int) -> None:
         self._saved = step

@@ -110,6 +110,10 @@ def make_recipe(
     }
     data = as_images({name: _json_of(side) for name, side in sides.items()})
     if settings.base is not None:
+        before = settings.base["schedule"]
+        if "steps" in changes:
+            # The rate falls over the same part of the training.
+            changes.setdefault("hold", before["hold"] * changes["steps"] // before["steps"])
         recipe = changed_recipe(settings.base, {**changes, "data": data, "name": settings.name})
         return TranslationRecipe.from_dict(recipe)
     counts = [
