@@ -21,7 +21,7 @@ COLOURS = tuple(
 DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine)
 HEIGHT = 130
 """Pixels of the axes."""
-BOX = 9
+BOX = 14
 """Pixels of a colour's sample in the legend."""
 
 

@@ -13,8 +13,9 @@ from napari_tincture.widgets._form import Choice, Item, align_labels, form, row,
 from napari_tincture.widgets._layers import possible_axes
 from napari_tincture.widgets._ticks import Ticks
 from napari_tincture.widgets._train_plan import Chosen
+from napari_tincture.widgets._train_preview import MARK
 
-ROWS = 3
+ROWS = 4
 """Layers that are seen at once."""
 
 
@@ -58,9 +59,9 @@ class Sources(QWidget):
         """What is chosen now."""
         return Chosen(tuple(self.layers.ticked), self.folder.text().strip(), self.left_out.value)
 
-    def offer(self, layers: Sequence[Any], own: Sequence[Any] = ()) -> None:
-        """Offer the layers of a viewer, but for the panel's `own`."""
-        images = [x for x in layers if isinstance(x, Image) and x not in own]
+    def offer(self, layers: Sequence[Any]) -> None:
+        """Offer the layers of a viewer, but for previews."""
+        images = [x for x in layers if isinstance(x, Image) and MARK not in x.metadata]
         labels = [x for x in layers if isinstance(x, Labels)]
         self.layers.set_items([Item(layer.name, layer, layer.name) for layer in images])
         masks = [Item(f"leave out: {layer.name}", layer) for layer in labels]
@@ -128,10 +129,10 @@ class Sides(QWidget):
             found |= {"pair_a": self.pair_a.chosen, "pair_b": self.pair_b.chosen}
         return found
 
-    def offer(self, layers: Sequence[Any], own: Sequence[Any] = ()) -> None:
-        """Offer the layers of a viewer, but for the panel's `own`."""
+    def offer(self, layers: Sequence[Any]) -> None:
+        """Offer the layers of a viewer, but for previews."""
         for sources in (self.a, self.b, self.pair_a, self.pair_b):
-            sources.offer(layers, own)
+            sources.offer(layers)
 
     def offer_pairings(self, data: str, pairs: bool) -> None:
         """Offer what a family can learn from: "paired" or "unpaired" data, perhaps with pairs."""

@@ -16,6 +16,8 @@ from napari_tincture.worker.training_job import Shown
 
 LARGEST = 512
 """Side in pixels of a preview."""
+MARK = "napari-tincture preview"
+"""In the metadata of previews, which are nothing to learn from."""
 PLACE = ("scale", "translate", "rotate", "shear", "affine")
 
 
@@ -108,7 +110,7 @@ class PreviewLayer:
     def _add(self, arrays: list[np.ndarray], place: Mapping[str, Any], shown: Shown) -> None:
         selected = set(self._viewer.layers.selection)
         active = self._viewer.layers.selection.active
-        options: dict[str, Any] = {**place, "rgb": shown.rgb}
+        options: dict[str, Any] = {**place, "rgb": shown.rgb, "metadata": {MARK: shown.step}}
         if not shown.rgb:
             options["contrast_limits"] = shown.limits
         for number, array in enumerate(arrays):

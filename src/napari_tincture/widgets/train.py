@@ -163,7 +163,7 @@ class TrainPanel(QWidget):
     def refresh(self) -> None:
         """Bring what the panel offers and says up to date, now."""
         layers = list(reversed(self.viewer.layers))
-        self.sides.offer(layers, self.preview.layers)
+        self.sides.offer(layers)
         self._offer_preview()
         try:
             family = self.form.described
@@ -252,10 +252,9 @@ class TrainPanel(QWidget):
         self.form.offer_devices(self._hub.client.devices)
 
     def _offer_preview(self) -> None:
-        images = [x for x in self.sides.a.layers.offered if x not in self.preview.layers]
         self.preview_of.set_items([
             Item("the first layer of From", _FIRST), Item("none", _NONE),
-            *(Item(layer.name, layer) for layer in images),
+            *(Item(layer.name, layer) for layer in self.sides.a.layers.offered),
         ])  # fmt: skip
 
     def _unclear(self) -> Any:

@@ -137,7 +137,7 @@ class TrainingJob(Job):
         facts = message["facts"]
         self.path, self.done = facts["path"], facts["steps"]
         figures = ", ".join(f"{name} {value:.3g}" for name, value in facts["figures"].items())
-        self.summary = f"{self.done} steps. {figures}".rstrip()
+        self.summary = f"{self.done:,} steps. {figures}".replace("_", " ").rstrip()
         self.end(State.FINISHED)
 
 
