@@ -1,4 +1,7 @@
-"""``python -m benchmarks [--size 4096] [--rounds 3] [--only startup,live,speed,…]``."""
+"""``python -m benchmarks [--size 4096] [--rounds 3] [--only startup,live,speed,…]``.
+
+``--only training-memory [--sides 256,512] [--widths 16]`` is asked for by name alone.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from benchmarks.limits import LIMITS
 from benchmarks.live import print_live
 from benchmarks.startup import print_startup
 from benchmarks.training import print_training
+from benchmarks.training_memory import print_training_memory
 from napari_tincture.device import allocator_environment
 from napari_tincture.display import virtual_display
 
@@ -34,6 +38,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=4096, help="side of the image in pixels")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured")
     parser.add_argument("--only", default="startup,live,compare,speed,memory,any,training,cuda")
+    parser.add_argument("--sides", default="256,512,1024,2048", help="of training crops, in pixels")
+    parser.add_argument("--widths", default="16,64", help="of networks in training")
     options = parser.parse_args()
     chosen = options.only.split(",")
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores\n")
@@ -53,8 +59,18 @@ def main() -> None:
         print_any_size(options.size)
     if "training" in chosen:
         print_training(options.rounds)
+    if "training-memory" in chosen:
+        _print_training_memory(options.sides, options.widths)
     if "cuda" in chosen:
         _print_cuda(options.size, options.rounds)
+
+
+def _print_training_memory(sides: str, widths: str) -> None:
+    import torch
+
+    cases = [int(side) for side in sides.split(",")], [int(width) for width in widths.split(",")]
+    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+        print_training_memory(*cases, device)
 
 
 def _print_cuda(size: int, rounds: int) -> None:

@@ -27,15 +27,19 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.assess import assess
     from napari_tincture.tasks.batch import batch
     from napari_tincture.tasks.batch_report import BatchProgress, BatchReport
+    from napari_tincture.tasks.calibrate import calibrate
     from napari_tincture.tasks.compare import compare, list_metrics
     from napari_tincture.tasks.comparison import Comparison
+    from napari_tincture.tasks.correct import correct
     from napari_tincture.tasks.cycle import cycle_errors, semantic_consistency
     from napari_tincture.tasks.explain import Explanation, explain
     from napari_tincture.tasks.import_checkpoint import import_checkpoint, inspect_checkpoint
+    from napari_tincture.tasks.process_sheet import process_sheet
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
     from napari_tincture.tasks.stain import stain
     from napari_tincture.tasks.train import train
+    from napari_tincture.training.correction_set import Corrections
 
 __all__ = [  # noqa: RUF022 - in the order of use
     "open_image",
@@ -48,10 +52,14 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "semantic_consistency",
     "list_metrics",
     "train",
+    "correct",
     "explain",
+    "calibrate",
+    "process_sheet",
     "BatchReport",
     "BatchProgress",
     "Comparison",
+    "Corrections",
     "Explanation",
     "Raster",
     "Placement",
@@ -93,7 +101,11 @@ _HOMES = {
     "tasks.compare": ("compare", "list_metrics"),
     "tasks.comparison": ("Comparison",),
     "tasks.train": ("train",),
+    "tasks.correct": ("correct",),
+    "training.correction_set": ("Corrections",),
     "tasks.explain": ("explain", "Explanation"),
+    "tasks.calibrate": ("calibrate",),
+    "tasks.process_sheet": ("process_sheet",),
     "tasks.import_checkpoint": ("import_checkpoint", "inspect_checkpoint"),
     "tasks.seams": ("seam_error",),
 }  # fmt: skip

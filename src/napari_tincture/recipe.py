@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_tincture.raster import Raster
 
+TOGETHER = "*"
+"""Picks the one raster that all results are parts of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -26,7 +29,7 @@ class Recipe:
     arguments
         Keyword arguments.
     pick
-        Name of the result, where the task gives several.
+        Name of the result, where the task gives several; `TOGETHER` for all as one.
     """
 
     task: str
@@ -39,7 +42,9 @@ class Recipe:
         """Call the task again."""
         task = getattr(importlib.import_module(f"napari_tincture.tasks.{self.task}"), self.task)
         found = task(self.image, self.model, **self.arguments)
-        result: Raster = found[self.pick] if self.pick else found
+        if self.pick == TOGETHER:
+            found = found.together
+        result: Raster = found[self.pick] if self.pick not in ("", TOGETHER) else found
         return result
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import typing
+from functools import cache
 from typing import Any, Literal
 
 import dask.array as da
@@ -54,6 +56,13 @@ CASES = [
 
 
 def tiny(name: str, options: dict[str, Any]) -> Model:
+    """A small model; the same one for every test, none of which may change it."""
+    return _tiny(name, json.dumps(options))
+
+
+@cache
+def _tiny(name: str, text: str) -> Model:
+    options = json.loads(text)
     torch.manual_seed(0)
     network = build_network(name, options)
     model = model_of(network, options["in_channels"], options["out_channels"])

@@ -2,31 +2,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from full_disk import disk_for
 
 from napari_tincture.errors import InputError, OutputError
 from napari_tincture.training.checkpoints import differences, load_checkpoint, save_checkpoint
 
 CPU = torch.device("cpu")
 RECIPE = {"schedule": {"steps": 3, "lr": 0.1}, "crop": 16}
-
-
-@contextmanager
-def disk_for(size: int) -> Iterator[None]:
-    """Let no file grow over `size` bytes."""
-    import resource
-
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of this kind")

@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 def group(network: nn.Module, **settings: Any) -> Group:
     fields = {"steps": 9, "lr": 0.1, "warmup": 0, "decay": "constant", "clip": 0.0, **settings}
     made = Group("generators", [network], Schedule(**fields), CPU, Peers())
-    made.begin(0)
+    made.begin(0.1)
     return made
 
 

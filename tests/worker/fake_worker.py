@@ -26,7 +26,7 @@ from napari_tincture.worker import server, work
 
 
 class Card:
-    inputs = ("input",)
+    image_inputs = ("input",)
 
 
 class FakeModel:

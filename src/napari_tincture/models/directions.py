@@ -1,14 +1,19 @@
-"""The other direction of a model that has both."""
+"""The other direction of a model that has both.
+
+No torch here: panels offer its inputs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from napari_tincture.errors import ModelError
 from napari_tincture.models.card import RGB, Channel, ModelCard, Part
-from napari_tincture.models.model import Model
 from napari_tincture.models.normalisation import Normalisation
+
+if TYPE_CHECKING:
+    from napari_tincture.models.model import Model
 
 T = TypeVar("T")
 OTHER = "backward"
@@ -22,24 +27,30 @@ def turned(model: Model) -> Model:
     ModelError
         If the model has one direction only.
     """
-    card = model.card
+    card = turned_card(model.card)
+    there = {name: model.part(name) for name in model.card.parts if name != OTHER}
+    parts = _renamed({**there, OTHER: model.network})
+    return type(model)(model.part(OTHER), card, parts)
+
+
+def turned_card(card: ModelCard) -> ModelCard:
+    """The card of the model that leads back.
+
+    Raises
+    ------
+    ModelError
+        If the model has one direction only.
+    """
     if OTHER not in card.parts:
         raise ModelError(
             f"Model {card.name!r} has one direction, 'forward'; it keeps no network that leads "
             "back. Import or train one with both."
         )
-    first = Part(card.architecture, card.options)
-    there = {name: model.part(name) for name in card.parts if name != OTHER}
-    parts = _renamed({**there, OTHER: model.network})
-    return Model(model.part(OTHER), _turned_card(card, first), parts)
-
-
-def _turned_card(card: ModelCard, first: Part) -> ModelCard:
-    back = card.parts[OTHER]
+    first, back = Part(card.architecture, card.options), card.parts[OTHER]
     others = {name: part for name, part in card.parts.items() if name != OTHER}
     # Noise is drawn for either direction.
     drawn = card.noise_inputs
-    before = card.target_normalisation or _spanning(card.output_range)
+    before = real_outputs(card)
     return card.replace(
         name=f"{card.name} backward",
         architecture=back.architecture,
@@ -63,14 +74,16 @@ def _turned_card(card: ModelCard, first: Part) -> ModelCard:
     )
 
 
+def real_outputs(card: ModelCard) -> Normalisation:
+    """From values of real images of the output's domain to the network's."""
+    low, high = card.output_range
+    return card.target_normalisation or Normalisation("dtype", target=(low, high))
+
+
 def _named(channels: tuple[Channel, ...], rgb: bool) -> tuple[Channel, ...]:
     if not rgb:
         return channels
     return tuple(Channel(name, colour=name) for name in RGB)
-
-
-def _spanning(limits: tuple[float, float]) -> Normalisation:
-    return Normalisation("dtype", target=limits)
 
 
 def _renamed(parts: Mapping[str, T]) -> dict[str, T]:

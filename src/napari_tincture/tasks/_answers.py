@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from napari_tincture.errors import InputError
 from napari_tincture.models import Model
 from napari_tincture.models.directions import turned
-from napari_tincture.models.outputs import ask
+from napari_tincture.models.outputs import Question, ask
 from napari_tincture.raster import Raster
-from napari_tincture.recipe import Recipe
+from napari_tincture.recipe import TOGETHER, Recipe
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import given_context, make_job, measured, narrowed
 from napari_tincture.tasks._turns import spread_over_turns
 from napari_tincture.tasks.outputs import Outputs
 from napari_tincture.tiling.answers import as_answer
+from napari_tincture.tiling.reach import Reach, reach_of, take_reach
 from napari_tincture.tiling.result import as_raster
 
 _DTYPES = ("uint8", "uint16", "float16", "float32")
@@ -85,7 +88,7 @@ def answered(
     found: dict[str, Raster] = {}
     together = None
     if joined:
-        together, found = _joined(image, given, model, {**settings, "outputs": joined})
+        together, found = _joined(image, given, model, {**settings, "outputs": joined}, names)
     if turns:
         found["std"] = _spread(image, given, model, settings)
     results = {name: found[name] for name in names}
@@ -93,12 +96,15 @@ def answered(
 
 
 def _joined(
-    image: Raster, given: Model, model: Model, settings: Mapping[str, Any]
+    image: Raster,
+    given: Model,
+    model: Model,
+    settings: Mapping[str, Any],
+    names: tuple[str, ...],
 ) -> tuple[Raster, dict[str, Raster]]:
-    """All answers of one job, together and one by one."""
+    """All answers of one job, together and one by one; `names` are of all that was asked for."""
     source, part = narrowed(image, settings["region"])
-    question = ask(model, settings["outputs"], _samples(settings["samples"]))
-    joined = measured(question.model)
+    question, joined = _asked(model, settings["outputs"], _samples(settings["samples"]))
     job = make_job(source, joined, {**settings, **part}, "float32")
     recorded = record("stain", image, joined, settings)
     recipe = Recipe("stain", image, given, {**settings, "context": given_context(job)})
@@ -110,7 +116,27 @@ def _joined(
         raster = as_answer(job, answer, kind if _is_image(name) else _FLOAT, source, own, recorded)
         pick = name if len(settings["outputs"]) > 1 else ""
         results[name] = replace(raster, recipe=replace(recipe, pick=pick))
-    return as_raster(job, source, title, *recorded), results
+    together = as_raster(job, source, title, *recorded)
+    if len(names) > 1:
+        arguments = {**recipe.arguments, "outputs": list(names)}
+        whole = replace(recipe, arguments=arguments, pick=TOGETHER)
+        together = replace(together, recipe=whole)
+    return together, results
+
+
+_REACHES: weakref.WeakKeyDictionary[nn.Module, dict[Any, Reach]] = weakref.WeakKeyDictionary()
+
+
+def _asked(model: Model, names: Sequence[str], samples: int) -> tuple[Question, Model]:
+    """The question, and its model measured: once for the same network and the same question."""
+    question = ask(model, names, samples)
+    known = _REACHES.setdefault(model.network, {})
+    key = tuple(names), samples, repr(model.card.parts)
+    if key in known:
+        take_reach(question.model.network, known[key])
+    joined = measured(question.model)
+    known[key] = reach_of(joined)
+    return question, joined
 
 
 _FLOAT = np.dtype("float32")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +15,17 @@ if TYPE_CHECKING:
 
     from napari_tincture.models.model import Model
     from napari_tincture.training.control import Control, Hooks
+    from napari_tincture.training.correction_set import Corrections
     from napari_tincture.training.run import AnyRecipe
 
 
 def train(
-    recipe: AnyRecipe | Mapping[str, Any] | str | PathLike[str],
+    recipe: AnyRecipe | Model | Mapping[str, Any] | str | PathLike[str],
     *,
     data: str | PathLike[str] = ".",
     images: Mapping[str, Any] | None = None,
+    corrections: str | PathLike[str] | Corrections | None = None,
+    start: str | PathLike[str] | None = None,
     out: str | PathLike[str] | None = None,
     device: str = "auto",
     progress: bool | Progress | None = None,
@@ -36,13 +40,19 @@ def train(
     ----------
     recipe
         A recipe (`napari_tincture.training.presets.preset` makes one), its JSON as a mapping, the
-        path of a ``.json`` file, or a starter's name.
+        path of a ``.json`` file, or a starter's name. Or a finished model of this package, as
+        such or the path of its ``.safetensors`` file: its recipe goes on from its weights.
     data
         Folder that holds the files and folders which the recipe names.
     images
         Layers, rasters, arrays or paths instead: ``{"a": …, "b": …}`` for unpaired domains,
         ``{"pairs": {"a": …, "b": …}}`` for registered ones, or both, where a few pairs steer an
         unpaired training. Each may be a list, or a mapping with "images", "channels", "mask", ….
+    corrections
+        Folder that `correct` filled, or what it gave: what is marked there weighs more. The
+        recipe then names the regions that there are now.
+    start
+        Name or path of a model whose weights the networks begin with, instead of random ones.
     out
         ``.safetensors`` file to write; None: a new one among the user's own models, which panels
         and `list_models` offer. A checkpoint is kept beside it while training, so that
@@ -90,11 +100,34 @@ def train(
         target.with_suffix(".checkpoint"), str(resolve_device(device)), as_callback(progress),
         cancel, control, hooks, fabric,
     )  # fmt: skip
-    model, _ = run_recipe(chosen, Path(data), target, run, images=images)
+    wanted = _with(chosen, corrections, start)
+    model, _ = run_recipe(wanted, Path(data), target, run, images=images)
     return model
 
 
-def _as_recipe(recipe: AnyRecipe | Mapping[str, Any] | str | PathLike[str]) -> AnyRecipe:
+def _with(recipe: AnyRecipe, corrections: Any, start: Any) -> AnyRecipe:
+    from napari_tincture.training.correction_set import pinned
+    from napari_tincture.training.translation import TranslationRecipe
+
+    if corrections is None and start is None:
+        return recipe
+    if not isinstance(recipe, TranslationRecipe):
+        raise InputError(
+            f"Recipe {recipe.name!r} names no family; only those that do learn from corrections or "
+            "start from a model."
+        )
+    if start is not None:
+        recipe = recipe.replace(start=os.fspath(start))
+    if corrections is not None:
+        folder = getattr(corrections, "folder", corrections)
+        recipe = recipe.replace(data={**recipe.data, "corrections": pinned(folder)})
+    return recipe
+
+
+def _as_recipe(recipe: AnyRecipe | Model | Mapping[str, Any] | str | PathLike[str]) -> AnyRecipe:
+    from napari_tincture.models.model import Model
+    from napari_tincture.models.shipped import load_model
+    from napari_tincture.training.networks import continued
     from napari_tincture.training.paired import Recipe
     from napari_tincture.training.run import as_recipe
     from napari_tincture.training.starters import STARTERS, read_recipe
@@ -104,6 +137,8 @@ def _as_recipe(recipe: AnyRecipe | Mapping[str, Any] | str | PathLike[str]) -> A
         return recipe
     if isinstance(recipe, Mapping):
         return as_recipe(recipe)
+    if isinstance(recipe, Model) or str(recipe).endswith(".safetensors"):
+        return continued(load_model(recipe))
     if str(recipe) not in STARTERS and not Path(recipe).is_file():
         raise InputError(
             f"There is no recipe {str(recipe)!r}: expected a .json file or one of "

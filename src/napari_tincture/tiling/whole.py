@@ -24,6 +24,7 @@ from napari_tincture.tiling.held import Held, has_fixed_parts, held_of
 from napari_tincture.tiling.inputs import Inputs, Plane
 from napari_tincture.tiling.reductions import Extremum, Moments, Share
 from napari_tincture.tiling.trace import memory_of_forward
+from napari_tincture.tiling.unlike import warn_if_unlike
 
 if TYPE_CHECKING:
     from napari_tincture.tiling.job import Deliver, TileJob
@@ -92,6 +93,7 @@ def find_values(
     `deliver` receives the blocks of the job's grid that were computed on the way.
     """
     mode = job.plan.context
+    warn_if_unlike(job, plane)
     stats, how = plane_stats(job.inputs, plane, job.model.card.normalisation, mode == "exact")
     first = _with_held(job, plane, PlaneValues(stats, how=how), cancel)
     if not job.reach.sites:

@@ -83,6 +83,7 @@ class Crops:
         self._epochs, self._share, self._limit, self._seed = epochs, foreground, limit, seed
         # Between one draw per image and one per pixel: large images show more, but not 10×.
         odds = np.sqrt([math.prod(scene[0].shape) for scene in scenes])
+        odds *= [scene[0].odds for scene in scenes]
         self._ends = np.cumsum(odds) / odds.sum()
         self._excluded = [Maps(partial(excluded, keep=keep)) for keep in keeps]
         # A pair is known by its target, whose stain tells specimen from glass more clearly.

@@ -13,7 +13,6 @@ from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
 from napari_tincture.metrics.sets.features import Features
-from napari_tincture.metrics.sets.fid import METRIC as FRECHET
 from napari_tincture.metrics.sets.kid import METRIC as KERNEL
 from napari_tincture.training.domains import Domain
 from napari_tincture.training.material import Portion, read_windows, windows
@@ -82,7 +81,7 @@ class Judge:
             if "backward" in networks:
                 figures["cycle_error"] = self._cycle_error(networks["backward"], made)
             if not self._pairs and len(self._targets) > 1 and len(made) > 1:
-                figures |= self._distances(made)
+                figures |= distances(made, self._targets)
         return {**figures, "score": _score(figures)}
 
     def _read(self, domain: Domain | None) -> list[Tensor]:
@@ -101,20 +100,26 @@ class Judge:
         ]
         return float(torch.stack(errors).mean())
 
-    def _distances(self, made: Sequence[Tensor]) -> dict[str, float]:
-        describe = SmallFeatures(len(made[0]))
-        real, fake = (
-            np.concatenate([describe(image[None]).numpy() for image in images])
-            for images in (self._targets, made)
-        )
-        # Every feature counts alike, however much its values vary.
-        centre, spread = real.mean(0), real.std(0)
-        spread = np.maximum(spread, 0.1 * spread.mean() + 1e-6)
-        ours, theirs = (_feature_set((v - centre) / spread) for v in (fake, real))
-        return {
-            "frechet": float(FRECHET.figures(ours, theirs)["fid"]),
-            "kernel": float(KERNEL.figures(ours, theirs)["kid"]),
-        }
+
+def distances(made: Sequence[Tensor], real: Sequence[Tensor]) -> dict[str, float]:
+    """Fréchet and kernel distance of images (c, y, x) from real ones, by `SmallFeatures`.
+
+    Fréchet's is that of normal distributions of independent features, the sum over them of
+    (µ₁ - µ₂)² + (σ₁ - σ₂)²: tens of images say little of how hundreds of features vary together,
+    and what they seem to say would outweigh the rest. At least two images of each.
+    """
+    describe = SmallFeatures(len(made[0]))
+    theirs, ours = (
+        np.concatenate([describe(image[None]).numpy() for image in images])
+        for images in (real, made)
+    )
+    # Every feature counts alike, however much its values vary.
+    centre, spread = theirs.mean(0), theirs.std(0)
+    spread = np.maximum(spread, 0.1 * spread.mean() + 1e-6)
+    fake, true = ((values - centre) / spread for values in (ours, theirs))
+    terms = (fake.mean(0) - true.mean(0)) ** 2 + (fake.std(0) - true.std(0)) ** 2
+    kernel = KERNEL.figures(_feature_set(fake), _feature_set(true))
+    return {"frechet": float(terms.sum()), "kernel": float(kernel["kid"])}
 
 
 def translated(

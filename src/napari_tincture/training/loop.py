@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Trainer:
     recipe
         JSON of everything that decides what the training gives. A checkpoint of another one is
         refused. Its field "schedule" holds the schedule's. None: the schedule alone.
+    rate
+        Learning rate in a step of a group, instead of the schedule's.
     fabric
         A launched ``lightning_fabric.Fabric``, whose device is used; every process trains on
         batches of its own (`rank`), and the first one writes and validates.
@@ -63,8 +65,10 @@ class Trainer:
         *,
         recipe: Mapping[str, Any] | None = None,
         fabric: Any = None,
+        rate: Callable[[int, str], float] | None = None,
     ) -> None:
         self.objective, self.schedule = objective, schedule
+        self.rate = rate or schedule.rate
         self.device = torch.device(device if fabric is None else fabric.device)
         self.recipe = recipe or {"schedule": dataclasses.asdict(schedule)}
         self.peers = Peers(fabric)
@@ -93,6 +97,10 @@ class Trainer:
         """All networks by name, in inference mode, the generators with averaged weights."""
         networks = {**self.objective.networks, **self.averages.networks}
         return {name: network.eval() for name, network in networks.items()}
+
+    def at_work(self) -> Collection[nn.Module]:
+        """The networks that the next step runs."""
+        return self.objective.networks.values()
 
     def seconds_left(self) -> float | None:
         """Estimated time to the schedule's last step; None before the first step of a run."""
@@ -167,11 +175,11 @@ class Trainer:
 
     def advance(self, batch_of: Callable[[int], Batch]) -> dict[str, float]:
         """Take one step and return its losses."""
-        networks = self.objective.networks.values()
+        networks = self.at_work()
         for network in networks:
             network.train()
-        for group in self.groups.values():
-            group.begin(self.step)
+        for name, group in self.groups.items():
+            group.begin(self.rate(self.step, name))
         lengths: dict[str, Tensor] = {}
 
         def update(name: str, loss: Tensor) -> None:
@@ -271,8 +279,7 @@ class Trainer:
         return figures
 
     def _rates(self) -> dict[str, float]:
-        rates = {name: self.schedule.rate(self.step - 1, name) for name in self.groups}
-        return {f"lr_{name}": rate for name, rate in rates.items()}
+        return {f"lr_{name}": self.rate(self.step - 1, name) for name in self.groups}
 
     def _told_to_stop(self, control: Control, cancel: CancelToken | None) -> bool:
         control.wait(cancel)

@@ -15,7 +15,7 @@ from napari_tincture.training.pairs import Pairs
 from napari_tincture.training.pictures import Picture
 from napari_tincture.training.sampling import Sampler, Sampling
 from napari_tincture.training.splits import PARTS, Splits, split
-from napari_tincture.training.translation import TranslationRecipe
+from napari_tincture.training.translation import DOMAINS, TranslationRecipe
 
 SPLIT = ("validation", "test", "seed", "gap", "columns", "rows")
 
@@ -89,7 +89,8 @@ def open_material(
     InputError
         If images are missing, cannot be read, do not match, or are too few or too small.
     """
-    wanted = {name: _described(recipe, name, images or {}) for name in ("a", "b", "pairs")}
+    _check_given(images or {})
+    wanted = {name: _described(recipe, name, images or {}) for name in DOMAINS}
     pairs = _pairs(wanted["pairs"], root)
     domains = {name: _domain(wanted[name], root) for name in ("a", "b")}
     _check(recipe, domains, pairs)
@@ -106,6 +107,18 @@ def open_material(
     return Material(**parts, note="; ".join([*notes, *(f"{p} from files apart" for p in apart)]))
 
 
+def _check_given(images: Mapping[str, Any]) -> None:
+    unknown = sorted(set(images) - set(DOMAINS))
+    pairs = images.get("pairs")
+    if pairs is not None and not isinstance(pairs, Mapping):
+        unknown.append("pairs that are no mapping of a and b")
+    if unknown:
+        raise InputError(
+            f"Images were given as {', '.join(unknown)}; expected {', '.join(DOMAINS)}, the last "
+            'as {"a": …, "b": …}.'
+        )
+
+
 def _described(recipe: TranslationRecipe, name: str, images: Mapping[str, Any]) -> Any:
     """What is known of a domain: the recipe's description, with the given images in it."""
     described = recipe.data.get(name)
@@ -115,7 +128,7 @@ def _described(recipe: TranslationRecipe, name: str, images: Mapping[str, Any]) 
     if name == "pairs":
         return {
             **(described or {}),
-            **{side: _given((described or {}).get(side), given[side]) for side in ("a", "b")},
+            **{s: _given((described or {}).get(s), given[s]) for s in ("a", "b") if s in given},
         }
     return _given(described, given)
 

@@ -45,6 +45,8 @@ class Published:
     resize
         Side in pixels that images of the crop's size are enlarged to before crops of 256 pixels
         are cut; 0: they are not.
+    crops
+        How many times as large as other families' crops are.
     equal_channels
         Whether both domains need equally many.
     noise
@@ -59,6 +61,7 @@ class Published:
     schedule: Mapping[str, Any]
     flips: bool = True
     resize: int = 0
+    crops: int = 1
     equal_channels: bool = False
     noise: int = 0
     initialisation: str = "normal"

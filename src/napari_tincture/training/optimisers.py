@@ -30,10 +30,10 @@ class Group:
         self.optimiser = make_optimiser(self.parameters, schedule, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=schedule.precision == "float16")
 
-    def begin(self, step: int) -> None:
+    def begin(self, rate: float) -> None:
         """Set the learning rate of a step."""
         for group in self.optimiser.param_groups:
-            group["lr"] = self.schedule.rate(step, self.name)
+            group["lr"] = rate
 
     def lower(self, loss: Tensor) -> Tensor:
         """Step the weights against the gradient of a loss; gives the gradient's length."""

@@ -46,6 +46,14 @@ def pair_of(batch: Batch) -> tuple[Tensor, Tensor] | None:
     return a, b
 
 
+def trusted(target: Tensor, made: Tensor, pixels: Tensor | None) -> Tensor:
+    """The target where its pixels' weights (b, 1, y, x) are above 0, else what was made.
+
+    What is compared with it learns nothing where nothing is known.
+    """
+    return target if pixels is None else torch.where(pixels > 0, target, made.detach())
+
+
 def pair_losses(
     name: str,
     made: Tensor,
@@ -65,7 +73,8 @@ def pair_losses(
     judges
         Discriminators of the target's domain; their losses are averaged.
     pixels
-        (b, 1, y, x) weights ≥ 0 of the pixels in the first loss.
+        (b, 1, y, x) weights ≥ 0 of the pixels in the first loss; in the other one, pixels of
+        weight 0 are taken to be right.
 
     References
     ----------
@@ -75,7 +84,8 @@ def pair_losses(
     if weights.pair_l1:
         losses[f"pair_{name}"] = weights.pair_l1 * weighted_l1(made, target, pixels)
     if weights.pair_features:
-        terms = [feature_loss(judge, made, target) for judge in judges]
+        wanted = trusted(target, made, pixels)
+        terms = [feature_loss(judge, made, wanted) for judge in judges]
         losses[f"pair_features_{name}"] = weights.pair_features * torch.stack(terms).mean()
     return losses
 

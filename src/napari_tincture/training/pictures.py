@@ -44,6 +44,10 @@ class Picture:
         Planes of files that can only be decoded whole (PNG, JPEG, one-chunk zarr); shared.
     mask, weight
         Labels and weights of the same pixels, one channel each.
+    odds
+        How many times as often as another picture of its size it is drawn.
+    known
+        What the normalisation takes from a plane of which this is a part, (c, 2).
     """
 
     name: str
@@ -54,6 +58,8 @@ class Picture:
     decoded: BlockCache
     mask: Picture | None = None
     weight: Picture | None = None
+    odds: float = 1.0
+    known: NDArray[np.float64] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -109,6 +115,8 @@ class Picture:
     @cached_property
     def stats(self) -> NDArray[np.float64]:
         """What the normalisation takes from the whole plane, (c, 2)."""
+        if self.known is not None:
+            return self.known
         if self.normalisation.needs_image and self._in_one_piece:
             height, width = self.shape
             return self.normalisation.measure(self.raw(slice(0, height), slice(0, width)))

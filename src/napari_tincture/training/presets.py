@@ -10,9 +10,11 @@ from typing import Any
 from napari_tincture.errors import InputError
 from napari_tincture.training.augment import Augment
 from napari_tincture.training.objective import Published, find_objective
+from napari_tincture.training.objectives import cyclegan
 from napari_tincture.training.sampling import Sampling
 from napari_tincture.training.schedule import Schedule
 from napari_tincture.training.sizes import Size, pick
+from napari_tincture.training.stages import coarse_to_fine_parts, usual_stages
 from napari_tincture.training.translation import TranslationRecipe
 
 CROPS: Mapping[Size, int] = {"tiny": 128, "standard": 256, "large": 256}
@@ -30,6 +32,8 @@ def preset(
     crop: int | None = None,
     batch: int = 1,
     networks: Mapping[str, Any] | None = None,
+    coarse_to_fine: bool = False,
+    levels: int = 1,
     **changes: Any,
 ) -> TranslationRecipe:
     """The published settings of a family, for images of given channels.
@@ -46,6 +50,10 @@ def preset(
         Side of the crops in pixels.
     networks
         Further arguments of the family's ``parts``, such as ``light``, ``n_res`` or ``scales``.
+    coarse_to_fine, levels
+        Of families without pairs: let the generators translate images of ``1 / 2**levels`` the
+        sides, and enhancers add the details, in stages. Crops are as many times as large, so that
+        the coarse generators see what they would else.
     **changes
         Fields of `Schedule`, `Sampling`, `Augment` or `TranslationRecipe` that are to differ.
 
@@ -56,29 +64,39 @@ def preset(
     """
     module = find_objective(family)
     published: Published = module.PUBLISHED
+    halvings = levels if coarse_to_fine else 0
+    if halvings and published.data == "paired":
+        raise InputError(
+            f"{published.title} learns from pairs; coarse_to_fine is for families that need none. "
+            "For pairs choose pix2pixHD of size 'large', which has a local enhancer."
+        )
     if published.equal_channels and in_channels != out_channels:
         raise InputError(
             f"{published.title} needs equally many channels in both domains, got {in_channels} and "
             f"{out_channels}. Choose channels=[0, 0, 0] for a grey domain beside a colour one, or "
             "another family."
         )
-    side, length = crop or pick(size, CROPS), steps or pick(size, STEPS)
+    side, length = crop or published.crops * pick(size, CROPS), steps or pick(size, STEPS)
     schedule = Schedule(**_schedule(published, length, changes))
     augment = Augment(**_taken(Augment, changes, flips=(False, published.flips)))
+    side = crop or side << halvings
     sampling = Sampling(
         **_taken(Sampling, changes, crop=side, batch=batch, augment=augment, seed=schedule.seed)
     )
     options = dict(networks or {})
     if "img_size" in inspect.signature(module.parts).parameters:
-        options.setdefault("img_size", side)
+        options.setdefault("img_size", side >> halvings)
     try:
         parts = module.parts(size, in_channels, out_channels, **options)
     except TypeError as error:
         raise InputError(f"{published.title} does not take {options}: {error}.") from error
     fields = _taken(TranslationRecipe, changes, initialisation=published.initialisation)
+    if halvings:
+        parts = coarse_to_fine_parts(parts, levels, published.noise)
+        fields.setdefault("stages", usual_stages(schedule.steps))
     if changes:
         raise InputError(f"A recipe of {published.title} has no setting {', '.join(changes)}.")
-    if family == "cyclegan" and in_channels != out_channels:
+    if in_channels != out_channels and module.build is cyclegan.build:
         fields["weights"] = {"identity": 0.0, **fields.get("weights", {})}
     return TranslationRecipe(
         name=name or f"{family} {size}", family=family, networks=parts, schedule=schedule,
@@ -88,12 +106,13 @@ def preset(
 
 def _schedule(published: Published, steps: int, changes: dict[str, Any]) -> dict[str, Any]:
     """The published schedule, its linear decay over the second half."""
-    values = {**published.schedule, "steps": steps}
-    if values.get("decay") == "linear" and "decay" not in changes:
-        values["hold"] = steps // 2
+    values = {**published.schedule, "steps": steps, **_taken(Schedule, changes)}
+    if values.get("decay") == "linear":
+        epoch = values.get("epoch") if values.get("unit") == "epochs" else 1
+        values.setdefault("hold", steps // (epoch or 1) // 2)
     values.setdefault("validate_every", max(steps // 10, 1))
     values.setdefault("save_every", max(min(steps // 20, 500), 1))
-    return {**values, **_taken(Schedule, changes)}
+    return values
 
 
 def _taken(kind: Any, changes: dict[str, Any], **values: Any) -> dict[str, Any]:

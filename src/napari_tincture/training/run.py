@@ -9,6 +9,7 @@ from typing import Any
 
 from napari_tincture.models.model import Model
 from napari_tincture.tiling.reach import with_reach
+from napari_tincture.training.corrections import corrected, open_lessons
 from napari_tincture.training.data import load_examples
 from napari_tincture.training.evaluate import evaluate
 from napari_tincture.training.material import open_material
@@ -63,6 +64,8 @@ def run_recipe(
     """
     if isinstance(recipe, TranslationRecipe):
         material = open_material(recipe, data, images)
+        if "corrections" in recipe.data:
+            material = corrected(material, open_lessons(recipe.data["corrections"], data))
         model, history = train_translation(recipe, material, run)
         return Model.from_file(model.save(out, half=half)), history
     model, history = train_paired(

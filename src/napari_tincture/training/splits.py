@@ -48,8 +48,8 @@ def split(
     ----------
     validation, test
         A share, which an image falls into by a hash of its name and the seed, so that further
-        images move none (if none falls into a share, the image that comes nearest is taken); a
-        list of names; ``{"regex": "^b"}``, searched in the name without its format; or
+        images move none (if none falls into a share, or all do, the image that comes nearest is
+        moved); a list of names; ``{"regex": "^b"}``, searched in the name without its format; or
         ``{"ends": ["8", "9"]}``. Names go first, shares are of the rest.
     crop, gap
         A single image is split along its longer side: training first, then a gap of `gap` (the
@@ -105,6 +105,8 @@ def _hashed(
         number: next((part for part, end in ends.items() if place < end), "train")
         for number, place in places.items()
     }
+    if len(parts) > 1 and "train" not in parts.values():
+        parts[max(parts, key=lambda number: places[number])] = "train"
     for part, share in zip(ends, shares, strict=True):
         free = [number for number, own in parts.items() if own == "train"]
         if share and part not in parts.values() and len(free) > 1:

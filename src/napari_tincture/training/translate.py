@@ -19,14 +19,17 @@ from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.tiling.reach import with_reach
 from napari_tincture.training.control import Control, Hooks
 from napari_tincture.training.domains import Domain, domain_statistics
+from napari_tincture.training.held import choose_held
 from napari_tincture.training.judge import Judge
 from napari_tincture.training.log import CsvLog, Log
 from napari_tincture.training.loop import Trainer, channels_last
 from napari_tincture.training.material import Material, read_windows, windows
+from napari_tincture.training.networks import begin_from, check_crops
 from napari_tincture.training.objective import Batch
 from napari_tincture.training.pictures import Picture
 from napari_tincture.training.prefetch import prefetched
 from napari_tincture.training.sampling import Sampler
+from napari_tincture.training.stages import Staged, StagedTrainer
 from napari_tincture.training.translation import TranslationRecipe
 
 TESTED = 64
@@ -92,18 +95,23 @@ def train_translation(
             batches, judge if judge.sees else None, run.checkpoint, run.progress, run.cancel,
             control=run.control, hooks=run.hooks, logs=logs,
         )  # fmt: skip
-    return finished(recipe, material, networks), trainer.history
+    return finished(recipe, material, networks, run.device), trainer.history
 
 
 def make_trainer(recipe: TranslationRecipe, run: Run) -> Trainer:
     """Networks with their first weights, and what makes them learn."""
+    check_crops(recipe)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.schedule.seed)
         networks = recipe.build_networks()
+    if recipe.start:
+        begin_from(networks, recipe)
     objective = recipe.build_objective(networks)
-    return Trainer(
-        objective, recipe.schedule, run.device, recipe=recipe.to_dict(), fabric=run.fabric
-    )
+    settings: dict[str, Any] = {"recipe": recipe.to_dict(), "fabric": run.fabric}
+    if isinstance(objective, Staged):
+        settings["stages"] = recipe.stages
+        return StagedTrainer(objective, recipe.schedule, run.device, **settings)
+    return Trainer(objective, recipe.schedule, run.device, **settings)
 
 
 class _Batches(ExitStack):
@@ -126,15 +134,21 @@ class _Batches(ExitStack):
 
 
 def finished(
-    recipe: TranslationRecipe, material: Material, networks: Mapping[str, nn.Module]
+    recipe: TranslationRecipe,
+    material: Material,
+    networks: Mapping[str, nn.Module],
+    device: str = "cpu",
 ) -> Model:
-    """The model with all that its card should say."""
+    """The model with all that its card should say; whole fields are stained on `device`."""
     kept = {name: channels_last(network.eval()).cpu() for name, network in networks.items()}
     model = with_reach(as_model(recipe, material, kept))
+    fields = described(recipe, material, kept)
+    held, compared = choose_held(model, material.validation, device)
+    figures = {f"validation {name}": value for name, value in compared.items()}
     card = model.card.replace(
         calibration=calibration(model, material),
         training_statistics=domain_statistics(_known(material.train.sources)),
-        **described(recipe, material, kept),
+        **{**fields, "held": held, "figures": {**fields["figures"], **figures}},
     )
     return model.with_card(card.replace(**recipe.card))
 

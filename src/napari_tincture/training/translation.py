@@ -11,15 +11,16 @@ from typing import Any
 from torch import nn
 
 from napari_tincture.errors import InputError
-from napari_tincture.models.card import Part
+from napari_tincture.models.card import ModelCard, Part
 from napari_tincture.models.registry import build_network, room_of
 from napari_tincture.training.initialise import Kind, initialise
 from napari_tincture.training.objective import Objective, Published, find_objective
 from napari_tincture.training.sampling import Sampling
 from napari_tincture.training.schedule import Schedule
+from napari_tincture.training.stages import Stage, Staged, begin_coarse, check_stages
 
 DOMAINS = ("a", "b", "pairs")
-DATA = (*DOMAINS, "validation", "test")
+DATA = (*DOMAINS, "validation", "test", "corrections")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class TranslationRecipe:
         "pairs"; one that does not needs "a" and "b", and learns from "pairs" beside them.
         "validation" and "test" hold the same three of images that are kept apart already, and
         perhaps the "rows" or "columns" of them that count, ``[start, stop]``.
+        "corrections": the folder that `correct` filled, or it and which "regions".
     split
         Arguments of `splits.split`, for all of them, or for each under its name.
     schedule, sampling
@@ -50,10 +52,15 @@ class TranslationRecipe:
         Further arguments of the family's ``build``, such as ``game`` or ``pool_size``.
     initialisation
         How the first weights are drawn; "none" leaves torch's own.
+    start
+        Name or path of a model whose weights the networks begin with instead; "": none.
     card
         Fields of the model's card that no training knows: description, licence, data, ….
     keep
         Which networks beside "forward" the model keeps; None: all.
+    stages
+        Parts of the training in which generators from coarse to fine learn this or that; none:
+        all weights learn all the time.
     """
 
     name: str
@@ -66,8 +73,10 @@ class TranslationRecipe:
     weights: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     initialisation: str = "normal"
+    start: str = ""
     card: Mapping[str, Any] = field(default_factory=dict)
     keep: tuple[str, ...] | None = None
+    stages: tuple[Stage, ...] = ()
 
     def __post_init__(self) -> None:
         if "forward" not in self.networks:
@@ -78,6 +87,15 @@ class TranslationRecipe:
                 f"Recipe {self.name!r} names the data {', '.join(unknown)}; expected "
                 f"{', '.join(DATA)}."
             )
+        # Found after the training, this would be too late.
+        strange = sorted(set(self.card) - {f.name for f in dataclasses.fields(ModelCard)})
+        if strange:
+            raise InputError(
+                f"Recipe {self.name!r} says {', '.join(strange)} of the model's card, which has no "
+                "such field."
+            )
+        if self.stages:
+            check_stages(self.name, self.stages, self.networks, self.schedule.steps)
 
     @property
     def published(self) -> Published:
@@ -88,6 +106,10 @@ class TranslationRecipe:
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON has it."""
         values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        # Checkpoints that were begun before there were these go on.
+        for name in ("stages", "start"):
+            if not values[name]:
+                del values[name]
         return values
 
     def to_json(self) -> str:
@@ -103,8 +125,8 @@ class TranslationRecipe:
         InputError
             If a field is missing, unknown or of the wrong kind.
         """
-        given = dict(values)
         try:
+            given = dict(values)
             parts = {name: Part(**part) for name, part in given.pop("networks").items()}
             schedule: dict[str, Any] = {
                 key: tuple(value) if isinstance(value, list) else value
@@ -113,6 +135,7 @@ class TranslationRecipe:
             sampling = Sampling.from_json(given.pop("sampling", {}))
             if given.get("keep") is not None:
                 given["keep"] = tuple(given["keep"])
+            given["stages"] = tuple(Stage(**stage) for stage in given.pop("stages", ()))
             return cls(networks=parts, schedule=Schedule(**schedule), sampling=sampling, **given)
         except (TypeError, KeyError, AttributeError) as error:
             raise InputError(f"This is no recipe for translating images: {error!r}.") from error
@@ -140,6 +163,8 @@ class TranslationRecipe:
             kind: Kind = self.initialisation  # type: ignore[assignment]
             for network in networks.values():
                 initialise(network, kind)
+        if self.stages:
+            begin_coarse(networks.values())
         return networks
 
     def build_objective(self, networks: Mapping[str, nn.Module]) -> Objective:
@@ -150,6 +175,11 @@ class TranslationRecipe:
         InputError
             If the family does not know a weight or an option.
         """
+        if self.stages:
+            return Staged(networks, self._play)
+        return self._play(networks)
+
+    def _play(self, networks: Mapping[str, nn.Module]) -> Objective:
         family = find_objective(self.family)
         try:
             weights = family.Weights(**self.weights)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -37,6 +37,8 @@ from napari_tincture.worker.train_settings import TrainSettings
 from napari_tincture.worker.training_client import TrainingClient
 from napari_tincture.worker.training_job import TrainingJob
 
+IMAGES = ("", "image")
+"""Names of results that are shown at once."""
 _LOGGER = logging.getLogger("napari_tincture")
 
 
@@ -189,8 +191,8 @@ class JobHub(QObject):
             _tell_error(job)
         elif isinstance(job, TrainingJob) and job.path:
             self.models_changed.emit()
-        elif job.result is not None and viewer is not None:
-            add_layers(viewer, job.result)
+        elif viewer is not None:
+            add_results(viewer, job.results)
         self._rest()
 
     def _on_window_gone(self, window: int, *_: Any) -> None:
@@ -233,6 +235,14 @@ def job_hub() -> JobHub:
     if not _HUBS:
         _HUBS.append(JobHub())
     return _HUBS[0]
+
+
+def add_results(viewer: Any, results: Mapping[str, Raster]) -> None:
+    """Add the results of one run; what comes beside an image is hidden, and waits in the list."""
+    images = [name for name in results if name in IMAGES]
+    for name in sorted(results, key=lambda name: name in images):  # what is seen lies on top
+        for layer in add_layers(viewer, results[name]):
+            layer.visible = name in images or not images
 
 
 def add_layers(viewer: Any, result: Raster) -> list[Any]:

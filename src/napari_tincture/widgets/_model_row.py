@@ -144,7 +144,7 @@ def describe(card: ModelCard) -> str:
 
 def expected(card: ModelCard) -> str:
     """Say on one line what a model takes."""
-    names = [channel.name for channel in card.inputs]
+    names = [channel.name for channel in card.image_inputs]
     listed = ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]}"
     count = f"{len(names)} inputs" if len(names) > 1 else "Input"
     size = "" if card.pixel_size is None else f"; {card.pixel_size:.3g} µm per pixel"

@@ -40,7 +40,8 @@ class Options(Folding):
         self.leave_out.setToolTip("Take unreadable places as dark instead of stopping")
         self.any_pixel_size = QCheckBox("any pixel size")
         self.any_pixel_size.setToolTip("Run although the model was made for other pixels")
-        layout, body = form(), QWidget()
+        self._form = layout = form()
+        body = QWidget()
         body.setLayout(layout)
         layout.addRow("Context", self.context)
         layout.addRow("Device", self.device)
@@ -55,6 +56,10 @@ class Options(Folding):
             choice.chosen.connect(self._tell)
         for box in self._boxes:
             box.toggled.connect(lambda _: self._tell())
+
+    def add(self, widget: QWidget) -> None:
+        """Add what only one panel has, at the end."""
+        self._form.addRow(widget)
 
     def offer_devices(self, known: Mapping[str, str]) -> None:
         """Offer devices by name, with a description each; the processor is always there."""

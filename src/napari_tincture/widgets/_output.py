@@ -30,9 +30,8 @@ class Output(QWidget):
             ],
             tooltip="Large results belong on disk",
         )
+        self._several = False
         self.path = QLineEdit()
-        self.path.setPlaceholderText("result.ome.zarr")
-        self.path.setToolTip("Ends in .ome.zarr or .ome.tif")
         browse = QToolButton()
         browse.setText("…")
         browse.setToolTip("Choose where to save")
@@ -44,6 +43,7 @@ class Output(QWidget):
         layout.setSpacing(3)
         for widget in (self.kind, self._file, self.replace):
             layout.addWidget(widget)
+        self.several = False
         self.kind.chosen.connect(self._update)
         self.path.textChanged.connect(self._update)
         self.replace.toggled.connect(lambda _: self.changed.emit())
@@ -53,6 +53,19 @@ class Output(QWidget):
     def live(self) -> bool:
         """Whether only what is looked at is computed."""
         return bool(self.kind.value == "live")
+
+    @property
+    def several(self) -> bool:
+        """Whether there are several results, which a folder is needed for."""
+        return self._several
+
+    @several.setter
+    def several(self, several: bool) -> None:
+        self._several = several
+        self.path.setPlaceholderText("folder" if several else "result.ome.zarr")
+        self.path.setToolTip(
+            "A folder, for one .ome.zarr each" if several else "Ends in .ome.zarr or .ome.tif"
+        )
 
     @property
     def save_to(self) -> str | None:
@@ -65,7 +78,8 @@ class Output(QWidget):
         """
         if self.kind.value != "file":
             return None
-        return check_path(self.path.text(), replace=self.replace.isChecked())
+        check = check_folder if self.several else check_path
+        return check(self.path.text(), replace=self.replace.isChecked())
 
     def refresh(self) -> None:
         """Look again whether something is there already."""
@@ -82,7 +96,8 @@ class Output(QWidget):
         self.changed.emit()
 
     def _browse(self) -> None:
-        if path := ask_path(self, self.path.text()):
+        ask = ask_folder if self.several else ask_path
+        if path := ask(self, self.path.text()):
             self.path.setText(path)
 
 
@@ -96,6 +111,37 @@ def ask_path(parent: QWidget, proposed: str) -> str:
         "OME-Zarr (*.ome.zarr *.zarr);;OME-TIFF (*.ome.tif *.tif *.tiff)",
         options=QFileDialog.Option.DontConfirmOverwrite,
     )
+    return str(path)
+
+
+def ask_folder(parent: QWidget, proposed: str) -> str:
+    """Ask for the folder to save results in; empty if the person thought better of it."""
+    return str(QFileDialog.getExistingDirectory(parent, "Save the results in", proposed))
+
+
+def check_folder(text: str, *, replace: bool) -> str:
+    """Give the path of a folder that several results can be written to.
+
+    Raises
+    ------
+    OutputError
+        Saying what is wrong with it.
+    """
+    if not text.strip():
+        raise OutputError("Choose the folder to save the results in.")
+    path = Path(text.strip()).expanduser()
+    if path.suffix.lower() in SUFFIXES or path.is_file():
+        raise OutputError(f"{path.name!r} is one file; choose a folder for several results.")
+    place = path if path.is_dir() else path.parent
+    if not place.is_dir():
+        raise OutputError(f"There is no folder {place}; create it or choose another.")
+    if not os.access(place, os.W_OK):
+        raise OutputError(f"Nothing can be written in {place}; choose another folder.")
+    there = sorted(found.name for found in path.glob("*.ome.zarr")) if path.is_dir() else []
+    if there and ".outputs.ome.zarr" not in there and not replace:
+        raise OutputError(
+            f"{path.name!r} holds {there[0]}: tick 'replace what is there', or choose another."
+        )
     return str(path)
 
 

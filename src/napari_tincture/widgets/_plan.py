@@ -18,8 +18,10 @@ from napari_tincture.io.unfinished import is_unfinished
 from napari_tincture.models.card import ModelCard
 from napari_tincture.raster import Raster
 from napari_tincture.tasks.channels import map_channels
+from napari_tincture.tiling.inputs import Inputs
 from napari_tincture.widgets._inputs import Origin
 from napari_tincture.widgets._regions import Region, shape_box, shown_planes, viewport
+from napari_tincture.widgets._unlike import unlike_note
 from napari_tincture.worker.settings import JobSettings
 from napari_tincture.worker.sources import channel_choices
 
@@ -99,6 +101,7 @@ def make_plan(viewer: Any, choices: Choices, card: ModelCard) -> Plan:
     sizes = {**image.sizes, **{axis: stop - start for axis, (start, stop) in region.items()}}
     notes = [
         *_pixel_size_notes(image, card, choices),
+        *_unlike_notes(viewer.layers[choices.layer], inputs, card),
         *_memory_notes(sizes, inputs.leading, card, choices),
         *_unfinished_notes(choices),
     ]
@@ -141,13 +144,14 @@ def _channels(
 ) -> tuple[tuple[int, str, int], ...]:
     missing = [
         channel.name
-        for channel, origin in zip(card.inputs, choices.origins, strict=True)
+        for channel, origin in zip(card.image_inputs, choices.origins, strict=True)
         if origin is None
     ]
     if missing:
         listed = ", ".join(missing) if len(missing) <= 3 else f"{missing[0]} … {missing[-1]}"
+        count = len(card.image_inputs)
         raise InputError(
-            f"The model takes {len(card.inputs)} channel{'s' * (len(card.inputs) > 1)}. Choose "
+            f"The model takes {count} channel{'s' * (count > 1)}. Choose "
             f"under Inputs where {listed} comes from, or choose another layer."
         )
     return tuple((names.index(o.layer), o.axis, o.index) for o in choices.origins if o)
@@ -196,7 +200,16 @@ def _memory_notes(
 def _bytes_per_pixel(card: ModelCard, choices: Choices) -> int:
     if card.task == "segment" and choices.options.get("output") != "probabilities":
         return 4
-    return 3 if card.rgb_output else 4 * len(card.outputs)
+    image = 3 if card.rgb_output else 4 * len(card.outputs)
+    back = 3 if card.rgb_input else 4 * len(card.image_inputs)
+    sizes = {"image": image, "reconstruction": back}
+    names = choices.options.get("outputs", ["image"])
+    return sum(sizes.get(name, 4 * card.extras.get(name, 1)) for name in names)
+
+
+def _unlike_notes(layer: Any, inputs: Inputs, card: ModelCard) -> list[str]:
+    note = unlike_note(layer, inputs, card)
+    return [f"{note} The result may look right and be wrong."] if note else []
 
 
 def _unfinished_notes(choices: Choices) -> list[str]:

@@ -16,6 +16,7 @@ from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QVBoxLayout, QWidget
 
 from napari_tincture.errors import InputError, ModelError, TinctureError
+from napari_tincture.models.card import ModelCard
 from napari_tincture.widgets._batch import Batch, batch_choices, batch_settings
 from napari_tincture.widgets._channel_rows import ChannelRows
 from napari_tincture.widgets._form import (
@@ -88,6 +89,17 @@ class TaskPanel(QWidget):
         self._on_active()
         self.refresh()
 
+    @property
+    def card(self) -> ModelCard:
+        """Card of what is to be run.
+
+        Raises
+        ------
+        ModelError
+            If no model is chosen.
+        """
+        return self.model.card
+
     def run(self) -> Job | LiveLink:
         """Start what the panel shows; the result becomes a layer, at once if it is live.
 
@@ -114,6 +126,7 @@ class TaskPanel(QWidget):
             If something is missing or does not fit.
         """
         options = self.options()
+        options.pop("outputs", None)  # one file each
         if self.more.any_pixel_size.isChecked():
             options["pixel_size"] = "ignore"
         settings = batch_settings(
@@ -137,7 +150,7 @@ class TaskPanel(QWidget):
         TinctureError
             If something is missing or does not fit.
         """
-        card = self.model.card
+        card = self.card
         if not self.layer.value:
             raise InputError("Open an image, or choose an image layer.")
         choices = Choices(
@@ -283,7 +296,7 @@ class TaskPanel(QWidget):
         show_row(self._form, self.axes, unknown)
 
     def _offer_channels(self) -> None:
-        card = self.model.card
+        card = self.card
         rasters = {}
         for name in image_names(self.viewer):
             try:
@@ -295,11 +308,11 @@ class TaskPanel(QWidget):
             return
         raster = rasters[self.layer.value]
         self.channels.offer(
-            [(channel.name, channel.description) for channel in card.inputs],
+            [(channel.name, channel.description) for channel in card.image_inputs],
             origins(rasters, self.layer.value),
             self.layer.value,
         )
-        self.channels.setVisible(len(card.inputs) > 1 or "c" in raster.axes)
+        self.channels.setVisible(len(card.image_inputs) > 1 or "c" in raster.axes)
         taken = {origin.axis for origin in self.channels.origins if origin is not None}
         show_row(self._form, self.planes, bool(set(own_letters(raster)) & set("tz") - taken))
 

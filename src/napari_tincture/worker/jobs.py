@@ -63,10 +63,11 @@ class Job:
         What was said on the way, e.g. that memory ran out and the tile was halved.
     error
         Why it failed or ended early; the worker's traceback is its note.
-    result
-        The finished image; in memory, or opened from `settings.save_to`; None for many images.
+    results
+        The finished images by the names of what was asked for, of which a single one has none; in
+        memory, or opened from where `settings.save_to` says; none for many images.
     summary
-        What became of many images.
+        What became of many images, or what the results say on the whole.
     """
 
     number: int
@@ -81,11 +82,16 @@ class Job:
     detail: str = ""
     warnings: list[str] = field(default_factory=list)
     error: TinctureError | None = None
-    result: Raster | None = None
+    results: dict[str, Raster] = field(default_factory=dict)
     summary: str = ""
-    _array: np.ndarray | None = None
-    _attributes: Mapping[str, Any] | None = None
+    _arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    _attributes: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _ended: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def result(self) -> Raster | None:
+        """The first of the results; None as long as there is none."""
+        return next(iter(self.results.values()), None)
 
     def wait(self, timeout: float | None = None) -> Raster:
         """Wait for the result; not for the GUI thread.
@@ -122,7 +128,7 @@ class Job:
         if self.state.final:
             return
         self.state, self.error = state, error
-        self.sources, self._array = (), None
+        self.sources, self._arrays = (), {}
         self._ended.set()
         self.listener(self)
 
@@ -131,23 +137,24 @@ class Job:
         self.end(State.FAILED, error)
 
     def _on_started(self, message: Message) -> None:
-        shape, dtype = tuple(message["shape"]), np.dtype(message["dtype"])
+        layouts = message["results"]
+        types = {name: np.dtype(layout["dtype"]) for name, layout in layouts.items()}
         try:
-            self._array = np.zeros(shape, dtype)
+            self._arrays = {n: np.zeros(tuple(layouts[n]["shape"]), t) for n, t in types.items()}
         except MemoryError:
-            size = np.prod(shape, dtype=float) * dtype.itemsize / 2**30
+            bytes_ = (np.prod(layouts[n]["shape"], dtype=float) * types[n].itemsize for n in types)
+            size = sum(bytes_) / 2**30
             self.fail(
                 WorkerError(
                     f"The result, {size:.1f} GiB, does not fit into memory. Write it to disk "
                     "(output: a zarr), or choose a smaller region."
                 )
             )
-        self._attributes = message["attributes"]
+        self._attributes = {name: layout["attributes"] for name, layout in layouts.items()}
 
     def _on_block(self, message: Message) -> None:
-        assert self._array is not None
         index = tuple(slice(start, stop) for start, stop in message["index"])
-        self._array[index] = message.payload
+        self._arrays[message["name"]][index] = message.payload
 
     def _on_progress(self, message: Message) -> None:
         self.done, self.total = message["done"], message["total"]
@@ -164,21 +171,24 @@ class Job:
 
     def _on_finished(self, message: Message) -> None:
         facts = message["facts"]
-        if self.settings.images is not None:
+        if "failed" in facts:
             self._take_report(facts)
             return
-        if self.settings.save_to is not None:
+        self.results = {name: self._taken(name, told) for name, told in facts["results"].items()}
+        self.summary = facts.get("summary", "")
+        for raster in self.results.values():
+            for note in notes(raster.provenance):
+                self._note(note)
+        self.end(State.FINISHED)
+
+    def _taken(self, name: str, told: Mapping[str, Any]) -> Raster:
+        """One result, of which the worker has told this."""
+        if "path" in told:
             from napari_tincture.io.open import open_image
 
-            self.result = open_image(facts["path"])
-        else:
-            assert self._array is not None
-            assert self._attributes is not None
-            values = {**self._attributes, **facts}
-            self.result = build(pyramid(self._array, values["kind"]), values)
-        for note in notes(self.result.provenance):
-            self._note(note)
-        self.end(State.FINISHED)
+            return open_image(told["path"])
+        values = {**self._attributes[name], **told}
+        return build(pyramid(self._arrays.pop(name), values["kind"]), values)
 
     def _take_report(self, facts: Mapping[str, Any]) -> None:
         self.summary = facts["summary"]

@@ -18,17 +18,17 @@ from napari_tincture import models
 from napari_tincture.device import available_devices, describe_device, release_memory
 from napari_tincture.errors import ModelError
 from napari_tincture.io.open import open_image
-from napari_tincture.io.provenance import completed
 from napari_tincture.models.shipped import find_model
 from napari_tincture.placement import Placement
 from napari_tincture.progress import CancelToken
-from napari_tincture.raster import Index, Raster
+from napari_tincture.raster import Raster
 from napari_tincture.tasks.batch import batch
 from napari_tincture.tasks.batch_report import BatchProgress
 from napari_tincture.tasks.find import find_task
+from napari_tincture.worker.deliver import deliver, told_of
 from napari_tincture.worker.remote import Windows
 from napari_tincture.worker.settings import JobSettings
-from napari_tincture.worker.sources import attributes, channel_choices, rebuild
+from napari_tincture.worker.sources import channel_choices, rebuild
 from napari_tincture.worker.steering import Steering
 from napari_tincture.worker.train_settings import TrainSettings
 from napari_tincture.worker.wire import Link, Message
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 MODELS_KEPT = 2
 _PACKAGE = Path(napari_tincture.__file__).parent
+AT_ONCE = ("process_sheet",)
+"""Tasks that give no lazy result, but a file."""
 WARM_SIDE = 128
 """Side in pixels of the empty image that warms up a model."""
 
@@ -57,7 +59,7 @@ class Workbench:
         """Load a model and run it once on an empty image, so that the first job need not."""
         settings = replace(JobSettings.from_json(fields["settings"]), region=None)
         model = self._model(settings.model)
-        size = (len(model.card.inputs), WARM_SIDE, WARM_SIDE)
+        size = (len(model.card.image_inputs), WARM_SIDE, WARM_SIDE)
         # Lazy, as images from napari's process are: dask's first computation imports much.
         image = open_image(da.zeros(size, np.float32, chunks=size), axes="cyx")
         task = find_task(settings.task)
@@ -70,19 +72,34 @@ class Workbench:
             self._run_batch(job, settings, cancel)
             return
         with self._telling_warnings(job):
-            result = self.prepare(job, fields)
-            facts = self._deliver(job, result, settings, cancel)
+            result = self.prepare(job, fields, **self._at_once(job, settings, cancel))
+            if isinstance(result, Path):
+                facts: dict[str, Any] = {"summary": f"Saved {result.name}.", "failed": []}
+            else:
+                facts = deliver(self._link, job, result, settings, cancel)
+                if facts["figures"]:
+                    facts["summary"] = told_of(facts, self._model(settings.model), settings)
         self._link.send(Message("finished", {"job": job, "facts": facts}))
 
-    def prepare(self, job: int, fields: Mapping[str, Any]) -> Raster:
+    def _at_once(self, job: int, settings: JobSettings, cancel: CancelToken) -> dict[str, Any]:
+        """What tasks are given that give no lazy result."""
+
+        def progress(done: int, total: int) -> None:
+            self._link.send(Message("progress", {"job": job, "done": done, "total": total}))
+
+        return {"progress": progress, "cancel": cancel} if settings.task in AT_ONCE else {}
+
+    def prepare(self, job: int, fields: Mapping[str, Any], **now: Any) -> Any:
         """Make the lazy result of a job or, with its number negative, of a live layer.
+
+        Given what `_at_once` gives, do all that the job is.
 
         A live layer, which runs beside jobs, gets models of its own: measuring a network, as every
         job does, changes it for a moment.
         """
         load = models.load_model if job < 0 else self._model
         made, _ = self._makers(job, fields["sources"], load)
-        return made({"settings": fields["settings"], "of": fields["inputs"]})
+        return made({"settings": fields["settings"], "of": fields["inputs"]}, **now)
 
     def train(self, job: int, fields: Mapping[str, Any], steering: Steering) -> None:
         """Train, and tell of it."""
@@ -106,10 +123,10 @@ class Workbench:
 
     def _makers(
         self, job: int, described: Sequence[Mapping[str, Any]], load: Callable[[str], Model]
-    ) -> tuple[Callable[[Mapping[str, Any]], Raster], Callable[[int], Raster]]:
+    ) -> tuple[Callable[..., Any], Callable[[int], Raster]]:
         """What makes results of sources, and what opens a source, perhaps such a result."""
 
-        def made(what: Mapping[str, Any]) -> Raster:
+        def made(what: Mapping[str, Any], **now: Any) -> Any:
             settings = JobSettings.from_json(what["settings"])
             sources = [source(number) for number in what["of"]]
             result = find_task(settings.task)(
@@ -117,6 +134,7 @@ class Workbench:
                 load(settings.model),
                 channels=channel_choices(settings.channels, sources),
                 **settings.arguments(),
+                **now,
             )
             channel = what.get("channel")
             return result if channel is None else result.plane(c=channel)
@@ -150,30 +168,6 @@ class Workbench:
         failed = [[failure.image, failure.reason] for failure in report.failed]
         facts = {"summary": report.summary, "failed": failed}
         self._link.send(Message("finished", {"job": job, "facts": facts}))
-
-    def _deliver(
-        self, job: int, result: Raster, settings: JobSettings, cancel: CancelToken
-    ) -> Mapping[str, Any]:
-        """Compute the result into napari's memory or to disk; give what only the run could tell."""
-
-        def progress(done: int, total: int) -> None:
-            self._link.send(Message("progress", {"job": job, "done": done, "total": total}))
-
-        if settings.save_to is not None:
-            path = result.save(
-                settings.save_to, progress=progress, cancel=cancel, overwrite=settings.overwrite
-            )
-            return {"path": str(path)}
-
-        def write(index: Index, block: np.ndarray) -> None:
-            place = [[int(s.start), int(s.stop)] for s in index]
-            self._link.send(Message("block", {"job": job, "index": place}, block))
-
-        layout = {"shape": result.shape, "dtype": result.dtype.str}
-        begin = {"job": job, "attributes": attributes(result), **layout}
-        self._link.send(Message("started", begin))
-        facts = result.stream(write, progress=progress, cancel=cancel)
-        return {"provenance": completed(result, facts)}
 
     @contextmanager
     def _telling_warnings(self, job: int) -> Iterator[None]:

@@ -15,6 +15,7 @@ from napari_tincture.training.adversarial import Game
 from napari_tincture.training.latents import Draw, Memory, Normal
 from napari_tincture.training.losses import l1
 from napari_tincture.training.objective import ADAM, Batch, Losses, Published, Update, fixed
+from napari_tincture.training.pairs_loss import pair_losses, pair_of
 from napari_tincture.training.scales import Judgement, summed
 from napari_tincture.training.sizes import Size, pick
 from napari_tincture.training.together import together
@@ -80,13 +81,16 @@ class Weights:
     """What the losses weigh, beside the adversarial ones of translated images.
 
     `cycle` is for x − backward(forward(x)) in either domain, `gamma` for the adversarial losses
-    of what comes back, `prior` for the Gaussian prior of weights, `kl` for encoders.
+    of what comes back, `prior` for the Gaussian prior of weights, `kl` for encoders. `pair_l1` and
+    `pair_features` act where a batch has registered pairs.
     """
 
     cycle: float = 10.0
     gamma: float = 0.5
     prior: float = 1.0
     kl: float = 0.1
+    pair_l1: float = 100.0
+    pair_features: float = 10.0
 
     def __post_init__(self) -> None:
         negative = {key: value for key, value in asdict(self).items() if not value >= 0}
@@ -197,7 +201,24 @@ class BayesianCycleGAN:
         }
         if kl_x is not None and kl_y is not None:
             losses |= {"kl_A": self.weights.kl * kl_y, "kl_B": self.weights.kl * kl_x}
+        losses |= self._compare(batch, z_y[-1:], z_x[-1:])
         return losses, {"a": (fake_a, rec_a), "b": (fake_b, rec_b)}
+
+    def _compare(self, batch: Batch, z_y: Tensor, z_x: Tensor) -> Losses:
+        """Losses of registered pairs, if there are any, with the latent that the cycle takes."""
+        pair = pair_of(batch)
+        if pair is None:
+            return {}
+        a, b = pair
+        losses: Losses = {}
+        for name, network, judge, source, z, target in (
+            ("A", "forward", "discriminator", a, z_y, b),
+            ("B", "backward", "discriminator_backward", b, z_x, a),
+        ):
+            made = self.networks[network](_join(source, z))
+            judges, pixels = [self.networks[judge]], batch.get("weight")
+            losses |= pair_losses(name, made, target, judges, self.weights, pixels)
+        return losses
 
     def _latents(self, domain: str, own: Tensor, other: Tensor) -> tuple[Tensor, Tensor | None]:
         """Latent maps (samples · b, 1, y, x) for making images of a domain, and an encoder's KL."""

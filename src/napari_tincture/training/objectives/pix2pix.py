@@ -13,7 +13,7 @@ from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
 from napari_tincture.training.adversarial import Game, adversarial
 from napari_tincture.training.objective import ADAM, Batch, Losses, Published, Update, fixed
-from napari_tincture.training.pairs_loss import weighted_l1
+from napari_tincture.training.pairs_loss import trusted, weighted_l1
 from napari_tincture.training.sizes import Size, pick
 from napari_tincture.training.together import together
 
@@ -75,7 +75,8 @@ class Pix2Pix:
     """The discriminator first, its loss halved, then the generator.
 
     Losses by their published names: "D_fake", "D_real", "G_GAN", "G_L1". Batches may hold
-    "weight", (b, 1, y, x): the weights of the pixels in "G_L1".
+    "weight", (b, 1, y, x): the weights of the pixels in "G_L1"; the discriminator is shown the
+    generator's own pixels where they are 0.
     """
 
     groups: Mapping[str, tuple[str, ...]] = {
@@ -97,7 +98,8 @@ class Pix2Pix:
             )
         judge = self.networks["discriminator"]
         fake = self.networks["forward"](a)
-        losses = self._judge(a, b, fake.detach())
+        real = trusted(b, fake, batch.get("weight"))
+        losses = self._judge(a, real, fake.detach())
         update("discriminators", (losses["D_fake"] + losses["D_real"]) / 2)
         with fixed(judge):
             scores = judge(torch.cat([a, fake], dim=1))

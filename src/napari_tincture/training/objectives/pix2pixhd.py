@@ -15,6 +15,7 @@ from napari_tincture.models.vgg import SHARES, Vgg19
 from napari_tincture.training.adversarial import Game
 from napari_tincture.training.losses import l1
 from napari_tincture.training.objective import ADAM, Batch, Losses, Published, Update, fixed
+from napari_tincture.training.pairs_loss import trusted
 from napari_tincture.training.scales import Judgement, feature_matching, summed
 from napari_tincture.training.sizes import Size, pick
 from napari_tincture.training.together import together
@@ -111,7 +112,8 @@ class Pix2PixHD:
 
     Losses by their published names: "G_GAN", "G_GAN_Feat", "G_VGG", "D_real", "D_fake"; the
     discriminator learns from half of the sum of its two. Batches hold label channels "a" and
-    registered images "b"; for an encoder "instances", (b, 1, y, x), too.
+    registered images "b"; for an encoder "instances", (b, 1, y, x), too. Where pixels of a
+    "weight" (b, 1, y, x) are 0, nothing is learned from "b".
     """
 
     def __init__(
@@ -138,6 +140,7 @@ class Pix2PixHD:
             )
         judge = self.networks["discriminator"]
         fake = self.networks["forward"](self._input(batch))
+        b = trusted(b, fake, batch.get("weight"))
         made, real = torch.cat([a, fake], 1), torch.cat([a, b], 1)
         others, scores = together(judge, made.detach(), real)
         with fixed(judge):

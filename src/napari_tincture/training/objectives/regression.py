@@ -13,6 +13,7 @@ from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
 from napari_tincture.training.losses import LossTerm, total
 from napari_tincture.training.objective import Batch, Losses, Published, Update
+from napari_tincture.training.pairs_loss import trusted
 
 Size = Literal["tiny", "standard", "large"]
 PUBLISHED = Published(
@@ -84,7 +85,7 @@ class Regression:
     """One network that learns from pairs: "a" what it is given, "b" what it should give.
 
     A batch may hold "weight" (b, 1, y, x): the losses "l1" and "mse" are then means over the
-    weight; other losses ignore it.
+    weight; in other losses pixels of weight 0 are taken to be right.
     """
 
     groups: Mapping[str, tuple[str, ...]] = {"generators": ("forward",)}
@@ -99,7 +100,8 @@ class Regression:
         image, target = batch["a"], batch["b"]
         prediction = self.networks["forward"](image)
         with torch.autocast(image.device.type, enabled=False):
-            loss = total(self.losses, prediction, target, batch.get("weight"))
+            wanted = trusted(target, prediction, batch.get("weight"))
+            loss = total(self.losses, prediction, wanted, batch.get("weight"))
         update("generators", loss)
         return {"loss": loss.detach()}
 

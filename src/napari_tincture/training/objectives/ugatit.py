@@ -7,7 +7,7 @@ Losses and order of updates are those of the published PyTorch implementation (K
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -20,6 +20,8 @@ from napari_tincture.models.layer_instance_norm import clip_rho
 from napari_tincture.training.adversarial import adversarial
 from napari_tincture.training.losses import l1
 from napari_tincture.training.objective import ADAM, Batch, Losses, Published, Update, fixed
+from napari_tincture.training.pairs_loss import pair_losses, pair_of
+from napari_tincture.training.together import together
 
 Size = Literal["tiny", "standard", "large"]
 PUBLISHED = Published(
@@ -45,12 +47,22 @@ JUDGES = {
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Weights of the losses; `cam` is that of the generators' own classifiers."""
+    """Weights of the losses; `cam` is that of the generators' own classifiers.
+
+    `pair_l1` and `pair_features` act where a batch has registered pairs.
+    """
 
     adversarial: float = 1.0
     cycle: float = 10.0
     identity: float = 10.0
     cam: float = 1000.0
+    pair_l1: float = 100.0
+    pair_features: float = 10.0
+
+    def __post_init__(self) -> None:
+        negative = {key: value for key, value in asdict(self).items() if not value >= 0}
+        if negative:
+            raise InputError(f"Loss weights are 0 or more, got {negative}.")
 
 
 def parts(
@@ -60,6 +72,7 @@ def parts(
     img_size: int = 256,
     n_res: int | None = None,
     light: bool | None = None,
+    scales: int = 1,
 ) -> dict[str, Part]:
     """The networks of a training.
 
@@ -73,6 +86,8 @@ def parts(
     n_res, light
         Residual blocks of each half of a generator, and light generators, which take images of
         any size; where given, instead of what `size` says.
+    scales
+        Sizes of the image that a copy of each discriminator judges, 1 as published to 4.
 
     Raises
     ------
@@ -98,16 +113,25 @@ def parts(
     }
     found = {name: Part("ugatit", options) for name in GENERATORS}
     for names in JUDGES.values():
-        for name, n_layers in zip(names, _layers(img_size), strict=True):
+        for name, n_layers in zip(names, _layers(img_size >> (scales - 1)), strict=True):
             judged = {"in_channels": in_channels, "ndf": ch, "n_layers": n_layers}
-            found[name] = Part("ugatit", judged)
+            found[name] = _judge_part(judged, scales)
     return found
+
+
+def _judge_part(options: dict[str, int], scales: int) -> Part:
+    if scales == 1:
+        return Part("ugatit", options)
+    return Part("multiscale_ugatit", {**options, "scales": scales})
 
 
 def _layers(img_size: int) -> tuple[int, int]:
     """Layers of the global and the local discriminator: 7 and 5, fewer for small images."""
     if img_size < 24:
-        raise InputError(f"U-GAT-IT learns from images of at least 24 pixels, got {img_size}.")
+        raise InputError(
+            f"U-GAT-IT learns from images of at least 24 pixels, got {img_size} on the smallest "
+            "scale. Take larger crops, or fewer scales."
+        )
     most = 2 + (img_size // 3).bit_length() - 1
     return min(7, most), min(5, most - 1)
 
@@ -149,6 +173,8 @@ class UgatitObjective:
             "Discriminator_loss": both. "G_ad_loss_A", "G_recon_loss_A", "G_identity_loss_A",
             "G_cam_loss_A", the same for B: of the generator that makes images of that domain,
             but "G_recon_loss_A" is the round trip's that begins with A; "Generator_loss": all.
+            With registered "pair_a" and "pair_b", whose pixels "weight" weighs, also "pair_A" and
+            "pair_features_A" of what A → B makes, "pair_B" and "pair_features_B" of the other.
         """
         # The generators do not change while the discriminators learn: their images serve both.
         made = self._make(batch["a"], batch["b"])
@@ -156,7 +182,7 @@ class UgatitObjective:
         discriminators = torch.stack([*judged.values()]).sum()
         update("discriminators", discriminators)
         with fixed(*(self.networks[name] for name in self.groups["discriminators"])):
-            terms = self._terms(made)
+            terms = self._terms(made, batch)
             generators = torch.stack([*terms.values()]).sum()
             update("generators", generators)
         for name in GENERATORS:
@@ -207,23 +233,35 @@ class UgatitObjective:
         known = self.networks[name].detailed(images)  # type: ignore[operator]
         return [adversarial(known[key], real) for key in ("scores", "cam_logit")]
 
-    def _terms(self, made: _Made) -> Losses:
-        again = {
-            "A": self.networks["backward"](made.fake["B"]),
-            "B": self.networks["forward"](made.fake["A"]),
-        }
-        terms = {}
-        for domain, names in JUDGES.items():
-            opinions = [
-                loss for n in names for loss in self._opinions(n, made.fake[domain], real=True)
-            ]
-            real, weights = made.real[domain], self.weights
-            terms[f"G_ad_loss_{domain}"] = weights.adversarial * torch.stack(opinions).sum()
-            terms[f"G_recon_loss_{domain}"] = weights.cycle * l1(again[domain], real)
-            terms[f"G_identity_loss_{domain}"] = weights.identity * l1(made.identity[domain], real)
-            cam = _cam_loss(made.fake_logits[domain], made.identity_logits[domain])
-            terms[f"G_cam_loss_{domain}"] = weights.cam * cam
+    def _terms(self, made: _Made, batch: Batch) -> Losses:
+        pair = pair_of(batch)
+        halves = {"A": [], "B": []} if pair is None else {"A": [pair[1]], "B": [pair[0]]}
+        back, *made_a = together(self.networks["backward"], made.fake["B"], *halves["A"])
+        again, *made_b = together(self.networks["forward"], made.fake["A"], *halves["B"])
+        terms: Losses = {}
+        for domain, returned in (("A", back), ("B", again)):
+            terms |= self._terms_of(domain, made, returned)
+        if pair is not None:
+            pixels = batch.get("weight")
+            for name, domain, result, target in (
+                ("A", "B", made_b[0], pair[1]), ("B", "A", made_a[0], pair[0])
+            ):  # fmt: skip
+                judges = [self.networks[judge] for judge in JUDGES[domain]]
+                terms |= pair_losses(name, result, target, judges, self.weights, pixels)
         return terms
+
+    def _terms_of(self, domain: str, made: _Made, returned: Tensor) -> Losses:
+        """Losses of one domain's images; those of `returned` went to the other and came back."""
+        fakes = (self._opinions(n, made.fake[domain], real=True) for n in JUDGES[domain])
+        opinions = torch.stack([loss for losses in fakes for loss in losses]).sum()
+        real, weights = made.real[domain], self.weights
+        cam = _cam_loss(made.fake_logits[domain], made.identity_logits[domain])
+        return {
+            f"G_ad_loss_{domain}": weights.adversarial * opinions,
+            f"G_recon_loss_{domain}": weights.cycle * l1(returned, real),
+            f"G_identity_loss_{domain}": weights.identity * l1(made.identity[domain], real),
+            f"G_cam_loss_{domain}": weights.cam * cam,
+        }
 
 
 def _cam_loss(translated: Tensor, identity: Tensor) -> Tensor:

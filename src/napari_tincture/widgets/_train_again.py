@@ -1,0 +1,57 @@
+"""From corrections to the next training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from napari_tincture.errors import InputError
+from napari_tincture.models.shipped import find_card, find_model
+from napari_tincture.training.correction_set import pinned
+
+Open = Callable[[Any, dict[str, Any]], Any]
+OPENERS: list[Open] = []
+"""What shows a recipe (JSON) in a viewer, so that it can be trained; the last one is asked."""
+
+
+def train_again(viewer: Any, model: str, folder: Path) -> dict[str, Any]:
+    """Let the user train a model further, with what was stored of its stains.
+
+    Returns
+    -------
+    dict
+        The recipe, as JSON has it.
+
+    Raises
+    ------
+    InputError
+        If the model keeps no recipe, there are no corrections, or no panel can train it.
+    """
+    recipe = recipe_to_go_on(model, folder)
+    if not OPENERS:
+        raise InputError(
+            "Train it in a script or the console: napari_tincture.train("
+            f"{str(find_model(model))!r}, corrections={str(folder)!r}, images=…, out=…), with the "
+            "images of its first training."
+        )
+    OPENERS[-1](viewer, recipe)
+    return recipe
+
+
+def recipe_to_go_on(model: str, folder: Path) -> dict[str, Any]:
+    """The model's own recipe, starting from its weights, with all corrections of a folder.
+
+    Raises
+    ------
+    InputError
+        If the model keeps no recipe, or there are no corrections.
+    """
+    card = find_card(model)
+    if not card.recipe.get("family"):
+        raise InputError(
+            f"Model {card.name!r} keeps no recipe to go on with: it was trained elsewhere. Train "
+            "one of its kind that starts from it: napari_tincture.train(preset(…), start=…)."
+        )
+    data = {**card.recipe.get("data", {}), "corrections": pinned(folder)}
+    return {**card.recipe, "data": data, "start": str(find_model(model).absolute())}

@@ -1,0 +1,95 @@
+"""From lazy results to napari's memory or to disk, each pixel computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tincture.io.open import open_image
+from napari_tincture.io.provenance import completed
+from napari_tincture.progress import CancelToken
+from napari_tincture.raster import Index, Raster
+from napari_tincture.tasks._means import MEASURED, Means, in_words
+from napari_tincture.tasks.outputs import Outputs
+from napari_tincture.worker.settings import JobSettings
+from napari_tincture.worker.sources import attributes
+from napari_tincture.worker.wire import Link, Message
+
+if TYPE_CHECKING:
+    from napari_tincture.models.model import Model
+
+ALONE = ""
+"""Name of a result that has none."""
+
+
+def deliver(
+    link: Link, job: int, found: Raster | Outputs, settings: JobSettings, cancel: CancelToken
+) -> dict[str, Any]:
+    """Compute one result or several, from one run.
+
+    Returns
+    -------
+    dict
+        ``results``: for each its ``path``, or what its raster is that only the run could tell;
+        ``figures``: mean and standard deviation of those maps for which they say something.
+    """
+
+    def progress(done: int, total: int) -> None:
+        link.send(Message("progress", {"job": job, "done": done, "total": total}))
+
+    if settings.save_to is not None:
+        return _to_disk(found, settings, progress, cancel)
+    results = found if isinstance(found, Outputs) else {ALONE: found}
+    means = Means()
+
+    def write(name: str, index: Index, block: np.ndarray) -> None:
+        place = [[int(s.start), int(s.stop)] for s in index]
+        means.add(name, block)
+        link.send(Message("block", {"job": job, "name": name, "index": place}, block))
+
+    layouts = {
+        name: {"attributes": attributes(r), "shape": r.shape, "dtype": r.dtype.str}
+        for name, r in results.items()
+    }
+    link.send(Message("started", {"job": job, "results": layouts}))
+    if isinstance(found, Outputs):
+        facts = found.stream(write, progress=progress, cancel=cancel)
+    else:
+        own = partial(write, ALONE)
+        facts = {ALONE: found.stream(own, progress=progress, cancel=cancel)}
+    told = {name: {"provenance": completed(r, facts[name])} for name, r in results.items()}
+    return {"results": told, "figures": means.figures}
+
+
+def _to_disk(
+    found: Raster | Outputs, settings: JobSettings, progress: Any, cancel: CancelToken
+) -> dict[str, Any]:
+    assert settings.save_to is not None
+    save = partial(
+        found.save, settings.save_to, progress=progress, cancel=cancel,
+        overwrite=settings.overwrite,
+    )  # fmt: skip
+    if isinstance(found, Raster):
+        return {"results": {ALONE: {"path": str(save())}}, "figures": {}}
+    paths: Mapping[str, Any] = save()  # type: ignore[assignment]
+    means = Means()
+    for name in MEASURED:
+        if name in paths:
+            open_image(paths[name]).stream(partial(_count, means, name))
+    return {
+        "results": {name: {"path": str(path)} for name, path in paths.items()},
+        "figures": means.figures,
+    }
+
+
+def _count(means: Means, name: str, _: Index, block: np.ndarray) -> None:
+    means.add(name, block)
+
+
+def told_of(facts: Mapping[str, Any], model: Model, settings: JobSettings) -> str:
+    """What a run's figures say."""
+    forward = settings.options.get("direction", "forward") == "forward"
+    return in_words(facts["figures"], forward and bool(model.card.calibration))
