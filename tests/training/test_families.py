@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from napari_tincture.training.families import changed_recipe, describe_family
+from napari_tincture.training.families import COARSE_TO_FINE, changed_recipe, describe_family
 from napari_tincture.training.objective import objective_names
 from napari_tincture.training.presets import preset
 from napari_tincture.training.translation import TranslationRecipe
@@ -21,7 +21,9 @@ def test_what_is_described_can_be_set(name: str) -> None:
     usual = preset(name, "tiny")
     assert family["sizes"]["tiny"] == usual.to_dict()
     # Saying what is usual changes no network, and all that is offered is taken.
-    same = preset(name, "tiny", networks=networks, weights=weights, options=options)
+    coarse = {key: networks.pop(key) for key in COARSE_TO_FINE & networks.keys()}
+    assert bool(coarse) == (family["data"] == "unpaired")
+    same = preset(name, "tiny", networks=networks, weights=weights, options=options, **coarse)
     assert same.networks == usual.networks
     same.build_objective(same.build_networks())
 

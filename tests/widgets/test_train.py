@@ -17,6 +17,7 @@ from napari_tincture.errors import InputError
 from napari_tincture.models.shipped import library_folder
 from napari_tincture.training.begun import Begun, list_begun
 from napari_tincture.training.families import describe_families
+from napari_tincture.training.presets import preset
 from napari_tincture.widgets._curves import Curves, thinned
 from napari_tincture.widgets._form import Level
 from napari_tincture.widgets._jobs import JobHub
@@ -28,8 +29,10 @@ from napari_tincture.widgets._train_plan import (
     resume_plan,
 )
 from napari_tincture.widgets._train_row import duration
-from napari_tincture.widgets.train import TrainPanel, train_layers
+from napari_tincture.widgets.train import TrainPanel, open_recipe, train_layers
 from napari_tincture.worker.jobs import State
+from napari_tincture.worker.train_settings import Side, TrainSettings
+from napari_tincture.worker.training import make_recipe
 
 PATIENCE = 90_000
 
@@ -118,10 +121,6 @@ def test_what_is_set_is_in_the_settings(form: TrainForm) -> None:
 
 
 def test_a_loaded_recipe_is_taken_as_it_is(form: TrainForm, tmp_path: Path) -> None:
-    from napari_tincture.training.presets import preset
-    from napari_tincture.worker.train_settings import Side, TrainSettings
-    from napari_tincture.worker.training import make_recipe
-
     given = preset("ugatit", "tiny", name="blood", lr=3e-5, crop=96, networks={"n_res": 6})
     form.load(given.to_dict())
     assert form.preset.value == LOADED
@@ -275,6 +274,31 @@ def test_recipes_are_saved_and_loaded(
     path.write_text("{")
     panel.form.load_button.click()
     assert "mine.json cannot be taken as a recipe" in panel.runner.status.text()
+
+
+def test_a_recipe_opens_the_panel_with_its_images(
+    qtbot: Any, viewer: Any, hub: JobHub, library: Path
+) -> None:
+    (first,) = layers(viewer, (150, 160))
+    sides = {"a": Chosen([first]), "b": Chosen(folder=str(library))}
+    kept = make_train_plan(TrainChoices(sides=sides, settings=SETTINGS)).settings.kept
+    recipe = {**describe_families()[2]["sizes"]["tiny"], "name": "old", "start": "m.safetensors"}
+    recipe["data"] = {"corrections": {"folder": "marks", "regions": []}}
+    Begun("old", recipe, json.loads(json.dumps(kept))).write()
+    panel = open_recipe(viewer, recipe)
+    qtbot.waitUntil(lambda: panel.form.ready, timeout=PATIENCE)
+    assert panel.form.base == recipe
+    plan = panel.plan()
+    assert plan.settings.base == recipe
+    assert plan.settings.sides["b"].images == (str(library),)
+    assert [raster.name for raster in plan.sources] == [first.name]
+    assert open_recipe(viewer, {"name": "nothing"}) is panel
+    assert "no recipe of" in panel.runner.status.text()
+    # What it learned from beside images, and began with, is kept.
+    described = {name: {"images": ["x"]} for name in "ab"}
+    made = make_recipe(plan.settings, described)
+    assert made.data == {**recipe["data"], **described}
+    assert made.start == "m.safetensors"
 
 
 def test_trainings_begun_before_can_be_discarded(

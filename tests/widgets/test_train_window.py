@@ -71,7 +71,7 @@ def test_from_two_layers_to_a_stain(qtbot: Any, viewer: Any, library: Path) -> N
     # It runs, is held, and shows itself in the place of its source.
     press(qtbot, panel.runner.train_button)
     job = panel._job
-    qtbot.waitUntil(lambda: len(panel.preview.layers) == 1, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: len(panel.previews.shown.layers) == 1, timeout=PATIENCE)
     press(qtbot, panel.runner.pause_button)
     qtbot.waitUntil(lambda: job.paused, timeout=PATIENCE)
     done = job.done
@@ -79,7 +79,7 @@ def test_from_two_layers_to_a_stain(qtbot: Any, viewer: Any, library: Path) -> N
     qtbot.waitUntil(lambda: panel.runner.pause_button.text() == "Resume", timeout=PATIENCE)
     assert panel.runner.progress.text() == f"step {done} of 500, paused"
     assert panel.runner.losses.curves["G_A"][-1, 0] == done
-    (preview,) = panel.preview.layers
+    (preview,) = panel.previews.shown.layers
     assert preview.name == "grey-to-stained preview"
     assert np.ptp(preview.data) > 0
     offset = source.world_to_data(preview.data_to_world((0, 0)))
@@ -102,7 +102,7 @@ def test_from_two_layers_to_a_stain(qtbot: Any, viewer: Any, library: Path) -> N
     qtbot.waitUntil(lambda: again.state.final, timeout=PATIENCE)
     assert again.state is State.FINISHED, again.error
     assert done < again.done < 500
-    assert panel.preview.layers == [preview]
+    assert panel.previews.shown.layers == [preview]
     assert not np.array_equal(preview.data, before)
     assert panel.runner.status.level is Level.READY
 

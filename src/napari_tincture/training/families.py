@@ -16,6 +16,8 @@ from napari_tincture.training.sizes import Size
 CHANNELS = ("in_channels", "out_channels")
 TAKEN = ("size", "img_size", "seed", *CHANNELS)
 """Arguments of a family that the preset, the crop, the schedule and the images decide."""
+COARSE_TO_FINE = frozenset({"coarse_to_fine", "levels"})
+"""Arguments of `presets.preset` that are about networks of families that need no pairs."""
 _KINDS = {bool: "bool", int: "int", float: "float"}
 
 
@@ -27,8 +29,9 @@ def describe_families() -> list[dict[str, Any]]:
     list of dict
         "name", "title", "data" and "citation" as `Published` has them; "pairs" whether registered
         pairs may steer an unpaired training; "sizes": the recipe of each preset; "networks",
-        "weights" and "options": what ``parts``, ``Weights`` and ``build`` take, each as "name",
-        "kind" ("bool", "int", "float" or "choice"), "default", "choices" and "help".
+        "weights" and "options": what ``parts`` (beside `COARSE_TO_FINE`), ``Weights`` and ``build``
+        take, each as "name", "kind" ("bool", "int", "float" or "choice"), "default", "choices" and
+        "help".
     """
     return [describe_family(name) for name in objective_names()]
 
@@ -37,6 +40,7 @@ def describe_family(name: str) -> dict[str, Any]:
     """One family, as `describe_families` has it."""
     module = find_objective(name)
     published: Published = module.PUBLISHED
+    coarse = _coarse_to_fine() if published.data == "unpaired" else []
     about = " ".join((module.Weights.__doc__ or "").split())
     weights = [_field(f.name, float, f.default) for f in dataclasses.fields(module.Weights)]
     return {
@@ -46,7 +50,7 @@ def describe_family(name: str) -> dict[str, Any]:
         "citation": published.citation,
         "pairs": any(field["name"].startswith("pair_") for field in weights),
         "sizes": {size: preset(name, size).to_dict() for size in get_args(Size)},
-        "networks": list(_fields(module.parts)),
+        "networks": [*_fields(module.parts), *coarse],
         "weights": [{**field, "help": about} for field in weights],
         "options": list(_fields(module.build)),
     }
@@ -60,6 +64,13 @@ def _fields(function: Callable[..., Any]) -> Iterator[dict[str, Any]]:
         if name not in TAKEN and _known(hints[name])
     ]
     yield from _with_help(found, function.__doc__ or "")
+
+
+def _coarse_to_fine() -> list[dict[str, Any]]:
+    parameters, hints = inspect.signature(preset).parameters, get_type_hints(preset)
+    found = [_field(name, hints[name], parameters[name].default) for name in sorted(COARSE_TO_FINE)]
+    about = dict(_sections(inspect.cleandoc(preset.__doc__ or "")))["levels"]
+    return [{**field, "help": about} for field in found]
 
 
 def _known(kind: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from napari.layers import Image, Labels
@@ -133,6 +133,32 @@ class Sides(QWidget):
         """Offer the layers of a viewer, but for previews."""
         for sources in (self.a, self.b, self.pair_a, self.pair_b):
             sources.offer(layers)
+
+    def take(self, data: Mapping[str, Any], kept: Mapping[str, Any], viewer: Any) -> None:
+        """Choose the images of a recipe, as far as they are known.
+
+        Parameters
+        ----------
+        data
+            Of the recipe.
+        kept
+            By `_train_plan`, of a training of this recipe.
+        """
+        pairs = data.get("pairs") or {}
+        paired = self.pairing.value == "pairs"
+        if not paired and pairs:
+            self.pairing.value = "both"
+        places = {"a": self.a, "b": self.b, "pair_a": self.pair_a, "pair_b": self.pair_b}
+        places |= {"pair_a": self.a, "pair_b": self.b} if paired else {}
+        files = {"a": data.get("a"), "b": data.get("b")}
+        files |= {"pair_a": pairs.get("a"), "pair_b": pairs.get("b")}
+        for name, place in places.items():
+            own = kept.get(name, {})
+            images = (files[name] or {}).get("images", ())
+            images = [images] if isinstance(images, str) else images
+            place.folder.setText(own.get("folder") or (images[0] if len(images) == 1 else ""))
+            known = [layer["name"] for layer in own.get("layers", ())]
+            place.layers.ticked = [viewer.layers[n] for n in known if n in viewer.layers]
 
     def offer_pairings(self, data: str, pairs: bool) -> None:
         """Offer what a family can learn from: "paired" or "unpaired" data, perhaps with pairs."""

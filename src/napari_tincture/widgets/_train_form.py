@@ -44,6 +44,8 @@ class TrainForm(QWidget):
     changed = Signal()
     saving = Signal(str)
     """The recipe is to be written to this path."""
+    loading = Signal(object)
+    """A recipe, as JSON, is to be taken."""
     problem = Signal(str)
 
     def __init__(self) -> None:
@@ -155,7 +157,8 @@ class TrainForm(QWidget):
         InputError
             If it is no recipe of a family that is known.
         """
-        if recipe.get("family") not in self._families or "schedule" not in recipe:
+        needed = {"name", "schedule", "sampling", "networks", "data"}
+        if recipe.get("family") not in self._families or not needed <= set(recipe):
             raise InputError(
                 f"This is no recipe of {', '.join(self._families)}; choose one that was saved here."
             )
@@ -301,8 +304,11 @@ class TrainForm(QWidget):
         if not path:
             return
         try:
-            self.load(json.loads(Path(path).read_text("utf-8")))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            recipe = json.loads(Path(path).read_text("utf-8"))
+            if not isinstance(recipe, dict):
+                raise ValueError("it holds no settings")
+            self.loading.emit(recipe)
+        except (OSError, ValueError) as error:
             self.problem.emit(f"{Path(path).name} cannot be taken as a recipe: {error}")
 
     def _save(self) -> None:

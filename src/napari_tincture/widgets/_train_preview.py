@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from qtpy.QtCore import QObject, QTimer
 
-from napari_tincture.errors import InputError
+from napari_tincture.errors import InputError, TinctureError
 from napari_tincture.io.open import open_image
 from napari_tincture.raster import Raster
+from napari_tincture.widgets._form import Choice, Item
+from napari_tincture.widgets._jobs import JobHub
 from napari_tincture.widgets._plan import own_letters
 from napari_tincture.widgets._regions import Region, shown_planes, viewport
-from napari_tincture.worker.training_job import Shown
+from napari_tincture.worker.training_job import Shown, TrainingJob
 
 LARGEST = 512
 """Side in pixels of a preview."""
+_LOOK = 250
+"""Milliseconds without a change of the view after which the worker is told of it."""
+_FIRST, _NONE = "first", "none"
 MARK = "napari-tincture preview"
 """In the metadata of previews, which are nothing to learn from."""
 PLACE = ("scale", "translate", "rotate", "shear", "affine")
@@ -121,6 +127,72 @@ class PreviewLayer:
         # The next run of another panel is hardly meant for a preview.
         self._viewer.layers.selection = selected
         self._viewer.layers.selection.active = active
+
+
+class Previews(QObject):
+    """Tells the worker what is on screen while it trains, and shows what comes back.
+
+    Parameters
+    ----------
+    first
+        Gives the first layer to learn from, what is known of axes, and whether planes along z are
+        channels.
+    """
+
+    def __init__(
+        self, viewer: Any, hub: JobHub, first: Callable[[], tuple[Any, dict[str, str], bool]]
+    ) -> None:
+        super().__init__()
+        self._viewer, self._hub, self._first = viewer, hub, first
+        self._job: TrainingJob | None = None
+        self._seen, self._looking = 0, False
+        self.shown = PreviewLayer(viewer)
+        self.choice = Choice(tooltip="The layer of which the model's progress is shown")
+        self.later = QTimer(self)
+        self.later.setSingleShot(True)
+        self.later.setInterval(_LOOK)
+        self.later.timeout.connect(self.look)
+        self.choice.chosen.connect(self.later.start)
+        self.offer([])
+
+    def offer(self, layers: Sequence[Any]) -> None:
+        """Offer the first layer to learn from, none, or one of these."""
+        fixed = [Item("the first layer of From", _FIRST), Item("none", _NONE)]
+        self.choice.set_items([*fixed, *(Item(layer.name, layer) for layer in layers)])
+
+    def follow(self, job: TrainingJob | None) -> None:
+        """Show previews of this training from now on."""
+        self._job, self._seen, self._looking = job, 0, False
+
+    def hear(self) -> None:
+        """Take news of the training."""
+        job = self._job
+        if job is None or not job.total:
+            return
+        if not self._looking:
+            self._looking = True
+            self.shown.begin(job.name)
+            self.look()
+        if job.shown is not None and job.shown.step != self._seen:
+            self._seen = job.shown.step
+            if not self.shown.show(job.shown):
+                self.choice.value = _NONE  # a person has deleted it
+
+    def look(self) -> None:
+        """Tell the worker what is on screen."""
+        job = self._job
+        if job is None or not job.total or job.state.final:
+            return
+        first, axes, stack = self._first()
+        layer = first if self.choice.value == _FIRST else self.choice.value
+        if layer is None or layer == _NONE or layer not in self._viewer.layers:
+            self._hub.trainer.look(job, None, {})
+            return
+        try:
+            raster, region = self.shown.view(layer, axes, stack=stack)
+        except TinctureError:
+            return  # nothing of it is on screen; the last preview stays
+        self.shown.place(self._hub.trainer.look(job, raster, region), raster, region)
 
 
 def _middle(start: int, stop: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_tincture.durable import write_json
 from napari_tincture.errors import InputError, TinctureError
 from napari_tincture.io.open import open_image
+from napari_tincture.training.begun import read_begun
 from napari_tincture.widgets._background import in_panel
 from napari_tincture.widgets._begun_row import BegunRow
-from napari_tincture.widgets._form import Choice, Item, Level, Message, Scrolling
+from napari_tincture.widgets._form import Level, Message, Scrolling
 from napari_tincture.widgets._jobs import JobHub, job_hub
 from napari_tincture.widgets._layers import LayerWatch
 from napari_tincture.widgets._memory import keep, kept
@@ -35,7 +36,7 @@ from napari_tincture.widgets._train_plan import (
     make_train_plan,
     resume_plan,
 )
-from napari_tincture.widgets._train_preview import PreviewLayer
+from napari_tincture.widgets._train_preview import Previews
 from napari_tincture.widgets._train_row import TrainRow
 from napari_tincture.worker.jobs import Job
 from napari_tincture.worker.questions import Answer
@@ -44,10 +45,7 @@ from napari_tincture.worker.training_job import TrainingJob
 
 _PAUSE = 40
 """Milliseconds without a change after which the panel is refreshed."""
-_LOOK = 250
-"""Milliseconds without a change of the view after which the worker is told of it."""
 _TASK = "train"
-_FIRST, _NONE = "first", "none"
 
 
 class TrainPanel(QWidget):
@@ -67,15 +65,13 @@ class TrainPanel(QWidget):
         self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._hub = hub or job_hub()
         self._job: TrainingJob | None = None
-        self._seen, self._looking = 0, False
+        self._taken: Mapping[str, Any] | None = None
         self.sides, self.form, self.begun = Sides(), TrainForm(), BegunRow()
-        self.preview_of = Choice(tooltip="The layer of which the model's progress is shown")
+        self.previews = Previews(self.viewer, self._hub, self._stack_of)
         self.message, self.runner = Message(), TrainRow()
-        self.preview = PreviewLayer(self.viewer)
-        self._later, self._look_later = QTimer(self), QTimer(self)
-        for timer, pause in ((self._later, _PAUSE), (self._look_later, _LOOK)):
-            timer.setSingleShot(True)
-            timer.setInterval(pause)
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(_PAUSE)
         self._lay_out()
         self._connect()
         self._follow(next(iter(self._hub.trainer.jobs), None))
@@ -160,11 +156,27 @@ class TrainPanel(QWidget):
         sources = describe_all(plan.sources)
         self._ask("recipe", hear, settings=plan.settings.to_json(), sources=sources)
 
+    def take(self, recipe: Mapping[str, Any]) -> None:
+        """Show a recipe and its images, once the families are known."""
+        self._taken = recipe
+        if not self.form.ready:
+            return
+        self._taken = None
+        try:
+            self.form.load(recipe)
+        except InputError as error:
+            self.runner.status.show_text(Level.PROBLEM, in_panel(error))
+            return
+        self.refresh()
+        begun = read_begun(str(recipe["name"]))
+        self.sides.take(recipe["data"], begun.sources if begun else {}, self.viewer)
+        self.refresh()
+
     def refresh(self) -> None:
         """Bring what the panel offers and says up to date, now."""
         layers = list(reversed(self.viewer.layers))
         self.sides.offer(layers)
-        self._offer_preview()
+        self.previews.offer(self.sides.a.layers.offered)
         try:
             family = self.form.described
             self.sides.offer_pairings(family["data"], family["pairs"])
@@ -185,14 +197,14 @@ class TrainPanel(QWidget):
 
     def _follow(self, job: Job | None) -> None:
         self._job = job if isinstance(job, TrainingJob) else None
-        self._seen, self._looking = 0, False
+        self.previews.follow(self._job)
         self.runner.show_job(self._job)
 
     def _lay_out(self) -> None:
         settings = QWidget()
         inner = QVBoxLayout(settings)
         inner.setContentsMargins(0, 0, 0, 0)
-        self.form.form.addRow("Preview", self.preview_of)
+        self.form.form.addRow("Preview", self.previews.choice)
         for part in (self.sides, self.form, self.begun):
             inner.addWidget(part)
         layout = QVBoxLayout(self)
@@ -204,11 +216,10 @@ class TrainPanel(QWidget):
 
     def _connect(self) -> None:
         self._later.timeout.connect(self.refresh)
-        self._look_later.timeout.connect(self._look)
         for part in (self.sides, self.form):
             part.changed.connect(self._later.start)
-        self.preview_of.chosen.connect(self._look_later.start)
         self.form.saving.connect(lambda path: self._try(partial(self.save_recipe, path)))
+        self.form.loading.connect(self.take)
         self.form.problem.connect(partial(self.runner.status.show_text, Level.PROBLEM))
         self.begun.resume.connect(partial(self._try, self.resume))
         self.runner.train.connect(partial(self._try, self.train))
@@ -219,9 +230,8 @@ class TrainPanel(QWidget):
             signal.connect(action)
         self._hub.changed.connect(self._on_job)
         self._hub.ready.connect(self._offer_devices)
-        self._watch = LayerWatch(
-            self.viewer, self._later.start, lambda: None, self._look_later.start
-        )
+        look = self.previews.later.start
+        self._watch = LayerWatch(self.viewer, self._later.start, lambda: None, look)
         alive = self._alive = [True]
         self.destroyed.connect(lambda: alive.clear())
         self.destroyed.connect(self._watch.stop)
@@ -247,15 +257,17 @@ class TrainPanel(QWidget):
         if remembered := kept(_TASK):
             self.form.recall(remembered["form"])
         self.refresh()
+        if self._taken is not None:
+            self.take(self._taken)
 
     def _offer_devices(self) -> None:
         self.form.offer_devices(self._hub.client.devices)
 
-    def _offer_preview(self) -> None:
-        self.preview_of.set_items([
-            Item("the first layer of From", _FIRST), Item("none", _NONE),
-            *(Item(layer.name, layer) for layer in self.sides.a.layers.offered),
-        ])  # fmt: skip
+    def _stack_of(self) -> tuple[Any, dict[str, str], bool]:
+        """The first layer of From, what is known of axes, and whether planes are channels."""
+        ticked = self.sides.a.layers.ticked
+        stack = self.form.channels()["a"] == ("z",)
+        return ticked[0] if ticked else None, self.sides.known_axes, stack
 
     def _unclear(self) -> Any:
         """The first chosen layer whose axes are unknown."""
@@ -271,37 +283,10 @@ class TrainPanel(QWidget):
         if job is not self._job or self._job is None:
             return
         self.runner.show_job(self._job)
-        if self._job.total and not self._looking:
-            self._looking = True
-            self.preview.begin(self._job.name)
-            self._look()
-        if self._job.shown is not None and self._job.shown.step != self._seen:
-            self._seen = self._job.shown.step
-            if not self.preview.show(self._job.shown):
-                self.preview_of.value = _NONE  # a person has deleted it
+        self.previews.hear()
         if job.state.final or not self._job.done:
             self.begun.look_again()
             self.refresh()
-
-    def _look(self) -> None:
-        """Tell the worker what is on screen."""
-        job = self._job
-        if job is None or not job.total or job.state.final:
-            return
-        layer = self.preview_of.value
-        if layer == _FIRST:
-            ticked = self.sides.a.layers.ticked
-            layer = ticked[0] if ticked else None
-        raster, region = None, dict[str, tuple[int, int]]()
-        if layer is not None and layer != _NONE and layer in self.viewer.layers:
-            try:
-                stack = self.form.channels()["a"] == ("z",)
-                raster, region = self.preview.view(layer, self.sides.known_axes, stack=stack)
-            except TinctureError:
-                return  # nothing of it is on screen; the last preview stays
-        number = self._hub.trainer.look(job, raster, region)
-        if raster is not None:
-            self.preview.place(number, raster, region)
 
     def _try(self, what: Callable[[], Any]) -> None:
         try:
@@ -334,6 +319,22 @@ class TrainPanel(QWidget):
         if (window := self.window()) is not None:
             self._hub.follow(window, self.viewer)
         super().showEvent(event)
+
+
+def open_recipe(viewer: Any, recipe: Mapping[str, Any]) -> TrainPanel:
+    """Show a recipe (JSON) in the viewer's Train panel, which is opened if there is none.
+
+    Its images are chosen as far as the recipe names them, or they were those of a training of
+    this name and their layers are still there.
+    """
+    open_panels = viewer.window._qt_window.findChildren(TrainPanel)
+    panel = open_panels[0] if open_panels else TrainPanel(viewer)
+    if not open_panels:
+        viewer.window.add_dock_widget(panel, name="Train")
+    panel.take(recipe)
+    panel.show()
+    panel.raise_()
+    return panel
 
 
 def train_layers(

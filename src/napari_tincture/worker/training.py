@@ -11,12 +11,12 @@ from napari_tincture.raster import Raster
 from napari_tincture.training.begun import Begun, read_begun, unused_name
 from napari_tincture.training.control import Hooks
 from napari_tincture.training.domains import AS_PUBLISHED, Domain
-from napari_tincture.training.families import changed_recipe
+from napari_tincture.training.families import COARSE_TO_FINE, changed_recipe
 from napari_tincture.training.presets import preset
 from napari_tincture.training.preview import Preview
 from napari_tincture.training.run import run_recipe
 from napari_tincture.training.translate import Run
-from napari_tincture.training.translation import TranslationRecipe
+from napari_tincture.training.translation import DOMAINS, TranslationRecipe
 from napari_tincture.worker.steering import Steering
 from napari_tincture.worker.telling import Previews, Teller
 from napari_tincture.worker.train_settings import Side, TrainSettings
@@ -110,6 +110,8 @@ def make_recipe(
     }
     data = as_images({name: _json_of(side) for name, side in sides.items()})
     if settings.base is not None:
+        # What else it learns from stays, such as corrections.
+        data = {k: v for k, v in settings.base["data"].items() if k not in DOMAINS} | data
         before = settings.base["schedule"]
         if "steps" in changes:
             # The rate falls over the same part of the training.
@@ -120,12 +122,15 @@ def make_recipe(
         Domain.from_json(sides.get(one) or sides[other]).channels
         for one, other in (("a", "pair_a"), ("b", "pair_b"))
     ]
+    networks = dict(settings.networks)
+    for name in COARSE_TO_FINE & networks.keys():
+        changes[name] = networks.pop(name)
     own: dict[str, Any] = {
         name: changes.pop(name) for name in ("steps", "crop", "batch") if name in changes
     }
     return preset(
         settings.family, settings.size, name=settings.name, in_channels=counts[0],  # type: ignore[arg-type]
-        out_channels=counts[1], networks=settings.networks, data=data, **own, **changes,
+        out_channels=counts[1], networks=networks, data=data, **own, **changes,
     )  # fmt: skip
 
 
