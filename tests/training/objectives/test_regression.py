@@ -39,11 +39,16 @@ def test_weighted_losses_are_means_over_the_weight(kind: str, power: int) -> Non
     assert loss_of(terms, {**batch, "weight": torch.zeros_like(weight)}) == 0.0
 
 
-def test_to_other_losses_pixels_without_weight_are_right() -> None:
+def test_other_losses_take_pixels_of_no_weight_to_be_right() -> None:
     batch, terms = pair(), (LossTerm("ssim"), LossTerm("pearson"))
-    nothing = torch.zeros(2, 1, 16, 16)
-    assert loss_of(terms, {**batch, "weight": nothing}) == pytest.approx(0.0, abs=1e-5)
-    assert loss_of(terms, {**batch, "weight": nothing + 0.5}) == loss_of(terms, batch)
+    uneven = torch.rand(2, 1, 16, 16) + 0.1
+    assert loss_of(terms, {**batch, "weight": uneven}) == loss_of(terms, batch)
+    left = torch.ones(2, 1, 16, 16)
+    left[..., 8:] = 0
+    found = loss_of(terms, {**batch, "weight": left})
+    changed = {**batch, "b": batch["b"] * left}
+    assert found == loss_of(terms, {**changed, "weight": left})
+    assert 0 < found < loss_of(terms, batch)
 
 
 def test_the_recipe_family_learns() -> None:
