@@ -55,6 +55,7 @@ def shared_hub(qapp: Any) -> Iterator[JobHub]:
     hub = JobHub()
     yield hub
     hub.client.close()
+    hub.trainer.close()
 
 
 @pytest.fixture

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_tincture.errors import Cancelled
 from napari_tincture.progress import CancelToken
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from napari_tincture.training.loop import Trainer
 
 PATIENCE = 0.1
 """Seconds after which a paused training looks whether it was cancelled."""
@@ -23,6 +27,7 @@ class Control:
         self._may_run = threading.Event()
         self._may_run.set()
         self._stopped = threading.Event()
+        self._suspended = threading.Event()
 
     def pause(self) -> None:
         """Hold the training after the current step."""
@@ -37,6 +42,14 @@ class Control:
         self._stopped.set()
         self._may_run.set()
 
+    def suspend(self) -> None:
+        """End the training after the current step with a checkpoint, but without a model.
+
+        `Cancelled` is raised then, and the same training can be resumed.
+        """
+        self._suspended.set()
+        self.stop()
+
     @property
     def paused(self) -> bool:
         """Whether the training is held."""
@@ -46,6 +59,25 @@ class Control:
     def stopped(self) -> bool:
         """Whether the training was asked to end."""
         return self._stopped.is_set()
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the training was asked to end without a model."""
+        return self._suspended.is_set()
+
+    @contextmanager
+    def steps(self) -> Iterator[None]:
+        """Take steps within this block: a suspended training ends well, images gone or not."""
+        try:
+            yield
+        except Cancelled:
+            if not self.suspended:
+                raise
+
+    def check(self) -> None:
+        """Raise `Cancelled` if the training was suspended."""
+        if self.suspended:
+            raise Cancelled("The training was interrupted; resume it to go on.")
 
     def wait(self, cancel: CancelToken | None = None) -> None:
         """Return when the training may go on, was stopped, or was cancelled."""
@@ -60,6 +92,8 @@ class Hooks:
 
     Attributes
     ----------
+    on_begin
+        Before the first step, with the trainer, where a checkpoint has brought it.
     on_step
         After every step, with the number of steps done and the losses by name.
     on_preview
@@ -67,9 +101,15 @@ class Hooks:
         generators with averaged weights. It must not train them.
     """
 
+    on_begin: Callable[[Trainer], None] | None = None
     on_step: Callable[[int, Mapping[str, float]], None] | None = None
     on_preview: Callable[[int, Mapping[str, nn.Module]], None] | None = None
     preview_every: int = 100
+
+    def begin(self, trainer: Trainer) -> None:
+        """Call what is due before the first step."""
+        if self.on_begin is not None:
+            self.on_begin(trainer)
 
     def after_step(
         self,

@@ -90,14 +90,7 @@ class Judge:
         return read_windows(domain, windows(domain.pictures, self._side, self._most))
 
     def _translated(self, network: nn.Module, image: Tensor) -> Tensor:
-        batch = image[None]
-        if self._noise:
-            generator = torch.Generator().manual_seed(0)
-            shape = (1, self._noise, *batch.shape[2:])
-            batch = torch.cat([batch, torch.randn(shape, generator=generator)], dim=1)
-        batch = batch.to(self._device).contiguous(memory_format=torch.channels_last)
-        result: Tensor = network(batch)
-        return result[0].float().cpu()
+        return translated(network, image, self._noise, self._device)
 
     def _cycle_error(self, back: nn.Module, made: Sequence[Tensor]) -> float:
         low, high = self._range
@@ -127,6 +120,20 @@ def distances(made: Sequence[Tensor], real: Sequence[Tensor]) -> dict[str, float
     terms = (fake.mean(0) - true.mean(0)) ** 2 + (fake.std(0) - true.std(0)) ** 2
     kernel = KERNEL.figures(_feature_set(fake), _feature_set(true))
     return {"frechet": float(terms.sum()), "kernel": float(kernel["kid"])}
+
+
+def translated(
+    network: nn.Module, image: Tensor, noise: int = 0, device: str | torch.device = "cpu"
+) -> Tensor:
+    """What a network makes of an image (c, y, x), on the CPU; the same noise for the same size."""
+    batch = image[None]
+    if noise:
+        generator = torch.Generator().manual_seed(0)
+        shape = (1, noise, *batch.shape[2:])
+        batch = torch.cat([batch, torch.randn(shape, generator=generator)], dim=1)
+    batch = batch.to(device).contiguous(memory_format=torch.channels_last)
+    result: Tensor = network(batch)
+    return result[0].float().cpu()
 
 
 def _feature_set(values: NDArray[Any]) -> Any:

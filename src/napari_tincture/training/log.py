@@ -65,12 +65,7 @@ class CsvLog:
 
     def _read(self) -> list[dict[str, str]]:
         self.close()
-        if not self.path.is_file():
-            return []
-        text = self.path.read_text(encoding="utf-8")
-        # A kill or a power failure may have cut the last line.
-        whole = text[: text.rfind("\n") + 1]
-        return list(csv.DictReader(io.StringIO(whole)))
+        return read_rows(self.path)
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
         text = io.StringIO()
@@ -98,6 +93,16 @@ class CsvLog:
             f"Cannot write the log {self.path}: {error}. The last checkpoint is kept. "
             "Make room, or close the program that holds the file, and start again to go on."
         )
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a `CsvLog`'s table, by the names of its columns; none if there is no table."""
+    if not path.is_file():
+        return []
+    text = path.read_text(encoding="utf-8")
+    # A kill or a power failure may have cut the last line.
+    whole = text[: text.rfind("\n") + 1]
+    return list(csv.DictReader(io.StringIO(whole)))
 
 
 class TensorBoardLog:

@@ -50,6 +50,11 @@ class Trainer:
     fabric
         A launched ``lightning_fabric.Fabric``, whose device is used; every process trains on
         batches of its own (`rank`), and the first one writes and validates.
+
+    Attributes
+    ----------
+    step, saved
+        Steps taken, and those that the checkpoint holds; -1 where there is none.
     """
 
     def __init__(
@@ -80,7 +85,7 @@ class Trainer:
         self.best_score = -math.inf
         self.best: State | None = None
         self.history: list[dict[str, float]] = []
-        self._saved = -1
+        self.saved = -1
         self._pace = Pace(max(schedule.validate_every, schedule.save_every))
 
     @property
@@ -143,24 +148,27 @@ class Trainer:
         OutputError
             The checkpoint or a log cannot be written; the previous checkpoint stays.
         Cancelled
-            `cancel` was set; what was learned after the last checkpoint is lost.
+            `cancel` was set, and what was learned after the last checkpoint is lost; or the
+            training was suspended, and the checkpoint holds all of it.
         """
         if checkpoint is not None and self.peers.from_first(checkpoint.exists):
             self.load(checkpoint)
-        with self._writing(logs) as note:
+        control, hooks = control or Control(), hooks or Hooks()
+        hooks.begin(self)
+        with self._writing(logs) as note, control.steps():
             while self.step < self.schedule.steps and not self._told_to_stop(control, cancel):
                 self._pace.begin()
                 losses = self.advance(batch_of)
                 note(self._rates() | losses, self._validated(validate, losses))
                 if checkpoint is not None and self._due(self.schedule.save_every):
                     self.save(checkpoint)
-                if hooks is not None:
-                    hooks.after_step(self.step, losses, self.networks)
+                hooks.after_step(self.step, losses, self.networks)
                 self._pace.end()
                 if progress is not None:
                     progress(self.step, self.schedule.steps)
-        if checkpoint is not None and self._saved != self.step:
+        if checkpoint is not None and self.saved != self.step:
             self.save(checkpoint)
+        control.check()
         if self.schedule.keep == "best" and self.best is not None:
             self.averages.load_state_dict(self.best)
         return self.networks()
@@ -204,7 +212,7 @@ class Trainer:
         }
         if not self.rank:
             save_checkpoint(path, state, self.recipe)
-        self._saved = self.step
+        self.saved = self.step
 
     def load(self, path: Path) -> None:
         """Continue from a checkpoint of the same recipe; no code in it is run."""
@@ -222,7 +230,7 @@ class Trainer:
                 f"{path} does not fit the networks in training: {error} "
                 "Restore the recipe that it was begun with, or move it away to begin anew."
             ) from error
-        self.step = self._saved = state["step"]
+        self.step = self.saved = state["step"]
         self.best, self.best_score = state["best"], state["best_score"]
         self.history = state["history"]
 
@@ -252,7 +260,7 @@ class Trainer:
         advice.append(f"a shorter gradient (now clip={self.schedule.clip:g}; 0 is none)")
         if self.schedule.precision != "float32":
             advice.append(f"precision float32 (now {self.schedule.precision})")
-        kept = f"The checkpoint of step {self._saved} is kept. " if self._saved >= 0 else ""
+        kept = f"The checkpoint of step {self.saved} is kept. " if self.saved >= 0 else ""
         raise TrainingError(
             f"Training stopped in step {self.step + 1}: {', '.join(wrong)}. {kept}"
             f"Try {', or '.join(advice)}."
@@ -273,11 +281,10 @@ class Trainer:
     def _rates(self) -> dict[str, float]:
         return {f"lr_{name}": self.rate(self.step - 1, name) for name in self.groups}
 
-    def _told_to_stop(self, control: Control | None, cancel: CancelToken | None) -> bool:
-        if control is not None:
-            control.wait(cancel)
+    def _told_to_stop(self, control: Control, cancel: CancelToken | None) -> bool:
+        control.wait(cancel)
         cancelled, stopped = self.peers.any(
-            cancel is not None and cancel.cancelled, control is not None and control.stopped
+            cancel is not None and cancel.cancelled, control.stopped
         )
         if cancelled:
             raise Cancelled("The training was cancelled.")

@@ -1,10 +1,11 @@
-"""Jobs of all panels: one worker for the session, its news on the GUI thread, results as layers.
+"""Jobs of all panels: a worker for the session, its news on the GUI thread, results as layers.
 
 1. A panel starts a job here; the worker's client queues it and tells of it from its own thread.
 2. A queued Qt signal carries the news to the GUI thread.
 3. There the result becomes a layer, an error a notification, and panels hear `changed`.
 
-When the window closes, its jobs are cancelled. The worker ends with the last panel and job.
+When the window closes, its jobs are cancelled. The worker ends with the last panel and job. A
+second worker trains; it ends with the last training.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ from napari_tincture.worker.live_client import LiveLink
 from napari_tincture.worker.process import COMMAND
 from napari_tincture.worker.questions import Answer, Listener
 from napari_tincture.worker.settings import JobSettings
+from napari_tincture.worker.train_settings import TrainSettings
+from napari_tincture.worker.training_client import TrainingClient
+from napari_tincture.worker.training_job import TrainingJob
 
 IMAGES = ("", "image")
 """Names of results that are shown at once."""
@@ -61,6 +65,8 @@ class JobHub(QObject):
     """A job has ended, and its result, if any, has become a layer."""
     ready = Signal()
     """The worker is ready, and its devices are known."""
+    models_changed = Signal()
+    """A model has come into the user's library."""
     live_opened = Signal(object, object)
     """A live layer is in its viewer: the link to the worker, and the view."""
     _heard = Signal(object)
@@ -75,6 +81,7 @@ class JobHub(QObject):
         self._answered.connect(self._on_answer, Qt.ConnectionType.QueuedConnection)
         self._woken.connect(self.ready, Qt.ConnectionType.QueuedConnection)
         self.client = WorkerClient(command, on_ready=self._woken.emit)
+        self.trainer = TrainingClient(command)
         self._lock = threading.Lock()
         self._waiting: set[int] = set()
         self._orders: dict[int, _Order] = {}
@@ -86,10 +93,17 @@ class JobHub(QObject):
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self.client.stop)
+            application.aboutToQuit.connect(self.trainer.stop)
 
     def start(self, viewer: Any, settings: JobSettings, sources: Sequence[Raster]) -> Job:
         """Queue a job whose result becomes a layer of the viewer."""
         job = self.client.submit(settings, sources, self._hear)
+        self._orders[job.number] = _Order(viewer)
+        return job
+
+    def train(self, viewer: Any, settings: TrainSettings, sources: Sequence[Raster]) -> TrainingJob:
+        """Queue a training, in a process of its own."""
+        job = self.trainer.train(settings, sources, self._hear)
         self._orders[job.number] = _Order(viewer)
         return job
 
@@ -175,6 +189,8 @@ class JobHub(QObject):
     def _conclude(self, job: Job, viewer: Any) -> None:
         if job.state is State.FAILED:
             _tell_error(job)
+        elif isinstance(job, TrainingJob) and job.path:
+            self.models_changed.emit()
         elif viewer is not None:
             add_results(viewer, job.results)
         self._rest()
@@ -191,14 +207,17 @@ class JobHub(QObject):
             if _bare(other) is _bare(viewer):
                 del self._live_viewers[number]
         close_views(_bare(viewer))
-        for job in self.client.jobs:
-            order_of_job = self._orders.get(job.number)
-            if order_of_job is not None and order_of_job.viewer is None:
-                self.client.cancel(job)
+        for client in (self.client, self.trainer):
+            for job in client.jobs:
+                order_of_job = self._orders.get(job.number)
+                if order_of_job is not None and order_of_job.viewer is None:
+                    client.cancel(job)
         self._rest()
 
     def _rest(self) -> None:
-        """Give back the worker's memory when nobody needs it."""
+        """Give back the workers' memory when nobody needs it."""
+        if not self.trainer.jobs:
+            self.trainer.stop()
         if self._resting and not self.client.jobs and not self.client.lives:
             self.client.stop()
 

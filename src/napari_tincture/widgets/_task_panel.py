@@ -252,6 +252,7 @@ class TaskPanel(QWidget):
         self._hub.live_opened.connect(self._on_live)
         self._hub.changed.connect(self._show_jobs)
         self._hub.ready.connect(self._offer_devices)
+        self._hub.models_changed.connect(self.model.look_again)
         self._watch = LayerWatch(self.viewer, self._later.start, self._on_active, self._on_view)
         self.destroyed.connect(self._watch.stop)
         self.destroyed.connect(partial(self._hub.close_panel, id(self)))

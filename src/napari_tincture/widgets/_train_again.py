@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.shipped import find_card, find_model
 from napari_tincture.training.correction_set import pinned
-
-Open = Callable[[Any, dict[str, Any]], Any]
-OPENERS: list[Open] = []
-"""What shows a recipe (JSON) in a viewer, so that it can be trained; the last one is asked."""
+from napari_tincture.widgets.train import open_recipe
 
 
 def train_again(viewer: Any, model: str, folder: Path) -> dict[str, Any]:
@@ -21,21 +17,15 @@ def train_again(viewer: Any, model: str, folder: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        The recipe, as JSON has it.
+        The recipe, as JSON has it, which the Train panel shows.
 
     Raises
     ------
     InputError
-        If the model keeps no recipe, there are no corrections, or no panel can train it.
+        If the model keeps no recipe, or there are no corrections.
     """
     recipe = recipe_to_go_on(model, folder)
-    if not OPENERS:
-        raise InputError(
-            "Train it in a script or the console: napari_tincture.train("
-            f"{str(find_model(model))!r}, corrections={str(folder)!r}, images=…, out=…), with the "
-            "images of its first training."
-        )
-    OPENERS[-1](viewer, recipe)
+    open_recipe(viewer, recipe)
     return recipe
 
 

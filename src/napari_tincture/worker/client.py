@@ -28,8 +28,11 @@ from napari_tincture.worker.process import COMMAND
 from napari_tincture.worker.questions import Asked, Listener
 from napari_tincture.worker.session import Session
 from napari_tincture.worker.settings import JobSettings
-from napari_tincture.worker.sources import describe_all, expand
+from napari_tincture.worker.sources import expand
 from napari_tincture.worker.wire import Message
+
+GRACE = 2.0
+"""Seconds that a process has to end, unless stated."""
 
 
 def ignore(_: Job) -> None:
@@ -45,6 +48,10 @@ class WorkerClient:
         Starts the worker; its default runs `napari_tincture.worker`.
     on_ready
         Called whenever a process is ready or has warmed up a model, in the session's thread.
+    grace
+        Seconds that the process has to end before it is killed.
+    first
+        Number of its first job.
 
     Notes
     -----
@@ -52,11 +59,12 @@ class WorkerClient:
     """
 
     def __init__(
-        self, command: Sequence[str] = COMMAND, on_ready: Callable[[], None] = lambda: None
-    ) -> None:
-        self._command, self._on_ready = tuple(command), on_ready
+        self, command: Sequence[str] = COMMAND, on_ready: Callable[[], None] = lambda: None,
+        grace: float = GRACE, first: int = 1,
+    ) -> None:  # fmt: skip
+        self._command, self._on_ready, self._grace = tuple(command), on_ready, grace
         self._lock = threading.RLock()
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(first)
         self._queue: deque[Job] = deque()
         self._running: Job | None = None
         self._session: Session | None = None
@@ -106,12 +114,15 @@ class WorkerClient:
         title = f"{settings.task} {name}".strip()
         job = Job(next(self._numbers), settings, expand(sources), listener, title)
         job.inputs = len(sources)
+        self._enqueue(job)
+        return job
+
+    def _enqueue(self, job: Job) -> None:
         with self._lock:
             self._queue.append(job)
             self._start_session()
         job.listener(job)
         self._send_next()
-        return job
 
     def open_live(
         self,
@@ -177,7 +188,7 @@ class WorkerClient:
             self._running = None
             if session is not None:
                 self._ending.append(session)
-                session.stop()
+                session.stop(self._grace)
         for live in lives:
             live.close()
         self._asked.fail(WorkerError("napari was closed."))
@@ -207,13 +218,8 @@ class WorkerClient:
                 return
             job = self._running = self._queue.popleft()
             job.state = State.RUNNING
-            session.post(
-                "job",
-                job=job.number,
-                settings=job.settings.to_json(),
-                sources=describe_all(job.sources),
-                inputs=list(range(job.inputs)),
-            )
+            kind, fields = job.order()
+            session.post(kind, job=job.number, **fields)
         job.listener(job)
 
     def _on_message(self, session: Session, message: Message) -> None:

@@ -15,7 +15,7 @@ from napari_tincture.io.pyramid import downsample, level_shapes
 from napari_tincture.raster import Raster
 from napari_tincture.worker.errors import rebuild_error
 from napari_tincture.worker.settings import JobSettings
-from napari_tincture.worker.sources import build
+from napari_tincture.worker.sources import build, describe_all
 from napari_tincture.worker.wire import Message
 
 LARGEST_DRAWN = 8192
@@ -109,6 +109,14 @@ class Job:
             raise self.error
         assert self.result is not None
         return self.result
+
+    def order(self) -> tuple[str, dict[str, Any]]:
+        """Kind and fields of the message that asks for it."""
+        return "job", {
+            "settings": self.settings.to_json(),
+            "sources": describe_all(self.sources),
+            "inputs": list(range(self.inputs)),
+        }
 
     def receive(self, message: Message) -> None:
         """Take what the worker says about this job."""

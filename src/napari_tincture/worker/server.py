@@ -1,8 +1,9 @@
 """The worker's side: takes jobs from napari's process and runs them, one at a time.
 
 1. The main thread connects, says hello, imports torch, then runs commands from a queue.
-2. A reader thread receives: jobs and warm-ups go to the queue, windows to who waits for them,
-   cancellations to their job at once, live layers and questions to their desks.
+2. A reader thread receives: jobs, trainings and warm-ups go to the queue, windows to who waits for
+   them, cancellations and what steers a training to their job at once, live layers and questions to
+   their desks.
 3. When napari's process says quit or is gone, the reader cancels what runs and ends the queue;
    a main thread that does not come to its end in time is not waited for.
 """
@@ -27,6 +28,7 @@ from napari_tincture.worker.live import LiveDesk, PausingToken
 from napari_tincture.worker.process import LISTENING
 from napari_tincture.worker.questions import Desk
 from napari_tincture.worker.remote import Windows
+from napari_tincture.worker.steering import Steering
 from napari_tincture.worker.wire import Link, Message
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ REST = 2.0
 """Seconds without a job after which memory is given back."""
 GRACE = 10.0
 """Seconds that the running tile may take to end once nobody wants its result."""
+TRAINING_GRACE = 60.0
+"""Seconds that a step may take to end, and its checkpoint to be saved."""
 NICENESS = 10
 """What is added to the process's: drawing gets about nine parts of a contested core, we one."""
 
@@ -58,7 +62,7 @@ class Server:
         self._link = link
         self._commands: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._windows = Windows(link)
-        self._cancels: dict[int, CancelToken] = {}
+        self._cancels: dict[int, CancelToken | Steering] = {}
         self._desk = LiveDesk(link)
         self._questions = Desk(link)
         self._ended = threading.Event()
@@ -101,7 +105,10 @@ class Server:
         cancel = self._cancels[job]
         try:
             cancel.check()
-            bench.run(job, command.fields, cancel)
+            if isinstance(cancel, Steering):
+                bench.train(job, command.fields, cancel)
+            else:
+                bench.run(job, command.fields, cancel)
         except Cancelled as error:
             self._link.send(Message("cancelled", {"job": job, "message": str(error)}))
         except Exception as error:  # noqa: BLE001 - whatever a job raises is told in napari
@@ -124,12 +131,14 @@ class Server:
                 pass
         except (EOFError, OSError):
             pass
-        for cancel in list(self._cancels.values()):
+        ending = list(self._cancels.values())
+        for cancel in ending:
             cancel.cancel()
         self._desk.close()
         self._windows.close()
         self._commands.put(None)
-        if not self._ended.wait(GRACE):
+        training = any(isinstance(cancel, Steering) for cancel in ending)
+        if not self._ended.wait(TRAINING_GRACE if training else GRACE):
             os._exit(1)
 
     def _take(self, message: Message) -> bool:
@@ -138,6 +147,10 @@ class Server:
                 cancel.cancel()
         elif message.kind == "window":
             self._windows.deliver(message)
+        elif message.kind == "steer":
+            steering = self._cancels.get(message["job"])
+            if isinstance(steering, Steering):
+                steering.take(message)
         elif message.kind.startswith("live_"):
             self._desk.take(message)
         elif message.kind == "ask":
@@ -147,6 +160,8 @@ class Server:
         else:
             if message.kind == "job":
                 self._cancels[message["job"]] = PausingToken(self._desk)
+            elif message.kind == "train":
+                self._cancels[message["job"]] = Steering()
             self._commands.put(message)
         return True
 

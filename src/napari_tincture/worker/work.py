@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,9 @@ import numpy as np
 import napari_tincture
 from napari_tincture import models
 from napari_tincture.device import available_devices, describe_device, release_memory
+from napari_tincture.errors import ModelError
 from napari_tincture.io.open import open_image
+from napari_tincture.models.shipped import find_model
 from napari_tincture.placement import Placement
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Raster
@@ -27,6 +29,8 @@ from napari_tincture.worker.deliver import deliver, told_of
 from napari_tincture.worker.remote import Windows
 from napari_tincture.worker.settings import JobSettings
 from napari_tincture.worker.sources import channel_choices, rebuild
+from napari_tincture.worker.steering import Steering
+from napari_tincture.worker.train_settings import TrainSettings
 from napari_tincture.worker.wire import Link, Message
 
 if TYPE_CHECKING:
@@ -94,6 +98,33 @@ class Workbench:
         job does, changes it for a moment.
         """
         load = models.load_model if job < 0 else self._model
+        made, _ = self._makers(job, fields["sources"], load)
+        return made({"settings": fields["settings"], "of": fields["inputs"]}, **now)
+
+    def train(self, job: int, fields: Mapping[str, Any], steering: Steering) -> None:
+        """Train, and tell of it."""
+        from napari_tincture.worker.training import train_for_panel
+
+        settings = TrainSettings.from_json(fields["settings"])
+        _, source = self._makers(job, fields["sources"], self._model)
+
+        def send(kind: str, payload: np.ndarray | None = None, **more: Any) -> None:
+            with suppress(OSError):  # napari's process is gone: the checkpoint is to be saved still
+                self._link.send(Message(kind, {"job": job, **more}, payload))
+
+        def open_view(view: Mapping[str, Any]) -> Raster:
+            fetch = self._windows.fetcher(job, view["source"])
+            return rebuild(view["of"], fetch, f"{job}-{view['source']}")
+
+        with self._telling_warnings(job):
+            sources = [source(number) for number in range(len(fields["sources"]))]
+            facts = train_for_panel(settings, sources, steering, send, open_view)
+        self._link.send(Message("finished", {"job": job, "facts": facts}))
+
+    def _makers(
+        self, job: int, described: Sequence[Mapping[str, Any]], load: Callable[[str], Model]
+    ) -> tuple[Callable[..., Any], Callable[[int], Raster]]:
+        """What makes results of sources, and what opens a source, perhaps such a result."""
 
         def made(what: Mapping[str, Any], **now: Any) -> Any:
             settings = JobSettings.from_json(what["settings"])
@@ -109,12 +140,12 @@ class Workbench:
             return result if channel is None else result.plane(c=channel)
 
         def source(number: int) -> Raster:
-            values = fields["sources"][number]
+            values = described[number]
             if "made" in values:
                 return _as_shown(made(values["made"]), values)
             return rebuild(values, self._windows.fetcher(job, number), f"{job}-{number}")
 
-        return made({"settings": fields["settings"], "of": fields["inputs"]}, **now)
+        return made, source
 
     def _run_batch(self, job: int, settings: JobSettings, cancel: CancelToken) -> None:
         """Run one job on many images; what failed is part of its result."""
@@ -156,8 +187,7 @@ class Workbench:
 
     def _model(self, name: str) -> Model:
         """Load a model, or take it from the latest ones if its file has not changed since."""
-        path = Path(name)
-        key = (name, path.stat().st_mtime if path.is_file() else 0.0)
+        key = (name, _changed(name))
         model = self._models.pop(key, None) or models.load_model(name)
         self._models[key] = model
         while len(self._models) > MODELS_KEPT:
@@ -167,6 +197,14 @@ class Workbench:
     def tidy(self) -> None:
         """Give back the memory that jobs have used."""
         release_memory()
+
+
+def _changed(name: str) -> float:
+    """When a model's file was written."""
+    try:
+        return find_model(name).stat().st_mtime
+    except ModelError:
+        return 0.0
 
 
 def _as_shown(result: Raster, values: Mapping[str, Any]) -> Raster:

@@ -1,0 +1,384 @@
+"""The Train panel.
+
+1. Every change, of a setting or in the viewer, starts a short timer; then it is said what would be
+   trained, or why nothing can be.
+2. Train hands the plan to a worker of its own, whose news come through the hub of the session.
+3. While it runs, the worker is told what is on screen, and previews come back as a layer.
+4. The finished model is in the user's library, and the other panels offer it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_tincture.durable import write_json
+from napari_tincture.errors import InputError, TinctureError
+from napari_tincture.io.open import open_image
+from napari_tincture.training.begun import read_begun
+from napari_tincture.widgets._background import in_panel
+from napari_tincture.widgets._begun_row import BegunRow
+from napari_tincture.widgets._form import Level, Message, Scrolling
+from napari_tincture.widgets._jobs import JobHub, job_hub
+from napari_tincture.widgets._layers import LayerWatch
+from napari_tincture.widgets._memory import keep, kept
+from napari_tincture.widgets._sources import Sides
+from napari_tincture.widgets._train_form import TrainForm
+from napari_tincture.widgets._train_plan import (
+    Chosen,
+    TrainChoices,
+    TrainPlan,
+    make_train_plan,
+    resume_plan,
+)
+from napari_tincture.widgets._train_preview import Previews
+from napari_tincture.widgets._train_row import TrainRow
+from napari_tincture.worker.jobs import Job
+from napari_tincture.worker.questions import Answer
+from napari_tincture.worker.sources import describe_all
+from napari_tincture.worker.training_job import TrainingJob
+
+_PAUSE = 40
+"""Milliseconds without a change after which the panel is refreshed."""
+_TASK = "train"
+
+
+class TrainPanel(QWidget):
+    """Trains a model from layers or folders, and shows how it gets on.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        Given by napari.
+    hub
+        Runs the training; that of the session unless a test gives its own.
+    """
+
+    def __init__(self, napari_viewer: Any, hub: JobHub | None = None) -> None:
+        super().__init__()
+        # napari gives plugins a proxy, whose layers are proxies too.
+        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self._hub = hub or job_hub()
+        self._job: TrainingJob | None = None
+        self._taken: Mapping[str, Any] | None = None
+        self.sides, self.form, self.begun = Sides(), TrainForm(), BegunRow()
+        self.previews = Previews(self.viewer, self._hub, self._stack_of)
+        self.message, self.runner = Message(), TrainRow()
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(_PAUSE)
+        self._lay_out()
+        self._connect()
+        self._follow(next(iter(self._hub.trainer.jobs), None))
+        self.refresh()
+
+    def train(self) -> TrainingJob:
+        """Begin what the panel shows.
+
+        Raises
+        ------
+        TinctureError
+            If something is missing or does not fit.
+        """
+        return self._begin(self.plan())
+
+    def resume(self) -> TrainingJob:
+        """Go on with the training that is chosen among those begun before.
+
+        Raises
+        ------
+        TinctureError
+            If there is none, its images are gone, or no step is left.
+        """
+        begun = self.begun.chosen
+        if begun is None:
+            raise InputError("There is no training to resume; begin one with Train.")
+        settings = {name: self.form.settings()[name] for name in ("preview_every", "device")}
+        steps = self.form.learning.values.get("steps")
+        return self._begin(
+            resume_plan(begun, self.viewer, self.sides.known_axes, steps=steps, **settings)
+        )
+
+    def plan(self) -> TrainPlan:
+        """Make a training of what the panel shows now.
+
+        Raises
+        ------
+        TinctureError
+            If something is missing or does not fit.
+        """
+        choices = TrainChoices(
+            sides=self.sides.chosen, axes=self.sides.known_axes, channels=self.form.channels(),
+            values=self.form.value("values"), crop=self.form.value("crop"),
+            settings=self.form.settings(),
+        )  # fmt: skip
+        return make_train_plan(choices)
+
+    def pause(self) -> None:
+        """Hold the training, or let it go on."""
+        if self._job is not None:
+            self._hub.trainer.steer(self._job, "resume" if self._job.paused else "pause")
+
+    def stop(self) -> None:
+        """End the training after its step and keep the model."""
+        if self._job is not None:
+            self._hub.trainer.steer(self._job, "stop")
+
+    def cancel(self) -> None:
+        """End the training after its step with a checkpoint alone."""
+        if self._job is not None:
+            self._hub.trainer.cancel(self._job)
+
+    def save_recipe(self, path: str) -> None:
+        """Write the complete recipe of what the panel shows, once the worker has made it.
+
+        Raises
+        ------
+        TinctureError
+            If something is missing or does not fit.
+        """
+        plan = self.plan()
+
+        def hear(answer: Answer) -> None:
+            try:
+                if answer.error is not None:
+                    raise answer.error
+                write_json(Path(path), answer.values)
+                self.runner.status.show_text(Level.READY, f"Saved {Path(path).name}.")
+            except (TinctureError, OSError) as error:
+                self.runner.status.show_text(Level.PROBLEM, in_panel(error))
+
+        sources = describe_all(plan.sources)
+        self._ask("recipe", hear, settings=plan.settings.to_json(), sources=sources)
+
+    def take(self, recipe: Mapping[str, Any]) -> None:
+        """Show a recipe and its images, once the families are known."""
+        self._taken = recipe
+        if not self.form.ready:
+            return
+        self._taken = None
+        try:
+            self.form.load(recipe)
+        except InputError as error:
+            self.runner.status.show_text(Level.PROBLEM, in_panel(error))
+            return
+        self.refresh()
+        begun = read_begun(str(recipe["name"]))
+        self.sides.take(recipe["data"], begun.sources if begun else {}, self.viewer)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Bring what the panel offers and says up to date, now."""
+        layers = list(reversed(self.viewer.layers))
+        self.sides.offer(layers)
+        self.previews.offer(self.sides.a.layers.offered)
+        try:
+            family = self.form.described
+            self.sides.offer_pairings(family["data"], family["pairs"])
+            self.sides.ask_axes(self._unclear())
+            plan = self.plan()
+        except TinctureError as error:
+            self._say(Level.PROBLEM if self.form.ready else Level.NOTE, in_panel(error))
+        else:
+            self._say(Level.READY, f"Ready: {plan.size}.")
+            keep(_TASK, {"form": self.form.state()})
+        self._later.stop()
+
+    def _begin(self, plan: TrainPlan) -> TrainingJob:
+        job = self._hub.train(self.viewer, plan.settings, plan.sources)
+        self._follow(job)
+        self.refresh()
+        return job
+
+    def _follow(self, job: Job | None) -> None:
+        self._job = job if isinstance(job, TrainingJob) else None
+        self.previews.follow(self._job)
+        self.runner.show_job(self._job)
+
+    def _lay_out(self) -> None:
+        settings = QWidget()
+        inner = QVBoxLayout(settings)
+        inner.setContentsMargins(0, 0, 0, 0)
+        self.form.form.addRow("Preview", self.previews.choice)
+        for part in (self.sides, self.form, self.begun):
+            inner.addWidget(part)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.setSpacing(6)
+        for widget in (Scrolling(settings), self.message, self.runner):
+            layout.addWidget(widget)
+        layout.addStretch(1)
+
+    def _connect(self) -> None:
+        self._later.timeout.connect(self.refresh)
+        for part in (self.sides, self.form):
+            part.changed.connect(self._later.start)
+        self.form.saving.connect(lambda path: self._try(partial(self.save_recipe, path)))
+        self.form.loading.connect(self.take)
+        self.form.problem.connect(partial(self.runner.status.show_text, Level.PROBLEM))
+        self.begun.resume.connect(partial(self._try, self.resume))
+        self.runner.train.connect(partial(self._try, self.train))
+        for signal, action in (
+            (self.runner.pause, self.pause), (self.runner.stop, self.stop),
+            (self.runner.cancel, self.cancel),
+        ):  # fmt: skip
+            signal.connect(action)
+        self._hub.changed.connect(self._on_job)
+        self._hub.ready.connect(self._offer_devices)
+        look = self.previews.later.start
+        self._watch = LayerWatch(self.viewer, self._later.start, lambda: None, look)
+        alive = self._alive = [True]
+        self.destroyed.connect(lambda: alive.clear())
+        self.destroyed.connect(self._watch.stop)
+        self.destroyed.connect(partial(self._hub.close_panel, id(self)))
+        self._wake()
+        self._offer_devices()
+        self._ask("families", self._on_families)
+
+    def _ask(self, what: str, listener: Callable[[Answer], None], **fields: Any) -> None:
+        alive = self._alive
+
+        def hear(answer: Answer) -> None:
+            if alive:
+                listener(answer)
+
+        self._hub.ask(what, hear, **fields)
+
+    def _on_families(self, answer: Answer) -> None:
+        if answer.error is not None:
+            self.runner.status.show_text(Level.PROBLEM, in_panel(answer.error))
+            return
+        self.form.offer(answer.values["families"])
+        if remembered := kept(_TASK):
+            self.form.recall(remembered["form"])
+        self.refresh()
+        if self._taken is not None:
+            self.take(self._taken)
+
+    def _offer_devices(self) -> None:
+        self.form.offer_devices(self._hub.client.devices)
+
+    def _stack_of(self) -> tuple[Any, dict[str, str], bool]:
+        """The first layer of From, what is known of axes, and whether planes are channels."""
+        ticked = self.sides.a.layers.ticked
+        stack = self.form.channels()["a"] == ("z",)
+        return ticked[0] if ticked else None, self.sides.known_axes, stack
+
+    def _unclear(self) -> Any:
+        """The first chosen layer whose axes are unknown."""
+        for chosen in self.sides.chosen.values():
+            for layer in filter(None, (*chosen.layers, chosen.mask)):
+                try:
+                    open_image(layer, axes=self.sides.known_axes.get(layer.name) or None)
+                except InputError:
+                    return layer if layer.ndim > 2 else None
+        return None
+
+    def _on_job(self, job: Job) -> None:
+        if job is not self._job or self._job is None:
+            return
+        self.runner.show_job(self._job)
+        self.previews.hear()
+        if job.state.final or not self._job.done:
+            self.begun.look_again()
+            self.refresh()
+
+    def _try(self, what: Callable[[], Any]) -> None:
+        try:
+            what()
+        except TinctureError as error:  # something changed since the last refresh
+            self._say(Level.PROBLEM, in_panel(error))
+
+    def _say(self, level: Level, text: str) -> None:
+        self.message.show_text(level, text)
+        free = self._job is None or self._job.state.final
+        self.runner.train_button.setEnabled(free and level is Level.READY)
+        self.begun.resume_button.setEnabled(free and self.form.ready)
+
+    def _wake(self) -> None:
+        self._watch.start()
+        self._hub.open_panel(id(self))
+
+    def changeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Hear nothing while in no window: napari closes a dock by taking the panel out of it."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None:
+                self._watch.stop()
+                self._hub.close_panel(id(self))
+            else:
+                self._wake()
+        super().changeEvent(event)
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Learn which window the panel is in."""
+        if (window := self.window()) is not None:
+            self._hub.follow(window, self.viewer)
+        super().showEvent(event)
+
+
+def open_recipe(viewer: Any, recipe: Mapping[str, Any]) -> TrainPanel:
+    """Show a recipe (JSON) in the viewer's Train panel, which is opened if there is none.
+
+    Its images are chosen as far as the recipe names them, or they were those of a training of
+    this name and their layers are still there.
+    """
+    open_panels = viewer.window._qt_window.findChildren(TrainPanel)
+    panel = open_panels[0] if open_panels else TrainPanel(viewer)
+    if not open_panels:
+        viewer.window.add_dock_widget(panel, name="Train")
+    panel.take(recipe)
+    panel.show()
+    panel.raise_()
+    return panel
+
+
+def train_layers(
+    viewer: Any,
+    source: Any,
+    target: Any,
+    family: str = "cyclegan",
+    size: str = "tiny",
+    *,
+    name: str = "",
+    pairs: bool = False,
+    networks: dict[str, Any] | None = None,
+    device: str = "auto",
+    **changes: Any,
+) -> TrainingJob:
+    """Do what the Train panel does on Train, from a script or the console.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The training ends with its window.
+    source, target : napari.layers.Image
+        What the model will be given, and what it should make of it; lists of layers will do.
+    family, size, networks, **changes
+        As in `napari_tincture.training.presets.preset`.
+    pairs
+        Whether both are registered; families that learn from pairs need it.
+
+    Returns
+    -------
+    TrainingJob
+        Under way; `model` waits for the path of the finished model.
+
+    Raises
+    ------
+    InputError
+        If the axes of a layer cannot be known, or a setting cannot be right.
+    """
+    names = ("pair_a", "pair_b") if pairs else ("a", "b")
+    layers = [each if isinstance(each, list | tuple) else [each] for each in (source, target)]
+    settings = {
+        "name": name or f"{family} {size}", "family": family, "size": size, "changes": changes,
+        "networks": networks or {}, "device": device,
+    }  # fmt: skip
+    sides = {side: Chosen(own) for side, own in zip(names, layers, strict=True)}
+    plan = make_train_plan(TrainChoices(sides=sides, settings=settings))
+    return job_hub().train(viewer, plan.settings, plan.sources)

@@ -1,0 +1,380 @@
+"""The Train panel's settings, plots and messages; trainings themselves are in test_train_window."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QMessageBox
+
+from napari_tincture.errors import InputError
+from napari_tincture.models.shipped import library_folder
+from napari_tincture.training.begun import Begun, list_begun
+from napari_tincture.training.families import describe_families
+from napari_tincture.training.presets import preset
+from napari_tincture.widgets._curves import Curves, thinned
+from napari_tincture.widgets._form import Level
+from napari_tincture.widgets._jobs import JobHub
+from napari_tincture.widgets._train_form import LOADED, TrainForm
+from napari_tincture.widgets._train_plan import (
+    Chosen,
+    TrainChoices,
+    make_train_plan,
+    resume_plan,
+)
+from napari_tincture.widgets._train_row import duration
+from napari_tincture.widgets.train import TrainPanel, open_recipe, train_layers
+from napari_tincture.worker.jobs import State
+from napari_tincture.worker.train_settings import Side, TrainSettings
+from napari_tincture.worker.training import make_recipe
+
+PATIENCE = 90_000
+
+
+@pytest.fixture(scope="module")
+def families() -> list[dict[str, Any]]:
+    return describe_families()
+
+
+@pytest.fixture
+def library() -> Iterator[Path]:
+    """The library of this session, which the workers know, too; empty again afterwards."""
+    library_folder().mkdir(parents=True, exist_ok=True)
+    yield library_folder()
+    shutil.rmtree(library_folder())
+
+
+@pytest.fixture
+def form(qtbot: Any, families: list[dict[str, Any]]) -> TrainForm:
+    form = TrainForm()
+    qtbot.addWidget(form)
+    form.offer(families)
+    return form
+
+
+@pytest.fixture
+def panel(qtbot: Any, viewer: Any) -> Any:
+    panel = TrainPanel(viewer)
+    viewer.window.add_dock_widget(panel, name="Train")
+    qtbot.waitUntil(lambda: panel.form.ready, timeout=PATIENCE)
+    return panel
+
+
+def test_families_are_offered_before_and_after_their_titles_are_known(
+    qtbot: Any, families: list[dict[str, Any]]
+) -> None:
+    form = TrainForm()
+    qtbot.addWidget(form)
+    names = [form.family.itemData(i) for i in range(form.family.count())]
+    assert names == [family["name"] for family in families]
+    with pytest.raises(InputError, match="One moment"):
+        form.settings()
+    form.offer(families)
+    texts = [form.family.itemText(i) for i in range(form.family.count())]
+    assert texts == [family["title"] for family in families]
+
+
+def test_fields_left_alone_change_nothing(form: TrainForm) -> None:
+    for name in ("cyclegan", "ugatit", "regression"):
+        form.family.value = name
+        settings = form.settings()
+        assert (settings["changes"], settings["networks"], settings["base"]) == ({}, {}, None)
+        assert settings["name"] == f"{name} tiny"
+    form.preset.value = "standard"
+    assert form.learning.widgets["lr"].placeholderText() == "0.001"
+    assert form.about.text() == "As published, for a graphics card; crops of 256 px, 30,000 steps"
+
+
+def test_what_is_set_is_in_the_settings(form: TrainForm) -> None:
+    form.family.value = "ugatit"
+    form.networks.texts = {"n_res": "6", "light": False}
+    form.losses.texts = {"cam": "500"}
+    form.data.texts = {
+        "crop": "64", "flips": (True, True), "channels_a": "0, DAPI", "validation": "0.2",
+        "values": "percentile",
+    }  # fmt: skip
+    form.learning.texts = {"lr": "1e-4", "decay": "exponential", "factor": "0.9", "every": "2"}
+    form.intervals.texts = {"preview_every": "7"}
+    settings = form.settings()
+    assert settings["networks"] == {"n_res": 6, "light": False}
+    assert settings["preview_every"] == 7
+    assert settings["changes"] == {
+        "crop": 64, "flips": (True, True), "lr": 1e-4, "decay": "exponential", "factor": 0.9,
+        "every": 2, "weights": {"cam": 500.0}, "split": {"validation": 0.2},
+    }  # fmt: skip
+    assert form.channels() == {"a": (0, "DAPI"), "b": None}
+    assert form.value("values") == "percentile"
+    assert form.advanced._button.text() == "Advanced: 13 set"
+    # What the chosen schedule does not use is neither shown nor passed on.
+    form.learning.texts = {"decay": "constant"}
+    assert not form.learning.widgets["factor"].isVisibleTo(form)
+    assert "factor" not in form.settings()["changes"]
+    form.learning.texts = {"lr": "fast"}
+    with pytest.raises(InputError, match="Learning rate: expected a number, got 'fast'"):
+        form.settings()
+
+
+def test_a_loaded_recipe_is_taken_as_it_is(form: TrainForm, tmp_path: Path) -> None:
+    given = preset("ugatit", "tiny", name="blood", lr=3e-5, crop=96, networks={"n_res": 6})
+    form.load(given.to_dict())
+    assert form.preset.value == LOADED
+    assert form.learning.widgets["lr"].placeholderText() == "3e-05"
+    assert not form.foldings["Networks"].isVisibleTo(form)
+    form.learning.texts = {"steps": "5"}
+    sides = {"a": Side(images=("x",)), "b": Side(images=("y",))}
+    settings = TrainSettings(sides=sides, **form.settings())
+    described = {name: {"images": list(side.images)} for name, side in sides.items()}
+    made = make_recipe(settings, described)
+    assert made.networks == given.networks
+    assert (made.schedule.steps, made.schedule.lr, made.sampling.crop) == (5, 3e-5, 96)
+    assert made.data == described
+    assert made.schedule.hold == 2, "the rate falls over the same half"
+    form.family.value = "cyclegan"
+    assert form.settings()["base"] is None
+    with pytest.raises(InputError, match="no recipe of"):
+        form.load({"family": "nothing"})
+
+
+def test_state_is_shown_again(qtbot: Any, form: TrainForm, families: Any) -> None:
+    form.family.value, form.preset.value = "attentiongan", "large"
+    form.name.setText("mine")
+    form.losses.texts = {"identity": "0"}
+    other = TrainForm()
+    qtbot.addWidget(other)
+    other.offer(families)
+    other.recall(form.state())
+    assert other.settings() == form.settings()
+    assert other.settings()["changes"]["weights"] == {"identity": 0.0}
+
+
+class Layers(dict):
+    """Enough of a viewer for looking layers up."""
+
+    @property
+    def layers(self) -> dict[str, Any]:
+        return self
+
+
+def layers(viewer: Any, *shapes: tuple[int, int]) -> list[Any]:
+    return [
+        viewer.add_image(np.zeros(shape, np.uint8), name=f"{number}: {shape[0]}")
+        for number, shape in enumerate(shapes)
+    ]
+
+
+SETTINGS = {"name": "mine", "family": "cyclegan"}
+WRONG: dict[str, tuple[tuple[str, str], tuple[tuple[int, int], ...], str]] = {
+    "nothing": (("a", "b"), (), "From: choose layers, or a folder"),
+    "small": (("a", "b"), ((40, 40), (30, 40)), r"'1: 30' has 30 × 40 px .* crops of 32 px"),
+    "sizes": (("pair_a", "pair_b"), ((40, 40), (41, 40)), r"'0: 40' \(40 × 40 px\) and '1: 41'"),
+    "numbers": (
+        ("pair_a", "pair_b"),
+        ((40, 40), (40, 40), (40, 40)),
+        r"1 layers .*'0: 40'.* and 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_cannot_be_trained_is_said_and_named(plain_viewer: Any, name: str) -> None:
+    (one, other), shapes, problem = WRONG[name]
+    made = layers(plain_viewer, *shapes)
+    sides = {one: Chosen(made[:1]), other: Chosen(made[1:])}
+    with pytest.raises(InputError, match=problem):
+        make_train_plan(TrainChoices(sides=sides, crop=32, settings=SETTINGS))
+
+
+def test_folders_masks_and_channels_are_in_the_plan(plain_viewer: Any, tmp_path: Path) -> None:
+    (layer,) = layers(plain_viewer, (50, 60))
+    labels = plain_viewer.add_labels(np.zeros((50, 60), np.uint8), name="folds")
+    sides = {"a": Chosen([layer], mask=labels), "b": Chosen(folder=str(tmp_path))}
+    choices = TrainChoices(sides=sides, channels={"a": (0,), "b": None}, settings=SETTINGS)
+    plan = make_train_plan(choices)
+    assert plan.size == f"1 layer → {tmp_path.name}"
+    assert plan.settings.sides["a"].mask == 1
+    assert plan.sources[1].name == layer.name, "a mask finds its image by name"
+    assert plan.settings.sides["b"].images == (str(tmp_path),)
+    # Resumed, the same is found again, or it is said what is gone.
+    begun = Begun("mine", {"schedule": {"steps": 9}}, json.loads(json.dumps(plan.settings.kept)), 4)
+    again = resume_plan(begun, plain_viewer, {}, steps=None)
+    assert again.size == "from step 4 to 9"
+    assert again.settings.sides == plan.settings.sides
+    assert [raster.name for raster in again.sources] == [raster.name for raster in plan.sources]
+    with pytest.raises(InputError, match="all its 4 steps"):
+        resume_plan(begun, plain_viewer, {}, steps=4)
+    with pytest.raises(InputError, match=r"'0: 50' is gone.*under this name"):
+        resume_plan(begun, Layers(), {}, steps=None)
+    labels.data = np.zeros((9, 9), np.uint8)
+    with pytest.raises(InputError, match=r"'folds' .* none of the layers"):
+        make_train_plan(choices)
+    gone = {"a": Chosen([layer]), "b": Chosen(folder=str(tmp_path / "gone"))}
+    with pytest.raises(InputError, match="To: there is no"):
+        make_train_plan(TrainChoices(sides=gone, settings=SETTINGS))
+
+
+def test_the_panel_offers_what_a_family_can_learn_from(panel: Any, viewer: Any) -> None:
+    first, second = layers(viewer, (50, 60), (50, 60))
+    stack = viewer.add_image(np.zeros((3, 50, 60), np.uint8), name="stack")
+    assert "choose layers" in (panel.refresh(), panel.message.text())[1]
+    assert not panel.runner.train_button.isEnabled()
+    panel.form.data.texts = {"crop": "32"}
+    panel.sides.a.layers.ticked, panel.sides.b.layers.ticked = [first], [second]
+
+    def pairings() -> list[str]:
+        panel.refresh()
+        return [panel.sides.pairing.itemData(i) for i in range(panel.sides.pairing.count())]
+
+    for family, offered in (
+        ("cyclegan", ["unpaired", "both"]), ("pix2pix", ["pairs"]),
+        ("attentiongan", ["unpaired", "both"]),
+    ):  # fmt: skip
+        panel.form.family.value = family
+        assert pairings() == offered
+    assert panel.runner.train_button.isEnabled()
+    panel.sides.pairing.value = "both"
+    panel.refresh()
+    assert "Pairs from: choose" in panel.message.text()
+    panel.sides.pairing.value = "unpaired"
+    panel.sides.a.layers.ticked = [stack]
+    panel.refresh()
+    assert panel.message.level is Level.PROBLEM
+    panel.sides.axes.value = ("stack", "zyx")
+    panel.refresh()
+    assert panel.message.level is Level.READY, panel.message.text()
+
+
+def test_recipes_are_saved_and_loaded(
+    qtbot: Any, panel: Any, viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.json"
+    asked = lambda *_, **__: (str(path), "")  # noqa: E731
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", asked)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", asked)
+    panel.sides.a.layers.ticked, panel.sides.b.layers.ticked = (
+        [layer] for layer in layers(viewer, (150, 160), (150, 160))
+    )
+    panel.refresh()
+    panel.sides.a.layers.ticked, panel.sides.b.layers.ticked = (
+        [layer] for layer in reversed(viewer.layers)
+    )
+    panel.form.learning.texts = {"lr": "0.003"}
+    panel.form.save_button.click()
+    qtbot.waitUntil(lambda: panel.runner.status.text() == "Saved mine.json.", timeout=PATIENCE)
+    recipe = json.loads(path.read_text())
+    assert (recipe["family"], recipe["schedule"]["lr"]) == (panel.form.family.value, 0.003)
+    assert recipe["networks"]["forward"]["options"]["in_channels"] == 1
+    panel.form.load_button.click()
+    assert panel.form.preset.value == LOADED
+    path.write_text("{")
+    panel.form.load_button.click()
+    assert "mine.json cannot be taken as a recipe" in panel.runner.status.text()
+
+
+def test_a_recipe_opens_the_panel_with_its_images(
+    qtbot: Any, viewer: Any, hub: JobHub, library: Path
+) -> None:
+    (first,) = layers(viewer, (150, 160))
+    sides = {"a": Chosen([first]), "b": Chosen(folder=str(library))}
+    kept = make_train_plan(TrainChoices(sides=sides, settings=SETTINGS)).settings.kept
+    recipe = {**describe_families()[2]["sizes"]["tiny"], "name": "old", "start": "m.safetensors"}
+    recipe["data"] = {"corrections": {"folder": "marks", "regions": []}}
+    Begun("old", recipe, json.loads(json.dumps(kept))).write()
+    panel = open_recipe(viewer, recipe)
+    qtbot.waitUntil(lambda: panel.form.ready, timeout=PATIENCE)
+    assert panel.form.base == recipe
+    plan = panel.plan()
+    assert plan.settings.base == recipe
+    assert plan.settings.sides["b"].images == (str(library),)
+    assert [raster.name for raster in plan.sources] == [first.name]
+    assert open_recipe(viewer, {"name": "nothing"}) is panel
+    assert "no recipe of" in panel.runner.status.text()
+    # What it learned from beside images, and began with, is kept.
+    described = {name: {"images": ["x"]} for name in "ab"}
+    made = make_recipe(plan.settings, described)
+    assert made.data == {**recipe["data"], **described}
+    assert made.start == "m.safetensors"
+
+
+def test_trainings_begun_before_can_be_discarded(
+    panel: Any, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not panel.begun.isVisibleTo(panel)
+    begun = Begun("old", {"schedule": {"steps": 9}}, {}, 4)
+    begun.write()
+    begun.checkpoint.write_bytes(b"")
+    panel.begun.look_again()
+    assert panel.begun.choice.currentText() == "old, 4 of 9"
+    answers = iter((QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes))
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: next(answers))
+    panel.begun.discard_button.click()
+    assert len(list_begun()) == 1
+    panel.begun.discard_button.click()
+    assert list_begun() == []
+    assert not panel.begun.isVisibleTo(panel)
+
+
+def test_a_failure_is_said_and_a_closed_window_interrupts(
+    qtbot: Any, hub: JobHub, library: Path
+) -> None:
+    import napari
+
+    viewer = napari.Viewer(show=True)
+    rng = np.random.default_rng(0)
+    pair = [viewer.add_image(rng.integers(0, 255, (160, 150), np.uint8), name=n) for n in "ab"]
+    panel = TrainPanel(viewer)
+    viewer.window.add_dock_widget(panel)
+    usual = {"family": "regression", "pairs": True, "crop": 32}
+    job = train_layers(viewer, *pair, name="wild", lr=1e30, clip=0.0, warmup=0, **usual)
+    further = train_layers(viewer, *pair, name="calm", steps=100_000, **usual)
+    panel._follow(job)
+    qtbot.waitUntil(lambda: panel.runner.status.level is Level.PROBLEM, timeout=PATIENCE)
+    assert job.state is State.FAILED
+    assert "lower learning rate" in panel.runner.status.text()
+    assert job.losses
+    qtbot.waitUntil(lambda: further.done > 2, timeout=PATIENCE)
+    viewer.close()
+    qtbot.waitUntil(lambda: further.state is State.CANCELLED, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: hub.trainer.pid is None, timeout=PATIENCE)
+    assert {each.name: each.step > 2 for each in list_begun()}["calm"]
+
+
+def test_curves_are_drawn_thinned_and_can_be_hidden(qtbot: Any) -> None:
+    plot = Curves()
+    qtbot.addWidget(plot)
+    plot.resize(300, 200)
+    plot.show()
+    rng = np.random.default_rng(0)
+    points = [(step, float(value)) for step, value in enumerate(rng.random(50_000))]
+    plot.show_curves({"generator": points, "other": [(0, 1.0), (50_000, 3.0)]}, 50_000)
+    before = plot.grab().toImage()
+    (place, _) = plot.legend().values()
+    qtbot.mouseClick(plot, Qt.MouseButton.LeftButton, pos=place.center().toPoint())
+    assert plot.hidden == {"generator"}
+    assert plot.grab().toImage() != before
+    plot.set_log(True)
+    plot.show_curves({"zero": [(0, 0.0), (1, float("nan"))], "one": [(1, 1.0)]})
+    plot.grab()
+    # No more points than pixels show, with the extremes of each column among them.
+    x = np.linspace(0, 299, 50_000)
+    y = np.array([value for _, value in points])
+    thin = thinned(x, y)
+    assert len(thin) <= 4 * 300
+    for column in (0, 150, 298):
+        own, kept = y[np.floor(x) == column], thin[np.floor(thin[:, 0]) == column, 1]
+        assert (kept.min(), kept.max()) == (own.min(), own.max())
+    few = np.linspace(0, 299, 900)
+    np.testing.assert_array_equal(thinned(few, y[:900]), np.stack([few, y[:900]], axis=1))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(5.2, "5 s"), (300, "5 min"), (7500, "2 h 5 min"), (3600 * 60, "2 d")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
