@@ -14,7 +14,7 @@ from napari_tincture.errors import InputError
 from napari_tincture.models.model import Model
 from napari_tincture.training.control import Control, Hooks
 from napari_tincture.training.run import as_recipe
-from napari_tincture.training.starters import STARTERS, read_recipe
+from napari_tincture.training.starters import read_recipe, recipe_names
 
 
 def test_a_recipe_trains_from_layers_and_the_model_can_be_used_by_its_path(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_the_same_call_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
 
 def test_what_is_no_recipe_is_refused(tmp_path: Path) -> None:
     out = tmp_path / "m.safetensors"
-    with pytest.raises(InputError, match=f"no recipe 'magic'.*{STARTERS[0]}"):
+    with pytest.raises(InputError, match=f"no recipe 'magic'.*{recipe_names()[0]}"):
         nt.train("magic", out=out)
     (tmp_path / "r.json").write_text("{")
     with pytest.raises(InputError, match="not valid JSON"):
@@ -82,7 +82,7 @@ def test_what_is_no_recipe_is_refused(tmp_path: Path) -> None:
         nt.train({"name": "x"}, out=out)
 
 
-@pytest.mark.parametrize("name", STARTERS)
+@pytest.mark.parametrize("name", recipe_names())
 def test_recipes_of_starters_can_be_read(name: str) -> None:
     recipe = read_recipe(name)
     assert as_recipe(json.loads(recipe.to_json())) == recipe

@@ -19,7 +19,7 @@ from napari_tincture.training.data import load_examples
 from napari_tincture.training.losses import LossTerm
 from napari_tincture.training.paired import Batches, Recipe, train_paired
 from napari_tincture.training.schedule import Schedule
-from napari_tincture.training.starters import STARTERS, read_recipe
+from napari_tincture.training.starters import read_recipe, recipe_names
 
 DATA = {
     "kind": "planes",
@@ -74,7 +74,7 @@ def test_recipes_survive_json() -> None:
         Recipe.from_json(recipe().to_json().replace('"crop"', '"unknown"'))
 
 
-@pytest.mark.parametrize("name", STARTERS)
+@pytest.mark.parametrize("name", recipe_names())
 def test_committed_recipes_can_be_read(name: str) -> None:
     assert read_recipe(name).name == name
 

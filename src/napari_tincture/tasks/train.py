@@ -130,7 +130,7 @@ def _as_recipe(recipe: AnyRecipe | Model | Mapping[str, Any] | str | PathLike[st
     from napari_tincture.training.networks import continued
     from napari_tincture.training.paired import Recipe
     from napari_tincture.training.run import as_recipe
-    from napari_tincture.training.starters import STARTERS, read_recipe
+    from napari_tincture.training.starters import read_recipe, recipe_names
     from napari_tincture.training.translation import TranslationRecipe
 
     if isinstance(recipe, Recipe | TranslationRecipe):
@@ -139,9 +139,9 @@ def _as_recipe(recipe: AnyRecipe | Model | Mapping[str, Any] | str | PathLike[st
         return as_recipe(recipe)
     if isinstance(recipe, Model) or str(recipe).endswith(".safetensors"):
         return continued(load_model(recipe))
-    if str(recipe) not in STARTERS and not Path(recipe).is_file():
+    if str(recipe) not in recipe_names() and not Path(recipe).is_file():
         raise InputError(
             f"There is no recipe {str(recipe)!r}: expected a .json file or one of "
-            f"{', '.join(STARTERS)}."
+            f"{', '.join(recipe_names())}."
         )
     return read_recipe(str(recipe))

@@ -20,6 +20,13 @@ STARTERS = ("phase-to-dapi", "nuclei", "hologram-to-brightfield")
 BLOOD = "unstained-to-wright-giemsa"
 
 
+def recipe_names() -> tuple[str, ...]:
+    """Names of all committed recipes, sorted."""
+    folder = files("napari_tincture.training") / "recipes"
+    names = (item.name for item in folder.iterdir())
+    return tuple(sorted(n.removesuffix(".json") for n in names if n.endswith(".json")))
+
+
 def read_recipe(name: str) -> AnyRecipe:
     """The committed recipe of a starter model, or the recipe at a path ending in .json.
 
