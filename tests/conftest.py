@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from contextlib import ExitStack
@@ -31,6 +32,12 @@ def pytest_configure(config: pytest.Config) -> None:
         stack.enter_context(virtual_display())
     except DeviceError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def pytest_collection_finish() -> None:
+    """Let garbage be collected fast: what was imported and collected by now stays."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,6 +1,6 @@
 """Label images are listed in their image, valid by specification, and opened by their path."""
 
-import json
+import os
 
 import numpy as np
 import pytest
@@ -121,12 +121,12 @@ def test_a_full_disk_leaves_the_list_as_it_was(image, version, monkeypatch):
     name = "zarr.json" if version == "0.5" else ".zattrs"
     before = (image / "labels" / name).read_text()
 
-    def full(value, file, **options):
-        file.write("{")
+    def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(json, "dump", full)
-    with pytest.raises(OutputError, match=r"labels.*the disk is full"):
-        register(new)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OutputError, match=r"labels.*the disk is full"):
+            register(new)
     assert (image / "labels" / name).read_text() == before
     assert not list((image / "labels").glob("*.partial"))
