@@ -18,7 +18,7 @@ from napari_tincture.training.correction_set import Corrections, pinned
 from napari_tincture.training.corrections import Lessons, corrected, open_lessons
 from napari_tincture.training.crops import Crops
 from napari_tincture.training.material import open_material
-from napari_tincture.training.objective import find_objective, objective_names
+from napari_tincture.training.objective import find_objective
 
 SIDE = np.s_[20:52, 30:70]
 """Where the toy's stain is wrong."""
@@ -128,8 +128,8 @@ def values_of(values: np.ndarray) -> Raster:
     return open_image(values, axes="cyx")
 
 
-@pytest.mark.parametrize("family", objective_names())
-def test_every_family_learns_from_corrections(family: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", ["ugatit", "pix2pix"])
+def test_families_learn_from_corrections(family: str, tmp_path: Path) -> None:
     recipe = small_recipe(family, steps=2)
     where = {"images": images_for(recipe), "out": tmp_path / "a.safetensors"}
     model = nt.train(recipe, **where)
