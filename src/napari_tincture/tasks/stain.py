@@ -98,7 +98,8 @@ def stain(
         the discriminator finds less real than this one; its scores as they are if they were not
         calibrated. "std": standard deviation, averaged over channels, of the stain over `samples`
         draws of noise for models that take noise, else over the eight flips and quarter turns of
-        the image.
+        the image. Images whose sides are no multiples of the stride of all networks asked are
+        mirrored a little further than for the stain alone, which norms over the image notice.
     samples
         Draws of noise for models that take noise; the stain is their mean (You et al. 2018,
         Bayesian cycle-consistent generative adversarial networks via marginalizing latent
