@@ -9,6 +9,8 @@ from napari_tincture.errors import ModelError
 from napari_tincture.models import find_card, list_models
 from napari_tincture.models.card import ModelCard
 from napari_tincture.models.checkpoints import SUPPORTED
+from napari_tincture.raster import Raster
+from napari_tincture.widgets._fitting import best_fitting
 from napari_tincture.widgets._form import Choice, Item, OneLine, row
 
 _LONGEST = 60
@@ -34,6 +36,7 @@ class ModelRow(QWidget):
         self.task = task
         self._files: dict[str, ModelCard] = {}
         self._listed = self._offered()
+        self._chosen = self._suggesting = False
         self.choice = Choice(tooltip="What turns the image into the result")
         # Of fixed height: a text that wraps anew when a scroll bar comes would not settle.
         self.about, self.expects = QLabel(), OneLine()
@@ -62,6 +65,7 @@ class ModelRow(QWidget):
         layout.addWidget(self.about)
         layout.addWidget(self.expects)
         self._list()
+        self.choice.chosen.connect(self._note)
         self.choice.chosen.connect(self._update)
         self._update()
 
@@ -94,7 +98,16 @@ class ModelRow(QWidget):
         """
         if name not in self._listed:
             self._add(name)
+        self._chosen = True
         self.choice.value = name
+
+    def suggest(self, image: Raster) -> None:
+        """Choose a model that fits an image, as long as nobody has chosen one."""
+        if self._chosen or not (name := best_fitting(image, self._listed)):
+            return
+        self._suggesting = True
+        self.choice.value = name
+        self._suggesting = False
 
     def look_again(self) -> None:
         """Offer what has come into the user's library."""
@@ -126,6 +139,9 @@ class ModelRow(QWidget):
             self.choose(path)
         except ModelError as error:
             self.about.setText(str(error))
+
+    def _note(self) -> None:
+        self._chosen = self._chosen or not self._suggesting
 
     def _update(self) -> None:
         known = {**self._listed, **self._files}.get(self.name)

@@ -296,7 +296,6 @@ class TaskPanel(QWidget):
         show_row(self._form, self.axes, unknown)
 
     def _offer_channels(self) -> None:
-        card = self.card
         rasters = {}
         for name in image_names(self.viewer):
             try:
@@ -307,6 +306,8 @@ class TaskPanel(QWidget):
         if self.layer.value not in rasters:
             return
         raster = rasters[self.layer.value]
+        self.model.suggest(raster)
+        card = self.card
         self.channels.offer(
             [(channel.name, channel.description) for channel in card.image_inputs],
             origins(rasters, self.layer.value),
