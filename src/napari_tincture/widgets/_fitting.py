@@ -20,7 +20,7 @@ def best_fitting(image: Raster, cards: Mapping[str, ModelCard]) -> str:
 
 
 def fitness(image: Raster, card: ModelCard) -> int:
-    """How many of its channels or planes a model takes, many more if they have its names, else 0."""
+    """How many channels or planes a model takes, many more if they have its names, else 0."""
     names = {channel.name for channel in card.image_inputs}
     known = {*image.channels, *(image.display.get("planes") or ())}
     if names <= known or (image.rgb and card.rgb_input):
