@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
@@ -104,6 +104,13 @@ def find_objective(name: str) -> Any:
     if name not in objective_names():
         raise InputError(f"Unknown family {name!r}; known are {', '.join(objective_names())}.")
     return importlib.import_module(f"{ROOM}.{name}")
+
+
+def check_weights(weights: Any) -> None:
+    """Refuse a dataclass of loss weights if one is negative or no number."""
+    negative = {key: value for key, value in asdict(weights).items() if not value >= 0}
+    if negative:
+        raise InputError(f"Loss weights are 0 or more, got {negative}.")
 
 
 @contextmanager

@@ -12,7 +12,15 @@ from torch import Tensor, nn
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
 from napari_tincture.training.adversarial import Game, adversarial
-from napari_tincture.training.objective import ADAM, Batch, Losses, Published, Update, fixed
+from napari_tincture.training.objective import (
+    ADAM,
+    Batch,
+    Losses,
+    Published,
+    Update,
+    check_weights,
+    fixed,
+)
 from napari_tincture.training.pairs_loss import trusted, weighted_l1
 from napari_tincture.training.sizes import Size, pick
 from napari_tincture.training.together import together
@@ -52,8 +60,7 @@ class Weights:
     l1: float = 100.0
 
     def __post_init__(self) -> None:
-        if not self.l1 >= 0:
-            raise InputError(f"Loss weights are 0 or more, got l1 = {self.l1}.")
+        check_weights(self)
 
 
 def build(

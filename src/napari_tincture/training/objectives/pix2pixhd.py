@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,7 +14,15 @@ from napari_tincture.models.card import Part
 from napari_tincture.models.vgg import SHARES, Vgg19
 from napari_tincture.training.adversarial import Game
 from napari_tincture.training.losses import l1
-from napari_tincture.training.objective import ADAM, Batch, Losses, Published, Update, fixed
+from napari_tincture.training.objective import (
+    ADAM,
+    Batch,
+    Losses,
+    Published,
+    Update,
+    check_weights,
+    fixed,
+)
 from napari_tincture.training.pairs_loss import trusted
 from napari_tincture.training.scales import Judgement, feature_matching, summed
 from napari_tincture.training.sizes import Size, pick
@@ -79,9 +87,7 @@ class Weights:
     vgg: float = 10.0
 
     def __post_init__(self) -> None:
-        negative = {key: value for key, value in asdict(self).items() if not value >= 0}
-        if negative:
-            raise InputError(f"Loss weights are 0 or more, got {negative}.")
+        check_weights(self)
 
 
 def build(

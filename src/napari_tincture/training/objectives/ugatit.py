@@ -7,7 +7,7 @@ Losses and order of updates are those of the published PyTorch implementation (K
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -19,7 +19,15 @@ from napari_tincture.models.card import Part
 from napari_tincture.models.layer_instance_norm import clip_rho
 from napari_tincture.training.adversarial import adversarial
 from napari_tincture.training.losses import l1
-from napari_tincture.training.objective import ADAM, Batch, Losses, Published, Update, fixed
+from napari_tincture.training.objective import (
+    ADAM,
+    Batch,
+    Losses,
+    Published,
+    Update,
+    check_weights,
+    fixed,
+)
 from napari_tincture.training.pairs_loss import pair_losses, pair_of
 from napari_tincture.training.together import together
 
@@ -60,9 +68,7 @@ class Weights:
     pair_features: float = 10.0
 
     def __post_init__(self) -> None:
-        negative = {key: value for key, value in asdict(self).items() if not value >= 0}
-        if negative:
-            raise InputError(f"Loss weights are 0 or more, got {negative}.")
+        check_weights(self)
 
 
 def parts(
