@@ -25,12 +25,12 @@ FILES = {
     "ugatit_tiny_full": "ugatit_tiny_full_params_0000000.pt",
 }
 NOISE = {
-    "cyclegan_tiny_resnet9": 2.3e-6,
-    "pix2pix_tiny_unet256": 5.4e-7,
-    "attentiongan_tiny_v2": 4.8e-6,
-    "bayes_cyclegan_tiny_z": 1.9e-6,
-    "pix2pixhd_tiny_global": 2.6e-6,
-    "ugatit_tiny_full": 1.1e-5,
+    "cyclegan_tiny_resnet9": 2.26e-6,
+    "pix2pix_tiny_unet256": 5.35e-7,
+    "attentiongan_tiny_v2": 4.74e-6,
+    "bayes_cyclegan_tiny_z": 1.80e-6,
+    "pix2pixhd_tiny_global": 2.54e-6,
+    "ugatit_tiny_full": 1.00e-5,
 }
 """What float32 and float64 runs of the published implementations differ by."""
 _MADE: dict[str, nt.Model] = {}
@@ -65,7 +65,7 @@ def test_pix2pix_agrees_with_either_statistics() -> None:
         agree(name, model.network(arrays["x"]), arrays["y_eval"])
         # Ten times the noise of the run with batch statistics.
         found = of_image.network(arrays["x"])
-        torch.testing.assert_close(found, arrays["y_train"], rtol=0, atol=2.3e-5)
+        torch.testing.assert_close(found, arrays["y_train"], rtol=0, atol=2.24e-5)
 
 
 def test_attentiongan_agrees() -> None:

@@ -34,6 +34,9 @@ def test_sample_stain_and_segment_from_the_menus(qtbot: Any, viewer: Any) -> Non
     phase = next(layer for layer in viewer.layers if layer.ndim == 3)
     _, stain = viewer.window.add_plugin_dock_widget("napari-tincture", "Stain")
     stain.layer.value = phase.name
+    stain.refresh()
+    assert stain.model.name == "phase-to-dapi"
+    assert set(stain.also.offered) == {"std"}
     stained = run(qtbot, viewer, stain)
     dapi = next(layer for layer in stained if "DAPI" in layer.name)
     expected = nt.stain(samples.neuron_phase(), "phase-to-dapi").plane(c=0)

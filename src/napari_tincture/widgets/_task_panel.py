@@ -12,13 +12,14 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
 
-from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QVBoxLayout, QWidget
 
 from napari_tincture.errors import InputError, ModelError, TinctureError
 from napari_tincture.models.card import ModelCard
 from napari_tincture.widgets._batch import Batch, batch_choices, batch_settings
 from napari_tincture.widgets._channel_rows import ChannelRows
+from napari_tincture.widgets._docked import Docked
 from napari_tincture.widgets._form import (
     Choice,
     Item,
@@ -60,7 +61,7 @@ _REGIONS = (
 )
 
 
-class TaskPanel(QWidget):
+class TaskPanel(Docked):
     """A panel for one task; a subclass names the task and adds its own settings.
 
     Parameters
@@ -172,9 +173,14 @@ class TaskPanel(QWidget):
     def add_rows(self, layout: QFormLayout) -> None:
         """Add the task's own settings; for a subclass."""
 
+    def offer(self) -> None:
+        """Show what the chosen model offers; for a subclass."""
+
     def refresh(self) -> None:
         """Bring what the panel offers and says up to date, now."""
         self._offer_layers()
+        self._suggest_model()
+        self.offer()
         self.shapes.set_items([Item(name, name) for name in shapes_names(self.viewer)])
         show_row(self._form, self.shapes, self.region.value == "shape")
         self._offer_axes()
@@ -276,6 +282,11 @@ class TaskPanel(QWidget):
             self.layer.value = chosen.name  # it may have been renamed
         self._on_layer()
 
+    def _suggest_model(self) -> None:
+        """Choose a model for the layer before anything is offered that depends on the model."""
+        with suppress(InputError):  # `_offer_channels` says what the layer lacks
+            self.model.suggest(open_layer(self.viewer, self.layer.value or "", self._axes))
+
     def _on_layer(self) -> None:
         self._layer = self.viewer.layers[self.layer.value] if self.layer.value else None
         self._later.start()
@@ -306,7 +317,6 @@ class TaskPanel(QWidget):
         if self.layer.value not in rasters:
             return
         raster = rasters[self.layer.value]
-        self.model.suggest(raster)
         card = self.card
         self.channels.offer(
             [(channel.name, channel.description) for channel in card.image_inputs],
@@ -385,23 +395,3 @@ class TaskPanel(QWidget):
 
     def _show_jobs(self, *_: Any) -> None:
         self.runner.show_job(self._job, self._hub.client.jobs)
-
-    def _wake(self) -> None:
-        self._watch.start()
-        self._hub.open_panel(id(self))
-
-    def changeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Hear nothing while in no window: napari closes a dock by taking the panel out of it."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is None:
-                self._watch.stop()
-                self._hub.close_panel(id(self))
-            else:
-                self._wake()
-        super().changeEvent(event)
-
-    def showEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Learn which window the panel is in."""
-        if (window := self.window()) is not None:
-            self._hub.follow(window, self.viewer)
-        super().showEvent(event)

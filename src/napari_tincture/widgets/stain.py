@@ -99,8 +99,8 @@ class StainPanel(TaskPanel):
             return replace(plan, notes=(*plan.notes, note))
         return plan
 
-    def refresh(self) -> None:
-        """Bring what the panel offers and says up to date, now."""
+    def offer(self) -> None:
+        """Show what the chosen model can do beside one image in one direction."""
         try:
             first, card = super().card, self.card
         except ModelError:
@@ -115,6 +115,9 @@ class StainPanel(TaskPanel):
             (self.samples, noise), (self.seed, noise),
         ):  # fmt: skip
             show_row(self._form, field, shown)
+
+    def refresh(self) -> None:
+        """Bring what the panel offers and says up to date, now."""
         super().refresh()
         self.sheet_button.setEnabled(self.message.level is not Level.PROBLEM)
 

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_tincture.durable import write_json
@@ -23,6 +23,7 @@ from napari_tincture.io.open import open_image
 from napari_tincture.training.begun import read_begun
 from napari_tincture.widgets._background import in_panel
 from napari_tincture.widgets._begun_row import BegunRow
+from napari_tincture.widgets._docked import Docked
 from napari_tincture.widgets._form import Level, Message, Scrolling
 from napari_tincture.widgets._jobs import JobHub, job_hub
 from napari_tincture.widgets._layers import LayerWatch
@@ -48,7 +49,7 @@ _PAUSE = 40
 _TASK = "train"
 
 
-class TrainPanel(QWidget):
+class TrainPanel(Docked):
     """Trains a model from layers or folders, and shows how it gets on.
 
     Parameters
@@ -299,26 +300,6 @@ class TrainPanel(QWidget):
         free = self._job is None or self._job.state.final
         self.runner.train_button.setEnabled(free and level is Level.READY)
         self.begun.resume_button.setEnabled(free and self.form.ready)
-
-    def _wake(self) -> None:
-        self._watch.start()
-        self._hub.open_panel(id(self))
-
-    def changeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Hear nothing while in no window: napari closes a dock by taking the panel out of it."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is None:
-                self._watch.stop()
-                self._hub.close_panel(id(self))
-            else:
-                self._wake()
-        super().changeEvent(event)
-
-    def showEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Learn which window the panel is in."""
-        if (window := self.window()) is not None:
-            self._hub.follow(window, self.viewer)
-        super().showEvent(event)
 
 
 def open_recipe(viewer: Any, recipe: Mapping[str, Any]) -> TrainPanel:
