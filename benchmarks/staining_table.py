@@ -129,9 +129,18 @@ def recipe_of(task: Task, family: str, iterations: int) -> TranslationRecipe:
     return recipe.replace(data=task.data(paired), split=task.split)
 
 
+def model_file(folder: Path, task: Task, family: str) -> Path:
+    """Where the table keeps the model of a family."""
+    return folder / _file_of(f"{task.name} {family}")
+
+
+def _file_of(name: str) -> str:
+    return f"{name.replace(' ', '-')}.safetensors"
+
+
 def train(recipe: TranslationRecipe, folder: Path, deadline: float, device: str) -> Path | None:
     """Train or go on until it is done or time is up; the finished model, or None."""
-    out = folder / f"{recipe.name.replace(' ', '-')}.safetensors"
+    out = folder / _file_of(recipe.name)
     if out.is_file():
         return out
     control, cancel = Control(), CancelToken()
@@ -154,23 +163,28 @@ def train(recipe: TranslationRecipe, folder: Path, deadline: float, device: str)
 def evaluated(model: Model, task: Task) -> dict[str, dict[str, list[float]]]:
     """Figures of every test image, by way and name."""
     found: dict[str, dict[str, list[float]]] = {arm: {f: [] for f in FIGURES} for arm in ARMS}
-    norm = model.card.target_normalisation
-    assert norm is not None
-    low, high = norm.span
     for case in task.cases():
-        gain, offset = norm.affine(norm.measure(case.target))
-        wanted = case.target * gain[:, None, None] + offset[:, None, None]
-        wanted = ((np.clip(wanted, low, high) - low) / (high - low)).astype(np.float32)
+        wanted = in_target_range(case.target, model)
         for arm in ARMS:
             made = np.clip(stained(model, case.source, arm), 0, 1)
-            for part in _parts(case, made.shape):
+            for part in parts_compared(case, made.shape):
                 figures = likeness(made[part], wanted[part])
                 for name in FIGURES:
                     found[arm][name].append(figures[name])
     return found
 
 
-def _parts(case: Case, shape: tuple[int, ...]) -> list[tuple[slice, slice, slice]]:
+def in_target_range(target: NDArray[Any], model: Model) -> NDArray[np.float32]:
+    """A reference (c, y, x) normalised as in training, then from 0 to 1."""
+    norm = model.card.target_normalisation
+    assert norm is not None
+    low, high = norm.span
+    gain, offset = norm.affine(norm.measure(target))
+    wanted = target * gain[:, None, None] + offset[:, None, None]
+    return ((np.clip(wanted, low, high) - low) / (high - low)).astype(np.float32)
+
+
+def parts_compared(case: Case, shape: tuple[int, ...]) -> list[tuple[slice, slice, slice]]:
     """The whole of an image; of a field of which only columns count, squares of these."""
     if case.columns is None:
         return [(slice(None),) * 3]

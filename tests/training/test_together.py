@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from napari_tincture.models.discriminators import multiscale_patch, patch
+from napari_tincture.models.discriminators import multiscale_patch, patch, ugatit
 from napari_tincture.training.together import together
 
 
@@ -19,6 +19,7 @@ class Counted(nn.Module):
 
 
 A, B = torch.randn(2, 3, 32, 32), torch.randn(1, 3, 32, 32)
+LARGE = torch.randn(1, 3, 192, 192)
 
 
 @pytest.mark.parametrize(
@@ -40,3 +41,11 @@ def test_the_same_numbers_as_one_by_one(
     for result, image in zip(found, (A, second), strict=True):
         # Only the order of sums within a convolution may differ.
         torch.testing.assert_close(result, network(image), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("file", "passes"), [(patch, 2), (ugatit, 1)])
+def test_large_images_go_one_by_one_unless_passes_count(file, passes):
+    options = {"ndf": 1, "n_layers": 1} if file is patch else {"ndf": 2, "n_layers": 5}
+    counted = Counted(file.build(**options))
+    together(counted, LARGE, LARGE)
+    assert counted.passes == passes

@@ -20,7 +20,7 @@ ENTRY_POINT_GROUP = "napari_tincture.architectures"
 _MACHINERY = frozenset(
     {
         "card", "checkpoints", "class_activation", "copies", "directions", "discriminators",
-        "encoders", "evened", "fixed_size", "imported", "inception", "label_maps",
+        "encoders", "evened", "fixed_size", "imported", "in_place", "inception", "label_maps",
         "layer_instance_norm", "lpips", "model", "normalisation", "outputs", "published",
         "realism", "registry", "shipped", "spectral_norm", "statistics", "user_weights", "vgg",
         "weights",

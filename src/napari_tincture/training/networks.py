@@ -11,6 +11,7 @@ from torch import nn
 from napari_tincture.errors import InputError, ModelError
 from napari_tincture.models import load_model
 from napari_tincture.models.card import Part
+from napari_tincture.models.in_place import activate_in_place
 from napari_tincture.models.model import Model
 from napari_tincture.models.registry import build_network, room_of
 from napari_tincture.models.weights import fill_network
@@ -56,6 +57,16 @@ def _problem(name: str, part: Part, side: int, *, resized: bool = False) -> str 
     if room_of(name) or result.shape[-2:] == image.shape[-2:]:
         return None
     return "it gives images of {} × {} px for them".format(*result.shape[-2:])
+
+
+def act_in_place(networks: Mapping[str, nn.Module], recipe: TranslationRecipe) -> None:
+    """Let activations overwrite what they are given, where losses and gradients stay the same."""
+    side = recipe.sampling.crop
+    for name, part in recipe.networks.items():
+        if room_of(name) != "encoders":
+            example = torch.zeros(1, int(part.options.get("in_channels", 3)), side, side)
+            example += torch.linspace(-1, 1, side)
+            activate_in_place(networks[name], example, learning=True)
 
 
 def begin_from(networks: Mapping[str, nn.Module], recipe: TranslationRecipe) -> None:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from napari_tincture.models.spectral_norm import SpectralWeight
+
+ALONE_FROM = 192 * 192
+"""Pixels of an image from which a CPU is faster with one at a time: the maps of several leave its
+cache."""
 _MIXING = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def together(network: nn.Module, *images: Tensor) -> list[Any]:
     """What a network gives for each of several batches of images.
 
-    One pass where images are of one size and the network treats them apart; else a pass each,
-    in the order given, which batch norm's running averages remember. (A network with spectral
-    norm takes one power iteration per pass in training, not per batch.)
+    One pass where images are of one size and the network treats them apart; else, and for large
+    images on a CPU, a pass each, in the order given, which batch norm's running averages remember.
+    (A network with spectral norm takes one power iteration per pass in training, not per batch:
+    it takes all in one, however large they are.)
 
     Parameters
     ----------
@@ -27,11 +34,21 @@ def together(network: nn.Module, *images: Tensor) -> list[Any]:
     list
         The network's result per batch: a tensor, or a list of what it gives.
     """
-    apart = len({image.shape[1:] for image in images}) > 1
-    if len(images) == 1 or apart or any(isinstance(m, _MIXING) for m in network.modules()):
+    if len(images) == 1 or _apart(network, images):
         return [network(image) for image in images]
     result = network(torch.cat(images))
     return _split(result, [len(image) for image in images])
+
+
+def _apart(network: nn.Module, images: Sequence[Tensor]) -> bool:
+    if len({image.shape[1:] for image in images}) > 1 or _has(network, _MIXING):
+        return True
+    large = images[0].is_cpu and images[0].shape[2:].numel() >= ALONE_FROM
+    return large and not _has(network, (SpectralWeight,))
+
+
+def _has(network: nn.Module, kinds: tuple[type[nn.Module], ...]) -> bool:
+    return any(isinstance(module, kinds) for module in network.modules())
 
 
 def _split(result: Any, sizes: list[int]) -> list[Any]:

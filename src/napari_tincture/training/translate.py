@@ -24,7 +24,7 @@ from napari_tincture.training.judge import Judge
 from napari_tincture.training.log import CsvLog, Log
 from napari_tincture.training.loop import Trainer, channels_last
 from napari_tincture.training.material import Material, read_windows, windows
-from napari_tincture.training.networks import begin_from, check_crops
+from napari_tincture.training.networks import act_in_place, begin_from, check_crops
 from napari_tincture.training.objective import Batch
 from napari_tincture.training.pictures import Picture
 from napari_tincture.training.prefetch import prefetched
@@ -106,6 +106,7 @@ def make_trainer(recipe: TranslationRecipe, run: Run) -> Trainer:
         networks = recipe.build_networks()
     if recipe.start:
         begin_from(networks, recipe)
+    act_in_place(networks, recipe)
     objective = recipe.build_objective(networks)
     settings: dict[str, Any] = {"recipe": recipe.to_dict(), "fabric": run.fabric}
     if isinstance(objective, Staged):

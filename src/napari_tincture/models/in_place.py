@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,10 +24,12 @@ _MAKERS = (
     nn.GroupNorm,
 )
 """Modules that give a map of their own."""
-_ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.ReLU6, nn.ELU, nn.SiLU, nn.Hardswish)
+_LEARNING = (nn.ReLU, nn.LeakyReLU)
+"""Activations whose gradient can be told from their result."""
+_ACTIVATIONS = (*_LEARNING, nn.ReLU6, nn.ELU, nn.SiLU, nn.Hardswish)
 
 
-def activate_in_place(network: nn.Module, example: Tensor) -> int:
+def activate_in_place(network: nn.Module, example: Tensor, *, learning: bool = False) -> int:
     """Let the activations of a network work in place, if that changes nothing.
 
     Those that follow a convolution or norm within an `nn.Sequential` are changed. A network may
@@ -36,38 +39,47 @@ def activate_in_place(network: nn.Module, example: Tensor) -> int:
     Parameters
     ----------
     network
-        Changed in place; never trained afterwards.
+        Changed in place; never trained afterwards, unless `learning`.
     example
         An input (b, c, y, x) that the network accepts.
+    learning
+        Whether the network will be trained.
 
     Returns
     -------
     int
         Number of activations changed.
     """
-    if not _candidates(network):
+    kinds = _LEARNING if learning else _ACTIVATIONS
+    if not _candidates(network, kinds):
         return 0
     trial = copy.deepcopy(network)
+    if learning:
+        trial.eval()  # what dropout draws differs, however activations work
     try:
         with torch.inference_mode():
             before = trial(example.clone())
-            _set(trial)
+            _set(trial, kinds)
             after = trial(example.clone())
     except (RuntimeError, ValueError, TypeError, IndexError, MemoryError):
         return 0  # what is wrong with the network shows when it is run
-    if not (isinstance(before, Tensor) and torch.equal(before, after)):
-        return 0
-    return _set(network)
+    return _set(network, kinds) if _equal(before, after) else 0
 
 
-def _set(network: nn.Module) -> int:
-    found = _candidates(network)
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, list | tuple):
+        return all(_equal(a, b) for a, b in zip(one, other, strict=True))
+    return isinstance(one, Tensor) and torch.equal(one, other)
+
+
+def _set(network: nn.Module, kinds: tuple[type[nn.Module], ...]) -> int:
+    found = _candidates(network, kinds)
     for activation in found:
         activation.inplace = True  # type: ignore[assignment]
     return len(found)
 
 
-def _candidates(network: nn.Module) -> list[nn.Module]:
+def _candidates(network: nn.Module, kinds: tuple[type[nn.Module], ...]) -> list[nn.Module]:
     uses: dict[int, int] = {}
     for _, module in network.named_modules(remove_duplicate=False):
         uses[id(module)] = uses.get(id(module), 0) + 1
@@ -77,7 +89,7 @@ def _candidates(network: nn.Module) -> list[nn.Module]:
         if type(sequence) is nn.Sequential
         for first, second in pairwise(sequence)
         if type(first) in _MAKERS
-        and type(second) in _ACTIVATIONS
+        and type(second) in kinds
         and not second.inplace
         and uses[id(second)] == 1
         and not first._forward_hooks

@@ -8,7 +8,7 @@ from models import image_of, job_of, model_of, result_of, whole
 from torch import nn
 
 from napari_tincture.models import resnet_generator
-from napari_tincture.tiling.inplace import activate_in_place
+from napari_tincture.models.in_place import activate_in_place
 
 EXAMPLE = torch.randn(1, 2, 24, 24, generator=torch.Generator().manual_seed(0))
 
@@ -67,6 +67,21 @@ def test_what_is_changed(network, changed):
     assert activate_in_place(network, given) == changed
     assert torch.equal(run(), expected)
     assert torch.equal(given, EXAMPLE)
+
+
+def test_what_is_changed_of_a_network_that_learns():
+    network = block(nn.BatchNorm2d(3), nn.LeakyReLU(0.2), nn.Conv2d(3, 2, 1), nn.SiLU()).eval()
+    network.append(nn.Sequential(nn.Conv2d(2, 2, 1), nn.ReLU()))
+
+    def gradients():
+        network.zero_grad()
+        network(EXAMPLE).square().sum().backward()
+        return [parameter.grad.clone() for parameter in network.parameters()]
+
+    expected = gradients()
+    # The gradient of a SiLU needs what it was given.
+    assert activate_in_place(network, EXAMPLE, learning=True) == 2
+    assert all(torch.equal(a, b) for a, b in zip(gradients(), expected, strict=True))
 
 
 def test_a_network_that_fails_on_the_example_is_left_alone():
