@@ -76,7 +76,7 @@ def foreground_rand(overlap: Overlap) -> Rand:
     Arganda-Carreras et al., Crowdsourcing the creation of image segmentation algorithms for
     connectomics, Front Neuroanat 2015, with α = 0.5: pixels of expected background do not count,
     a pixel makes a pair with itself, and each pixel of found background is an object of its own
-    (so in the challenge's program; `adapted_rand` takes them for one object, without such pairs).
+    (as in the SNEMI3D program; `adapted_rand` takes them for one object, without such pairs).
 
     Parameters
     ----------
