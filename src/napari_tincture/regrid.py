@@ -43,6 +43,24 @@ def pixel_map(image: Raster, grid: Raster) -> FloatArray:
     return result
 
 
+def pixel_size(image: Raster) -> tuple[float, float]:
+    """Height and width of a pixel, in µm where the units are lengths; else in the world's units.
+
+    Raises
+    ------
+    InputError
+        If pixels are no rectangles, or y or x is mixed with other axes.
+    """
+    matrix = _plane_matrix(image)[:2, :2]
+    sizes = np.linalg.norm(matrix, axis=0)
+    if abs(float(matrix[:, 0] @ matrix[:, 1])) > 1e-6 * sizes.prod():
+        raise InputError(
+            f"The transform of image {image.name!r} shears its pixels, so that distances along y "
+            "and x do not add up. Resample it to a grid of rectangles."
+        )
+    return float(sizes[0]), float(sizes[1])
+
+
 def _plane_matrix(raster: Raster) -> FloatArray:
     """From pixels (y, x, 1) to the world, in µm where the units are lengths."""
     matrix, n = raster.placement.matrix(), raster.ndim

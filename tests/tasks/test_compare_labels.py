@@ -149,15 +149,20 @@ def test_several_comparisons_make_one_table() -> None:
     assert [row["image"] for row in joined.table] == ["found", "found to two"]
     assert [s["reference"] for s in joined.settings["comparisons"]] == ["one", "two"]
     assert len(joined.agreement()) == 2
+    (line,) = joined.summary(by=None)
+    assert (line["rows"], line["found sd"]) == (2, 0)
+    assert line["ap"] == joined.table[0]["ap"]
     with pytest.raises(InputError, match="no comparisons"):
         Comparison.join([])
 
 
 def test_metrics_of_the_other_kind_are_refused_by_name() -> None:
     labels, image = as_labels(EXPECTED), np.zeros((SIDE, SIDE), np.uint8)
-    assert list_metrics("labels") == ("boundaries", "classes", "objects")
+    names = "boundaries", "classes", "foreground_rand", "object_surfaces", "objects"
+    names += "pixel_error", "surfaces", "thinned_rand", "warping"
+    assert list_metrics("labels") == names
     assert "ssim" in list_metrics()
-    with pytest.raises(InputError, match=r"'ssim'.*boundaries, classes, objects"):
+    with pytest.raises(InputError, match=r"'ssim'.*boundaries, classes, .*, warping"):
         compare(labels, labels, metrics=["ssim"])
     with pytest.raises(InputError, match=r"'objects'.*ssim"):
         compare(image, image, metrics=["objects"])

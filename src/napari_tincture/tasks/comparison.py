@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import math
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from napari_tincture.errors import OutputError
+from napari_tincture.metrics.labels.averages import average
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._boxes import Box
 
@@ -102,28 +102,29 @@ class Comparison:
                     found |= {(i, column) for value, i in known if value == wanted}
         return frozenset(found)
 
-    def summary(self, by: str = "image") -> list[dict[str, Any]]:
+    def summary(self, by: str | None = "image") -> list[dict[str, Any]]:
         """Mean and sample standard deviation of each figure over the rows that share a column.
 
         Parameters
         ----------
         by
-            A column such as "image" or "channel".
+            A column such as "image" or "channel". None: one line over all rows, such as those of
+            several pairs of images that were joined.
 
         Returns
         -------
         list of dict
-            ``by``, ``rows``, and per figure ``…`` (mean) and ``… sd``; figures that are undefined
-            or infinite are left out.
+            ``by`` (unless None), ``rows``, and per figure ``…`` (mean) and ``… sd``; figures that
+            are undefined or infinite are left out.
         """
         result = []
-        for name in dict.fromkeys(row.get(by) for row in self.table):
-            rows = [row for row in self.table if row.get(by) == name]
-            line: dict[str, Any] = {by: name, "rows": len(rows)}
+        groups: dict[Any, list[dict[str, Any]]] = {}
+        for row in self.table:
+            groups.setdefault(None if by is None else row.get(by), []).append(row)
+        for name, rows in groups.items():
+            line: dict[str, Any] = {**({} if by is None else {by: name}), "rows": len(rows)}
             for figure in self.figures:
-                values = [row[figure] for row in rows if math.isfinite(row.get(figure, math.nan))]
-                line[figure] = statistics.fmean(values) if values else math.nan
-                line[f"{figure} sd"] = statistics.stdev(values) if len(values) > 1 else math.nan
+                line[figure], line[f"{figure} sd"], _ = average(row.get(figure) for row in rows)
             result.append(line)
         return result
 

@@ -136,7 +136,7 @@ def measure(
     values, lengths = _runs([np.ravel(part) for part in parts])
     where = np.zeros(len(lengths), np.int32) if regions is None else values[2]
     inside = (where >= 0) & (where < count)
-    a, b = _ids(values[0][inside], "found"), _ids(values[1][inside], "expected")
+    a, b = as_ids(values[0][inside], "found"), as_ids(values[1][inside], "expected")
     keys, pixels = _summed((where[inside], a, b), lengths[inside])
     edges = np.searchsorted(keys[0], np.arange(count + 1))
     return [
@@ -174,7 +174,14 @@ def _runs(columns: list[npt.NDArray[Any]]) -> tuple[list[npt.NDArray[Any]], Coun
     return [column[starts] for column in columns], np.diff(starts, append=size)
 
 
-def _ids(values: npt.NDArray[Any], name: str) -> Ids:
+def as_ids(values: npt.NDArray[Any], name: str) -> Ids:
+    """Labels of a type that holds all.
+
+    Raises
+    ------
+    InputError
+        If they are no integers, or negative.
+    """
     if values.dtype.kind not in "biu":
         raise InputError(f"Labels ({name}) are of type {values.dtype}; expected integers.")
     least = int(values.min(initial=0))

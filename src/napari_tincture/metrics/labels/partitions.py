@@ -70,6 +70,40 @@ def adapted_rand(overlap: Overlap) -> Rand:
     return Rand(1 - 2 * both / (expected + found), both / expected, both / found)
 
 
+def foreground_rand(overlap: Overlap) -> Rand:
+    """Foreground-restricted Rand score of the ISBI 2012 challenge, as errors and its two parts.
+
+    Arganda-Carreras et al., Crowdsourcing the creation of image segmentation algorithms for
+    connectomics, Front Neuroanat 2015, with α = 0.5: pixels of expected background do not count,
+    a pixel makes a pair with itself, and each pixel of found background is an object of its own
+    (as in the SNEMI3D program; `adapted_rand` takes them for one object, without such pairs).
+
+    Parameters
+    ----------
+    overlap
+        Of labels of cells, 0 is membrane.
+
+    Returns
+    -------
+    Rand
+        `error` is 1 - V_Rand, 1 less the F-score; `split` and `merge` are V_Rand's parts.
+
+    Raises
+    ------
+    Undefined
+        If no cell is expected.
+    """
+    some = overlap.expected > 0
+    if not some.any():
+        raise Undefined("no object is expected")
+    pixels, inside = overlap.pixels[some], overlap.found[some] > 0
+    alone = float(pixels[~inside].sum())
+    both = alone + _squares(pixels[inside])
+    expected = _squares(_totals(overlap.expected[some], pixels)[0])
+    found = alone + _squares(_totals(overlap.found[some][inside], pixels[inside])[0])
+    return Rand(1 - 2 * both / (expected + found), both / expected, both / found)
+
+
 def variation_of_information(overlap: Overlap) -> Information:
     """Variation of information (Meilă, J Multivariate Analysis 2007), in its two parts.
 
@@ -100,6 +134,10 @@ def _pairs(counts: Counts) -> float:
     """Ordered pairs of different pixels; in floating point, for squares of pixels overflow."""
     values = counts.astype(np.float64)
     return float((values * (values - 1)).sum())
+
+
+def _squares(counts: Counts) -> float:
+    return float((counts.astype(np.float64) ** 2).sum())
 
 
 def _conditional(known: Ids, pixels: Counts) -> float:

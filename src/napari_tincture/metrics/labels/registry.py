@@ -7,8 +7,9 @@ from napari_tincture.metrics.labels.metric import LabelMetric
 
 _MACHINERY = frozenset(
     {
-        "confusion", "contours", "counts", "matches", "metric", "overlap", "partitions",
-        "registry", "stained", "stream",
+        "averages", "confusion", "contours", "counts", "distances", "matches", "membranes",
+        "metric", "overlap", "partitions", "planes", "registry", "simple_points", "stained",
+        "stream", "topology",
     }
 )  # fmt: skip
 
