@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,18 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     with disk_for(2000), pytest.raises(OutputError, match=r"previous checkpoint is kept"):
         train(recipe, checkpoint=path)
     assert step_of(path, recipe) == 1
+
+
+def test_a_checkpoint_that_knows_fewer_fields_goes_on(tmp_path: Path) -> None:
+    recipe, path = small_recipe("regression", steps=1), tmp_path / "run.checkpoint"
+    train(recipe, checkpoint=path)
+    state = torch.load(path, weights_only=True)
+    earlier = json.loads(state["recipe"])
+    del earlier["sampling"]["augment"]["elastic_knots"], earlier["schedule"]["recompute"]
+    torch.save({**state, "recipe": json.dumps(earlier)}, path)
+    longer = recipe.replace(schedule=replace(recipe.schedule, steps=2))
+    train(longer, checkpoint=path)
+    assert step_of(path, longer) == 2
 
 
 def test_the_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:

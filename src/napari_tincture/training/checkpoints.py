@@ -6,7 +6,7 @@ import functools
 import glob
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +48,16 @@ def save_checkpoint(path: Path, state: Mapping[str, Any], recipe: Mapping[str, A
         ) from error
 
 
-def load_checkpoint(path: Path, recipe: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+def load_checkpoint(
+    path: Path,
+    recipe: Mapping[str, Any],
+    device: torch.device,
+    as_now: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+) -> dict[str, Any]:
     """Read a checkpoint of this recipe, or of the same with fewer steps; no code in it is run.
 
-    Tensors come to `device`, except those that were saved from the CPU.
+    Tensors come to `device`, except those that were saved from the CPU. `as_now` completes a
+    recipe that an earlier release wrote by the fields that it did not know.
 
     Raises
     ------
@@ -72,7 +78,8 @@ def load_checkpoint(path: Path, recipe: Mapping[str, Any], device: torch.device)
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise InputError(f"{path} is no checkpoint that this release can go on from. {advice}")
     found: dict[str, Any] = state
-    differing = differences(json.loads(found["recipe"]), json.loads(json.dumps(recipe)))
+    begun = as_now(json.loads(found["recipe"]))
+    differing = differences(json.loads(json.dumps(begun)), json.loads(json.dumps(recipe)))
     if differing:
         shown = ", ".join(differing[:SHOWN]) + (", …" if len(differing) > SHOWN else "")
         raise InputError(

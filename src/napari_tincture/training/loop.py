@@ -47,6 +47,8 @@ class Trainer:
         refused. Its field "schedule" holds the schedule's. None: the schedule alone.
     rate
         Learning rate in a step of a group, instead of the schedule's.
+    as_now
+        Completes a recipe that an earlier release wrote.
     fabric
         A launched ``lightning_fabric.Fabric``, whose device is used; every process trains on
         batches of its own (`rank`), and the first one writes and validates.
@@ -66,8 +68,10 @@ class Trainer:
         recipe: Mapping[str, Any] | None = None,
         fabric: Any = None,
         rate: Callable[[int, str], float] | None = None,
+        as_now: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     ) -> None:
         self.objective, self.schedule = objective, schedule
+        self._as_now = as_now
         self.rate = rate or schedule.rate
         self.device = torch.device(device if fabric is None else fabric.device)
         self.recipe = recipe or {"schedule": dataclasses.asdict(schedule)}
@@ -216,7 +220,7 @@ class Trainer:
 
     def load(self, path: Path) -> None:
         """Continue from a checkpoint of the same recipe; no code in it is run."""
-        state = load_checkpoint(path, self.recipe, self.device)
+        state = load_checkpoint(path, self.recipe, self.device, self._as_now)
         try:
             for name, network in self.objective.networks.items():
                 fill_network(network, state["networks"][name], "the checkpoint")

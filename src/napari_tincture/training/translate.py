@@ -108,7 +108,11 @@ def make_trainer(recipe: TranslationRecipe, run: Run) -> Trainer:
         begin_from(networks, recipe)
     act_in_place(networks, recipe)
     objective = recipe.build_objective(networks)
-    settings: dict[str, Any] = {"recipe": recipe.to_dict(), "fabric": run.fabric}
+    settings: dict[str, Any] = {
+        "recipe": recipe.to_dict(),
+        "fabric": run.fabric,
+        "as_now": lambda begun: TranslationRecipe.from_dict(begun).to_dict(),
+    }
     if isinstance(objective, Staged):
         settings["stages"] = recipe.stages
         return StagedTrainer(objective, recipe.schedule, run.device, **settings)

@@ -106,7 +106,7 @@ class TranslationRecipe:
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON has it."""
         values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        # Checkpoints that were begun before there were these go on.
+        # Most recipes have none.
         for name in ("stages", "start"):
             if not values[name]:
                 del values[name]
