@@ -39,6 +39,7 @@ def segment(
     channels: Mapping[str, Any] | Sequence[Any] | None = None,
     region: Any = None,
     context: Any = "auto",
+    augment: Literal["none", "turns"] | int = "none",
     device: str = "auto",
     precision: str = "auto",
     tile: int | Literal["auto"] = "auto",
@@ -62,6 +63,13 @@ def segment(
     region
         As in `stain`; but objects are found in what lies within it, so that those at its edge are
         cut, and are numbered from 1.
+    augment
+        The maps are means over several ways to lay the image, at the cost of as many runs of the
+        network. "turns": the eight flips and quarter turns; no pixel is interpolated, and tiles do
+        not show. A number N: the rotations by 360°/N, of which the image itself is one (seven in
+        Ronneberger et al. 2015, U-Net); image and maps are interpolated bilinearly, which blurs
+        them slightly, so that the mean is not exact: a network that answers all rotations alike
+        does not give just what it gives for the image. Only for maps that turn with the image.
     channels, context, device, precision, tile, nonfinite, on_read_error, pixel_size
         As in `stain`.
 
@@ -89,6 +97,7 @@ def segment(
         "region": region,
         "channels": channels,
         "context": context,
+        "augment": augment,
         "device": device,
         "precision": precision,
         "tile": tile,
