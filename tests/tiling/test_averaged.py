@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import pickle
 
 import numpy as np
 import pytest
 import torch
 from models import CONTEXT, PLAIN, check_equal, image_of, model_of
-from networks import EXACT, INEXACT, Fn, conv
+from networks import INEXACT, Fn, conv
 from torch import nn
 
-from napari_tincture import Raster, segment
+from napari_tincture import Raster, open_image, segment
 from napari_tincture.errors import InputError
 from napari_tincture.instances import label_instances
 from napari_tincture.models import Normalisation
@@ -46,7 +45,7 @@ def by_hand(image: np.ndarray, model, **options) -> np.ndarray:
     return total / 8
 
 
-@pytest.mark.parametrize(("context", "shape"), [(False, (70, 53)), (True, (64, 90))])
+@pytest.mark.parametrize(("context", "shape"), [(False, (50, 43)), (True, (48, 64))])
 def test_the_mean_over_eight_whole_images_whatever_the_tiles(context, shape):
     image = image_of(shape, "float32")
     model = sees_ways(context=context)
@@ -54,21 +53,21 @@ def test_the_mean_over_eight_whole_images_whatever_the_tiles(context, shape):
     found = segment(image, model, output="probabilities", augment="turns", tile=24)
     within = CONTEXT if context else PLAIN
     check_equal(found.compute(), expected, within)
-    check_equal(found.data[20:50, 7:31].compute(), expected[20:50, 7:31], within)
-    part = maps(image, model, augment="turns", tile=24, region={"y": (13, 60), "x": (5, 50)})
-    check_equal(part, expected[13:60, 5:50], within)
+    check_equal(found.data[20:45, 7:31].compute(), expected[20:45, 7:31], within)
+    part = maps(image, model, augment="turns", tile=24, region={"y": (13, 40), "x": (5, 40)})
+    check_equal(part, expected[13:40, 5:40], within)
     # The network is one that sees which way the image lies.
     assert np.abs(expected - maps(image, model)).max() > 0.1 * expected.std()
 
 
 def test_blended_tiles_are_those_of_turned_images():
-    network, _ = INEXACT["attention"] if "attention" in INEXACT else next(iter(INEXACT.values()))
+    network, _ = INEXACT["align_corners"]
     torch.manual_seed(0)
     model = model_of(network().eval(), 2, 1, **CARD)
     image = image_of((2, 64, 64), "float32")
-    found = maps(Raster.from_array(image, "cyx"), model, augment="turns", tile=64)
+    found = maps(Raster.from_array(image, "cyx"), model, augment="turns", tile=32)
     total = sum(
-        np.asarray(turn.home(maps(Raster.from_array(turn.forth(image), "cyx"), model, tile=64)))
+        np.asarray(turn.home(maps(Raster.from_array(turn.forth(image), "cyx"), model, tile=32)))
         for turn in TURNS
     )
     check_equal(found, total / 8, CONTEXT)
@@ -92,10 +91,9 @@ def test_values_of_the_whole_image_are_of_each_way(tmp_path):
     image = image_of((64, 64), "float32")
     model = sees_ways(context=True)
     first = segment(image, model, output="probabilities", augment="turns", tile=32)
-    first.save(tmp_path / "first.ome.zarr")
-    provenance = pickle.loads(pickle.dumps(Raster.from_array(first.compute(), "yx"))).provenance
-    assert provenance == {}
-    again = maps(image, model, augment="turns", context=first, tile=32)
+    saved = open_image(first.save(tmp_path / "first.ome.zarr"))
+    np.testing.assert_array_equal(saved, first.compute())
+    again = maps(image, model, augment="turns", context=saved, tile=32)
     np.testing.assert_array_equal(again, first.compute())
     plain = segment(image, model, output="probabilities", tile=32)
     plain.compute()
