@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.cycle import cycle_errors, semantic_consistency
     from napari_tincture.tasks.explain import Explanation, explain
     from napari_tincture.tasks.import_checkpoint import import_checkpoint, inspect_checkpoint
+    from napari_tincture.tasks.link import link
+    from napari_tincture.tasks.measure_objects import ObjectTable, measure_objects
     from napari_tincture.tasks.process_sheet import process_sheet
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
@@ -45,6 +47,8 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "open_image",
     "stain",
     "segment",
+    "link",
+    "measure_objects",
     "batch",
     "compare",
     "assess",
@@ -61,6 +65,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "Comparison",
     "Corrections",
     "Explanation",
+    "ObjectTable",
     "Raster",
     "Placement",
     "Model",
@@ -94,6 +99,8 @@ _HOMES = {
     "models": ("Model", "ModelCard", "load_model", "list_models"),
     "tasks.stain": ("stain",),
     "tasks.segment": ("segment",),
+    "tasks.link": ("link",),
+    "tasks.measure_objects": ("measure_objects", "ObjectTable"),
     "tasks.batch": ("batch",),
     "tasks.batch_report": ("BatchReport", "BatchProgress"),
     "tasks.cycle": ("cycle_errors", "semantic_consistency"),

@@ -19,6 +19,7 @@ def label_instances(
     border_weight: float = 0.5,
     smooth: float = 1.0,
     min_size: int = 20,
+    max_size: int | None = None,
 ) -> NDArray[np.int32]:
     """Separate touching objects by a watershed from one seed per object.
 
@@ -37,8 +38,8 @@ def label_instances(
         probability, is above this.
     smooth
         Standard deviation in pixels of the Gaussian over the depth, before seeds are taken.
-    min_size
-        Smaller objects, in pixels, are dropped. Objects without a seed are kept whole.
+    min_size, max_size
+        Smaller and larger objects, in pixels, are dropped. Objects without a seed are kept whole.
 
     Returns
     -------
@@ -62,7 +63,7 @@ def label_instances(
     seeds = label((relief > seed_threshold) & inside, connectivity=1)
     seeds = _seed_the_rest(seeds, inside)
     objects = watershed(-relief, seeds, mask=inside)
-    return _renumber(objects, min_size)
+    return _renumber(objects, min_size, max_size)
 
 
 def _seed_the_rest(seeds: NDArray[np.int64], inside: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -74,10 +75,12 @@ def _seed_the_rest(seeds: NDArray[np.int64], inside: NDArray[np.bool_]) -> NDArr
     return result
 
 
-def _renumber(objects: NDArray[np.int32], min_size: int) -> NDArray[np.int32]:
+def _renumber(objects: NDArray[np.int32], min_size: int, max_size: int | None) -> NDArray[np.int32]:
     sizes = np.bincount(objects.ravel())
     sizes[0] = 0
     kept = sizes >= max(min_size, 1)
+    if max_size is not None:
+        kept &= sizes <= max_size
     # Numbers by first pixel in scan order, so that they do not depend on the watershed's.
     numbers, first = np.unique(objects, return_index=True)
     order = [n for _, n in sorted(zip(first, numbers, strict=True)) if n and kept[n]]

@@ -32,7 +32,7 @@ def lines_of(steps: Sequence[Mapping[str, Any]], path: str = "") -> list[str]:
 
 def _step(step: Mapping[str, Any], number: int, saved: str) -> list[str]:
     task = step.get("step")
-    if task not in TASKS:
+    if task not in (*TASKS, "link"):
         return [f"# step {number}, {task!r}, is not known to this release of napari-tincture"]
     sources = step.get("sources") or [{"name": step.get("image", "")}]
     lines, names = [], []
@@ -40,8 +40,12 @@ def _step(step: Mapping[str, Any], number: int, saved: str) -> list[str]:
         more, name = _image(source, number, place)
         lines += more
         names.append(name)
-    more, model = _model(step, number)
-    arguments = [names[0], model, *_arguments(step.get("settings") or {}, names, saved)]
+    more, model = ([], "") if task == "link" else _model(step, number)
+    arguments = [
+        names[0],
+        *([model] if model else []),
+        *_arguments(step.get("settings") or {}, names, saved),
+    ]
     return [*lines, *more, f"result_{number} = nt.{task}({', '.join(arguments)})"]
 
 

@@ -16,8 +16,10 @@ from napari_tincture.models import Model, load_model
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._region import as_region
 from napari_tincture.tasks.channels import map_channels
+from napari_tincture.tiling.averaged import AveragedJob
 from napari_tincture.tiling.inputs import Inputs, NonFinite, Plane
 from napari_tincture.tiling.job import Plan, TileJob
+from napari_tincture.tiling.orient import orientations
 from napari_tincture.tiling.reach import with_reach
 from napari_tincture.tiling.reading import OnReadError, Reader
 from napari_tincture.tiling.whole import PlaneValues, check_mode
@@ -92,6 +94,8 @@ def job_of(
         dtype=np.dtype(dtype),
     )
     known = None if isinstance(context, str) else _known(context, inputs, model)
+    if ways := orientations(settings.get("augment", "none")):
+        return AveragedJob(inputs, model, plan, known, orientations=ways)
     return TileJob(inputs, model, plan, known)
 
 

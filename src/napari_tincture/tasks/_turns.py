@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import product
 from typing import Any
 
 import dask.array as da
@@ -12,15 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture.models import Model
-from napari_tincture.placement import Placement
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._run import job_of, make_inputs
-from napari_tincture.tiling.inputs import Inputs
+from napari_tincture.tiling.orient import TURNS, OrientedInputs
 from napari_tincture.tiling.result import as_raster
-
-Turn = tuple[bool, bool, bool]
-"""Whether y and x are exchanged, then y turned round, then x."""
-TURNS: tuple[Turn, ...] = tuple(product((False, True), (False, True), (False, True)))
 
 
 def spread_over_turns(image: Raster, model: Model, settings: Mapping[str, Any]) -> Raster:
@@ -43,10 +37,12 @@ def spread_over_turns(image: Raster, model: Model, settings: Mapping[str, Any]) 
     region = settings["region"]
     whole = {**settings, "region": None}
     inputs = make_inputs(image, model, whole)
-    jobs = [job_of(_turned(inputs, turn), model, whole, "float32", image) for turn in TURNS]
+    jobs = [
+        job_of(OrientedInputs.of(inputs, turn), model, whole, "float32", image) for turn in TURNS
+    ]
     results = [as_raster(job, image, "", {}) for job in jobs]
     first = results[0]
-    arrays = [_back(found.data, turn) for found, turn in zip(results, TURNS, strict=True)]
+    arrays = [turn.home(found.data) for found, turn in zip(results, TURNS, strict=True)]
     chunks = first.data.chunks
     c = first.axes.find("c")
     spread = da.map_blocks(
@@ -76,30 +72,3 @@ def _deviation(*blocks: npt.NDArray[np.float32], axis: int) -> npt.NDArray[np.fl
     spread = spread if axis < 0 else spread.mean(axis)
     result: npt.NDArray[np.float32] = spread.astype(np.float32)
     return result
-
-
-def _turned(inputs: Inputs, turn: Turn) -> Inputs:
-    lanes = tuple(replace(lane, raster=_turned_raster(lane.raster, turn)) for lane in inputs.lanes)
-    return replace(inputs, lanes=lanes, _darkest={})
-
-
-def _turned_raster(raster: Raster, turn: Turn) -> Raster:
-    """The raster as the network is to see it; where it lies does not matter to that."""
-    exchanged, *flips = turn
-    array = raster.data
-    array = array.swapaxes(-2, -1) if exchanged else array
-    array = da.flip(array, [axis for axis, flip in zip((-2, -1), flips, strict=True) if flip])
-    return replace(
-        raster,
-        levels=(array,),
-        placement=Placement.build(tuple(raster.axes)),
-        source=None,
-        runner=None,
-        recipe=None,
-    )
-
-
-def _back(array: da.Array, turn: Turn) -> da.Array:
-    exchanged, *flips = turn
-    array = da.flip(array, [axis for axis, flip in zip((-2, -1), flips, strict=True) if flip])
-    return array.swapaxes(-2, -1) if exchanged else array

@@ -18,6 +18,8 @@ from napari_tincture.raster import Raster
 from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import as_model, given_context, make_job, narrowed, opened
+from napari_tincture.tasks._sizes import SizeUnit, as_pixels
+from napari_tincture.tasks.link import LEAST, link_planes
 from napari_tincture.tiling.inputs import NonFinite
 from napari_tincture.tiling.job import TileJob
 from napari_tincture.tiling.lazy import lazy, result_axes
@@ -39,6 +41,11 @@ def segment(
     channels: Mapping[str, Any] | Sequence[Any] | None = None,
     region: Any = None,
     context: Any = "auto",
+    augment: Literal["none", "turns"] | int = "none",
+    link: Literal["t", "z"] | None = None,
+    min_size: float | None = None,
+    max_size: float | None = None,
+    size_unit: SizeUnit = "pixel",
     device: str = "auto",
     precision: str = "auto",
     tile: int | Literal["auto"] = "auto",
@@ -62,6 +69,20 @@ def segment(
     region
         As in `stain`; but objects are found in what lies within it, so that those at its edge are
         cut, and are numbered from 1.
+    augment
+        The maps are means over several ways to lay the image, at the cost of as many runs of the
+        network. "turns": the eight flips and quarter turns; no pixel is interpolated, and tiles do
+        not show. A number N: the rotations by 360°/N, of which the image itself is one (seven in
+        Ronneberger et al. 2015, U-Net); image and maps are interpolated bilinearly, which blurs
+        them slightly, so that the mean is not exact: a network that answers all rotations alike
+        does not give just what it gives for the image. Only for maps that turn with the image.
+    link
+        Number objects through the planes along "t" or "z", as `napari_tincture.link` does with
+        an intersection over union of more than 0.5.
+    min_size, max_size
+        Least and greatest area of an object; others are dropped. None: as the card says, where
+        there is no greatest. In `size_unit`, "pixel" or "um2" (µm², which needs an image with a
+        pixel size). Objects that are larger than the halo of a tile are measured in part.
     channels, context, device, precision, tile, nonfinite, on_read_error, pixel_size
         As in `stain`.
 
@@ -89,6 +110,11 @@ def segment(
         "region": region,
         "channels": channels,
         "context": context,
+        "augment": augment,
+        "link": link,
+        "min_size": min_size,
+        "max_size": max_size,
+        "size_unit": size_unit,
         "device": device,
         "precision": precision,
         "tile": tile,
@@ -96,12 +122,19 @@ def segment(
         "on_read_error": on_read_error,
         "pixel_size": pixel_size,
     }
+    sizes = as_pixels(source, min_size, max_size, size_unit)
+    if output != "labels" and (link is not None or sizes):
+        raise InputError(
+            f"output={output!r} has no objects: leave link=, min_size= and max_size= out, or pass "
+            "output='labels'."
+        )
     job = make_job(source, found, {**settings, **part}, "float32")
     name = f"{source.name} {found.card.name}".strip()
     settings["output"] = output
     provenance, sources = record("segment", given, found, settings)
     if output == "labels":
-        result = _objects(job, found, source, name, (provenance, sources))
+        result = _objects(job, found, source, name, (provenance, sources), sizes)
+        result = result if link is None else link_planes(result, link, LEAST)
     else:
         result = as_raster(job, source, name, provenance, sources)
         result = _classes(result, job) if output == "classes" else result
@@ -167,13 +200,14 @@ def _objects(
     source: Raster,
     name: str,
     recorded: tuple[Mapping[str, Any], tuple[Raster, ...]],
+    sizes: Mapping[str, int],
 ) -> Raster:
     if model.card.instances is None:
         raise ModelError(
             f"Model {model.card.name!r} gives classes but no objects: its card names no instance "
             "step. Use output='classes' or 'probabilities'."
         )
-    parameters = dict(model.card.instances)
+    parameters = {**model.card.instances, **sizes}
     halo = int(parameters.pop("largest", OBJECT_HALO))
     job = ObjectJob(maps, partial(label_instances, **parameters), halo)
     axes = result_axes(maps.inputs.leading, False)

@@ -28,6 +28,7 @@ from napari_tincture.tiling.cache import BlockCache
 from napari_tincture.tiling.engine import Engine, OutOfMemory
 from napari_tincture.tiling.inputs import Inputs, Plane
 from napari_tincture.tiling.listener import Listener
+from napari_tincture.tiling.orient import Orientation
 from napari_tincture.tiling.portions import Portions
 from napari_tincture.tiling.reach import Reach, reach_of
 from napari_tincture.tiling.trace import memory_of_forward
@@ -89,7 +90,13 @@ class TileJob:
     known
         Values found before, by plane; used instead of being found again.
     engine
-        What runs the network; None builds one from model and plan.
+        What runs the network, or gives it when it is needed; None builds one from model and plan.
+
+    Attributes
+    ----------
+    orientations, others
+        Other ways to lay the image that blocks are means over, and the job of each, whose values
+        of the whole image are found with this one's.
     """
 
     def __init__(
@@ -98,7 +105,7 @@ class TileJob:
         model: Model,
         plan: Plan,
         known: dict[Plane, PlaneValues] | None = None,
-        engine: Engine | None = None,
+        engine: Engine | Callable[[], Engine] | None = None,
     ) -> None:
         self.inputs = inputs
         self.model = model
@@ -115,12 +122,20 @@ class TileJob:
         self.given = dict(known or {})
         self._known = dict(self.given)
         self._lock = threading.RLock()
+        self.orientations: tuple[Orientation, ...] = ()
+        self.others: tuple[TileJob, ...] = ()
+
+    def twin(self) -> TileJob:
+        """The same job, which shares nothing that changes."""
+        return TileJob(self.inputs, self.model, self.plan, self.known)
 
     @property
     def engine(self) -> Engine:
         """What runs the network; built on first use, because it copies the weights."""
         if self._engine is None:
             self._engine = Engine(self.model, self.reach, self.plan.device, self.plan.precision)
+        elif not isinstance(self._engine, Engine):
+            self._engine = self._engine()
         return self._engine
 
     def _fitting(self) -> int:

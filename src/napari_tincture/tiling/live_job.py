@@ -59,7 +59,7 @@ def live_job(raster: Raster) -> LiveJob:
         return _by_chunks(raster)
     job, derive = getattr(runner, "job", maps), getattr(runner, "derive", None)
     if maps.needs_context:
-        maps = TileJob(maps.inputs, maps.model, maps.plan, maps.known)
+        maps = maps.twin()
         job = ObjectJob(maps, job.segment, job.halo) if isinstance(job, ObjectJob) else maps
     if derive is not None:
         job = DerivedJob(maps, derive)

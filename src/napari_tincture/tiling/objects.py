@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_tincture.grid import Grid, Span, Tile
+from napari_tincture.grid import Grid, Tile
+from napari_tincture.tiling.assemble import assembled
 from napari_tincture.tiling.cache import BlockCache
 from napari_tincture.tiling.inputs import Inputs, Plane
 from napari_tincture.tiling.job import CACHE_BYTES, Block, TileJob
@@ -94,15 +95,7 @@ class ObjectJob:
 
     def _maps(self, plane: Plane, tile: Tile) -> npt.NDArray[Any]:
         """Maps (c, y, x) of a window, put together from the blocks that it touches."""
-        result: npt.NDArray[Any] | None = None
-        for i, inside_y, within_y in _touched(self.grid.rows, tile.y.window):
-            for j, inside_x, within_x in _touched(self.grid.columns, tile.x.window):
-                block = self.maps.block(plane, (i, j))
-                if result is None:
-                    result = np.empty((len(block), *tile.window_shape), block.dtype)
-                result[:, inside_y, inside_x] = block[:, within_y, within_x]
-        assert result is not None
-        return result
+        return assembled(self.maps, self.grid, plane, tile.y.window, tile.x.window)
 
     def walk(self) -> Iterator[tuple[int, int]]:
         """All tiles in strips of columns, so narrow that the maps of three rows stay cached."""
@@ -136,14 +129,3 @@ def number_by_first_pixel(
     table[0] = 0
     result: Labels = table[local]
     return result
-
-
-def _touched(spans: tuple[Span, ...], window: tuple[int, int]) -> list[tuple[int, slice, slice]]:
-    """Blocks that a window touches: number, where it lies in the window, which part of it."""
-    found = []
-    for number, span in enumerate(spans):
-        start, stop = max(span.kept[0], window[0]), min(span.kept[1], window[1])
-        if start < stop:
-            inside = slice(start - window[0], stop - window[0])
-            found.append((number, inside, slice(start - span.kept[0], stop - span.kept[0])))
-    return found

@@ -58,6 +58,7 @@ def identity_of(job: TileJob) -> dict[str, Any]:
         "on_read_error": inputs.reader.on_error,
         "region": job.plan.region,
         "dtype": job.plan.dtype.name,
+        **({"orientations": [repr(o) for o in job.orientations]} if job.others else {}),
     }
 
 

@@ -52,20 +52,25 @@ class PlaneValues:
         (1, k) float32 for each part of the network that works at one size only, in order.
     how
         How they were found; JSON-serialisable.
+    others
+        The same for each of the job's other orientations.
     """
 
     stats: npt.NDArray[np.float64]
     shares: Values = ()
     held: Held = ()
     how: Mapping[str, Any] = field(default_factory=dict)
+    others: tuple[PlaneValues, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Everything, for provenance and for other jobs on the same image."""
+        more = {"others": [other.to_json() for other in self.others]} if self.others else {}
         return {
             "stats": self.stats.tolist(),
             "shares": [_share_to_json(s) for s in self.shares],
             "held": list(_encode({str(i): v for i, v in enumerate(self.held)}).values()),
             "how": dict(self.how),
+            **more,
         }
 
     @classmethod
@@ -73,7 +78,9 @@ class PlaneValues:
         """Rebuild from `to_json`."""
         shares = tuple(_share_from_json(s) for s in data["shares"])
         held = tuple(_decode(text).float() for text in data.get("held", ()))
-        return cls(np.asarray(data["stats"], np.float64), shares, held, dict(data["how"]))
+        others = tuple(cls.from_json(other) for other in data.get("others", ()))
+        stats = np.asarray(data["stats"], np.float64)
+        return cls(stats, shares, held, dict(data["how"]), others)
 
 
 def check_mode(mode: str) -> ContextMode:
@@ -95,7 +102,19 @@ def find_values(
     mode = job.plan.context
     warn_if_unlike(job, plane)
     stats, how = plane_stats(job.inputs, plane, job.model.card.normalisation, mode == "exact")
-    first = _with_held(job, plane, PlaneValues(stats, how=how), cancel)
+    begin = PlaneValues(stats, how=how)
+    # A mean over orientations is not what one of them gives on the way.
+    found = _found(job, plane, begin, cancel, None if job.others else deliver)
+    others = tuple(_found(other, plane, begin, cancel, None) for other in job.others)
+    return replace(found, others=others)
+
+
+def _found(
+    job: TileJob, plane: Plane, begin: PlaneValues, cancel: CancelToken, deliver: Deliver | None
+) -> PlaneValues:
+    """What the network takes from the whole plane, as the job's plan says."""
+    mode = job.plan.context
+    first = _with_held(job, plane, begin, cancel)
     if not job.reach.sites:
         return first
     if mode == "tile":
@@ -124,8 +143,16 @@ def first_values(
     if not job.needs_context or len(tiles) <= count:
         return None
     stats, how = plane_stats(job.inputs, plane, job.model.card.normalisation, exact=False)
-    first = _with_held(job, plane, PlaneValues(stats, how=how), cancel)
-    search = _Search(job, plane, first, cancel, None)
+    begin = PlaneValues(stats, how=how)
+    found, *others = (_few(one, plane, begin, cancel, count) for one in (job, *job.others))
+    return replace(found, others=tuple(others))
+
+
+def _few(
+    job: TileJob, plane: Plane, begin: PlaneValues, cancel: CancelToken, count: int
+) -> PlaneValues:
+    tiles = list(job.whole_grid())
+    search = _Search(job, plane, _with_held(job, plane, begin, cancel), cancel, None)
     with job.engine.session():
         return search.few([tiles[i] for i in _spread(len(tiles))[:count]], len(tiles))
 
@@ -146,6 +173,11 @@ class _Search:
     cancel: CancelToken
     deliver: Deliver | None
 
+    @property
+    def _has_delivered(self) -> bool:
+        """Whether blocks were given away that have taken values, which are final by that."""
+        return self.deliver is not None and self.plane in self.job.known
+
     def run(self, mode: ContextMode) -> PlaneValues:
         while True:
             try:
@@ -153,7 +185,7 @@ class _Search:
             except OutOfMemory as error:
                 lacking = str(error)
             self.job.portions.shrink(lacking, self.job.grid[0, 0])
-            if self.plane in self.job.known:  # blocks were delivered that have taken them
+            if self._has_delivered:
                 return self.job.known[self.plane]
 
     def _run(self, mode: ContextMode) -> PlaneValues:
@@ -165,7 +197,7 @@ class _Search:
             try:
                 return self._whole(tiles)
             except OutOfMemory:
-                if self.plane in self.job.known:
+                if self._has_delivered:
                     raise
             self.job.portions.note("out of memory in lock-step: one pass per reduction instead")
             release_memory()

@@ -24,6 +24,7 @@ from napari.utils.notifications import (
 from qtpy.QtCore import QEvent, QObject, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QApplication, QWidget
 
+from napari_tincture.object_table import ObjectTable
 from napari_tincture.raster import Raster
 from napari_tincture.widgets._live import close_views
 from napari_tincture.widgets._live_open import open_view
@@ -37,6 +38,7 @@ from napari_tincture.worker.train_settings import TrainSettings
 from napari_tincture.worker.training_client import TrainingClient
 from napari_tincture.worker.training_job import TrainingJob
 
+NO_TABLES: Mapping[str, ObjectTable] = {}
 IMAGES = ("", "image")
 """Names of results that are shown at once."""
 _LOGGER = logging.getLogger("napari_tincture")
@@ -192,7 +194,7 @@ class JobHub(QObject):
         elif isinstance(job, TrainingJob) and job.path:
             self.models_changed.emit()
         elif viewer is not None:
-            add_results(viewer, job.results)
+            add_results(viewer, job.results, getattr(job, "tables", {}))
         self._rest()
 
     def _on_window_gone(self, window: int, *_: Any) -> None:
@@ -237,11 +239,18 @@ def job_hub() -> JobHub:
     return _HUBS[0]
 
 
-def add_results(viewer: Any, results: Mapping[str, Raster]) -> None:
-    """Add the results of one run; what comes beside an image is hidden, and waits in the list."""
+def add_results(
+    viewer: Any, results: Mapping[str, Raster], tables: Mapping[str, ObjectTable] = NO_TABLES
+) -> None:
+    """Add the results of one run; what comes beside an image is hidden, and waits in the list.
+
+    Labels have the table of their objects as features.
+    """
     images = [name for name in results if name in IMAGES]
     for name in sorted(results, key=lambda name: name in images):  # what is seen lies on top
         for layer in add_layers(viewer, results[name]):
+            if name in tables:
+                layer.features = tables[name].features()
             layer.visible = name in images or not images
 
 

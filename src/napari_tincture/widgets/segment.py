@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, ClassVar
 
-from qtpy.QtWidgets import QFormLayout
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QPushButton
 
-from napari_tincture.widgets._form import Choice, Item
+from napari_tincture.errors import InputError, OutputError
+from napari_tincture.object_table import ObjectTable
+from napari_tincture.widgets._form import Choice, Item, Level, show_row
+from napari_tincture.widgets._plan import open_layer
 from napari_tincture.widgets._run_layer import run_layer
 from napari_tincture.widgets._task_panel import TaskPanel
 from napari_tincture.worker.jobs import Job
@@ -16,25 +20,80 @@ _RESULTS = (
     Item("classes", "classes", "The likeliest class of each pixel: a Labels layer"),
     Item("probabilities", "probabilities", "What the network says: one image layer per class"),
 )
+_AUGMENT = (
+    Item("none", "none", "The image as it lies: one run of the network"),
+    Item("8 turns", "turns", "Mean over the flips and quarter turns: eight runs, nothing blurs"),
+    Item("7 rotations", 7, "Mean over seven rotations, interpolated: seven runs and more"),
+)
+_LINKS = {
+    "z": Item("through z", "z", "One number for an object in all planes along z, by overlap"),
+    "t": Item("through t", "t", "One number for an object in all frames, by overlap"),
+}
+TABLES = "CSV (*.csv)"
 
 
 class SegmentPanel(TaskPanel):
-    """Finds objects or classes in an image layer; the result is a new layer in its place."""
+    """Finds objects or classes in an image layer; the result is a new layer in its place.
+
+    Objects are measured, and the layer has their table as features.
+    """
 
     task: ClassVar[str] = "segment"
 
     def add_rows(self, layout: QFormLayout) -> None:
-        """Add the choice of the result."""
+        """Add the choice of the result, and of how it is found."""
         self.result = Choice(_RESULTS, tooltip="What is wanted of the image")
+        self.augment = Choice(_AUGMENT, tooltip="Average what the network says over ways to look")
+        self.link = Choice(tooltip="Whether objects of neighbouring planes have one number")
         layout.addRow("Result", self.result)
+        layout.addRow("Average", self.augment)
+        layout.addRow("Link", self.link)
+        self.table: ObjectTable | None = None
+        self.table_button = QPushButton("Save table…")
+        self.table_button.setToolTip("Area, place, shape and intensity of the objects found last")
+        self.table_button.setEnabled(False)
+        self.more.add(self.table_button)
+        self.table_button.clicked.connect(lambda _: self._on_table())
+        self._hub.ended.connect(self._on_ended)
+
+    def offer(self) -> None:
+        """Offer links along the axes that the layer has."""
+        axes = ""
+        with suppress(InputError):  # the plan says what is missing
+            axes = open_layer(self.viewer, self.layer.value or "", self._axes).axes
+        known = [_LINKS[axis] for axis in "zt" if axis in axes]
+        self.link.set_items([Item("none", "", "Every plane has numbers of its own"), *known])
+        show_row(self._form, self.link, bool(known) and self.result.value == "labels")
 
     def settings(self) -> dict[str, Choice]:
         """Give the drop-downs whose values are remembered."""
-        return {**super().settings(), "result": self.result}
+        own = {"result": self.result, "augment": self.augment, "link": self.link}
+        return {**super().settings(), **own}
 
     def options(self) -> dict[str, Any]:
         """Give the keyword arguments that only this task has."""
-        return {**super().options(), "output": self.result.value}
+        found = {**super().options(), "output": self.result.value}
+        if self.augment.value != "none":
+            found["augment"] = self.augment.value
+        if self.link.value and self.result.value == "labels":
+            found["link"] = self.link.value
+        return found
+
+    def _on_ended(self, job: Any) -> None:
+        if self._job is not None and job is self._job:
+            self.table = next(iter(self._job.tables.values()), None)
+            self.table_button.setEnabled(self.table is not None)
+
+    def _on_table(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(
+            self, "Save the table of objects as", "objects.csv", TABLES
+        )
+        if not path or self.table is None:
+            return
+        try:
+            self.table.save(path)
+        except OutputError as error:
+            self._say(Level.PROBLEM, str(error))
 
 
 def segment_layer(viewer: Any, layer: Any, model: str, **settings: Any) -> Job:

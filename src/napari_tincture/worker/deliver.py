@@ -13,6 +13,8 @@ from napari_tincture.io.provenance import completed
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Index, Raster
 from napari_tincture.tasks._means import MEASURED, Means, in_words
+from napari_tincture.tasks._run import narrowed
+from napari_tincture.tasks.measure_objects import ObjectSums
 from napari_tincture.tasks.outputs import Outputs
 from napari_tincture.worker.settings import JobSettings
 from napari_tincture.worker.sources import attributes
@@ -33,7 +35,8 @@ def deliver(
     Returns
     -------
     dict
-        ``results``: for each its ``path``, or what its raster is that only the run could tell;
+        ``results``: for each its ``path``, or what its raster is that only the run could tell,
+        and the table of its ``objects``, if it holds some;
         ``figures``: mean and standard deviation of those maps for which they say something.
     """
 
@@ -44,9 +47,12 @@ def deliver(
         return _to_disk(found, settings, progress, cancel)
     results = found if isinstance(found, Outputs) else {ALONE: found}
     means = Means()
+    sums = _object_sums(found)
 
     def write(name: str, index: Index, block: np.ndarray) -> None:
         place = [[int(s.start), int(s.stop)] for s in index]
+        if sums is not None:
+            sums.add(index, block)
         means.add(name, block)
         link.send(Message("block", {"job": job, "name": name, "index": place}, block))
 
@@ -61,6 +67,8 @@ def deliver(
         own = partial(write, ALONE)
         facts = {ALONE: found.stream(own, progress=progress, cancel=cancel)}
     told = {name: {"provenance": completed(r, facts[name])} for name, r in results.items()}
+    if sums is not None:
+        told[ALONE]["objects"] = sums.table().to_json()
     return {"results": told, "figures": means.figures}
 
 
@@ -73,7 +81,12 @@ def _to_disk(
         overwrite=settings.overwrite,
     )  # fmt: skip
     if isinstance(found, Raster):
-        return {"results": {ALONE: {"path": str(save())}}, "figures": {}}
+        told: dict[str, Any] = {"path": str(save())}
+        sums = _object_sums(found)
+        if sums is not None:
+            open_image(told["path"]).stream(sums.add, cancel=cancel)
+            told["objects"] = sums.table().to_json()
+        return {"results": {ALONE: told}, "figures": {}}
     paths: Mapping[str, Any] = save()  # type: ignore[assignment]
     means = Means()
     for name in MEASURED:
@@ -83,6 +96,17 @@ def _to_disk(
         "results": {name: {"path": str(path)} for name, path in paths.items()},
         "figures": means.figures,
     }
+
+
+def _object_sums(found: Raster | Outputs) -> ObjectSums | None:
+    """What measures the objects of a result, in the image that they were found in."""
+    recipe = None if isinstance(found, Outputs) else found.recipe
+    if isinstance(found, Outputs) or recipe is None or recipe.arguments.get("output") != "labels":
+        return None
+    image, _ = narrowed(recipe.image, recipe.arguments["region"])
+    # Planes that are inputs of the model: no object is of one of them.
+    same = all(axis in found.axes for axis in image.axes if axis in "tz")
+    return ObjectSums(found, image if same else None)
 
 
 def _count(means: Means, name: str, _: Index, block: np.ndarray) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_tincture.errors import Cancelled, TinctureError, WorkerError
 from napari_tincture.io.pyramid import downsample, level_shapes
+from napari_tincture.object_table import ObjectTable
 from napari_tincture.raster import Raster
 from napari_tincture.worker.errors import rebuild_error
 from napari_tincture.worker.settings import JobSettings
@@ -66,6 +67,8 @@ class Job:
     results
         The finished images by the names of what was asked for, of which a single one has none; in
         memory, or opened from where `settings.save_to` says; none for many images.
+    tables
+        Figures of the objects of those results that hold some, by the same names.
     summary
         What became of many images, or what the results say on the whole.
     """
@@ -83,6 +86,7 @@ class Job:
     warnings: list[str] = field(default_factory=list)
     error: TinctureError | None = None
     results: dict[str, Raster] = field(default_factory=dict)
+    tables: dict[str, ObjectTable] = field(default_factory=dict)
     summary: str = ""
     _arrays: dict[str, np.ndarray] = field(default_factory=dict)
     _attributes: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -183,11 +187,13 @@ class Job:
 
     def _taken(self, name: str, told: Mapping[str, Any]) -> Raster:
         """One result, of which the worker has told this."""
+        if "objects" in told:
+            self.tables[name] = ObjectTable.from_json(told["objects"])
         if "path" in told:
             from napari_tincture.io.open import open_image
 
             return open_image(told["path"])
-        values = {**self._attributes[name], **told}
+        values = {**self._attributes[name], "provenance": told["provenance"]}
         return build(pyramid(self._arrays.pop(name), values["kind"]), values)
 
     def _take_report(self, facts: Mapping[str, Any]) -> None:
