@@ -94,9 +94,10 @@ def _check_same(recipe: TranslationRecipe, name: str, found: Part) -> None:
 
 def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     # An option that either leaves out has its default; weights of other shapes are found later.
+    # A head has no weights.
     return [
         f"{key} {before[key]} → {now[key]}"
-        for key in sorted(before.keys() & now.keys())
+        for key in sorted((before.keys() & now.keys()) - {"head"})
         if before[key] != now[key]
     ]
 

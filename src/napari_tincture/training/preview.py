@@ -14,10 +14,10 @@ from torch import nn
 from napari_tincture.models.card import RGB
 from napari_tincture.models.fixed_size import holding, values_to_hold
 from napari_tincture.raster import Raster
+from napari_tincture.training.channels import channels_of
 from napari_tincture.training.domains import Domain
 from napari_tincture.training.judge import translated
 from napari_tincture.training.pictures import Picture
-from napari_tincture.training.translate import channels_of
 from napari_tincture.training.translation import TranslationRecipe
 
 
