@@ -69,8 +69,12 @@ def _read_as(material: Material, labelling: Labelling) -> Material:
         pairs = portion.pairs
         return replace(portion, pairs=replace(pairs, b=labelled(pairs.b, labelling)))
 
-    parts = {name: read(getattr(material, name)) for name in ("train", "validation", "test")}
-    return replace(material, **parts)
+    return replace(
+        material,
+        train=read(material.train),
+        validation=read(material.validation),
+        test=read(material.test),
+    )
 
 
 def _by_image(pairs: Pairs) -> dict[str, list[LabelPicture]]:

@@ -15,7 +15,7 @@ from napari_tincture.errors import TinctureWarning
 from napari_tincture.instances import label_instances
 from napari_tincture.metrics.labels.confusion import Confusion
 from napari_tincture.models.model import Model
-from napari_tincture.tiling.reach import Reach, reach_of
+from napari_tincture.tiling.reach import reach_of
 from napari_tincture.tiling.whole import PlaneValues
 from napari_tincture.training.held import whole
 from napari_tincture.training.label_pictures import LabelPicture
@@ -23,7 +23,7 @@ from napari_tincture.training.labelling import UNKNOWN, Labelling
 from napari_tincture.training.material import Portion, windows
 from napari_tincture.training.objects import mean_f1
 from napari_tincture.training.pictures import Picture
-from napari_tincture.training.segmenters import as_segmenter
+from napari_tincture.training.segmenters import as_segmenter, refill
 from napari_tincture.training.translation import TranslationRecipe
 
 WHOLE, SIDE, MOST = 2**24, 2048, 16
@@ -49,7 +49,7 @@ class LabelJudge:
     ) -> None:
         self._recipe, self._part, self._device = recipe, part, str(device)
         self._labelling = Labelling.of(recipe.options)
-        self._reach: Reach | None = None
+        self._model: Model | None = None
         self._places = [] if part.pairs is None else _places(part)
         self._known: dict[Picture, PlaneValues] = {}
         self._constant: tuple[str, float] | None = None
@@ -73,8 +73,10 @@ class LabelJudge:
             two. "constant" is the best score of one answer for all pixels.
         """
         assert self._part.sources is not None
-        model = as_segmenter(self._recipe, self._part.sources, networks["forward"], self._reach)
-        self._reach = reach_of(model)
+        if self._model is None:
+            self._model = as_segmenter(self._recipe, self._part.sources, networks["forward"])
+        refill(self._model, networks["forward"])
+        model = self._model
         if self._labelling.target == "classes":
             figures = self._of_classes(model)
         else:
@@ -152,7 +154,8 @@ class LabelJudge:
         if picture not in self._known:
             self._known[picture] = PlaneValues(picture.stats)
         known = {picture.plane: self._known[picture]}
-        context = None if model.card.exact is False or reach_of(model).sites else known
+        # What else depends on the whole image is found with the statistics.
+        context = None if reach_of(model).sites else known
         return whole(model, picture, self._device, region, context)
 
     def _picture(self, number: int) -> LabelPicture:

@@ -102,7 +102,7 @@ class LabelPicture(Picture):
         labels, there = self.labels(y, x)
         if self.labelling.target == "classes":
             return self.labelling.encode(labels, there)
-        found = (labels == 0).astype(np.int16)
+        found: NDArray[np.int16] = (labels == 0).astype(np.int16)
         if there is not None:
             found[~there] = -1
         return found

@@ -147,8 +147,7 @@ def as_classes(given: Sequence[Any]) -> tuple[LabelClass, ...]:
     found = []
     for number, each in enumerate(given):
         try:
-            values = dict(each) if isinstance(each, Mapping) else {"value": int(each)}
-            one = each if isinstance(each, LabelClass) else LabelClass(**values)
+            one = each if isinstance(each, LabelClass) else _as_class(each)
         except (TypeError, ValueError) as error:
             raise InputError(
                 f"{each!r} is no class: expected its value, or value, name and colour."
@@ -156,6 +155,13 @@ def as_classes(given: Sequence[Any]) -> tuple[LabelClass, ...]:
         name = one.name or f"class {one.value}"
         found.append(LabelClass(one.value, name, one.colour or PALETTE[number % len(PALETTE)]))
     return tuple(found)
+
+
+def _as_class(given: Any) -> LabelClass:
+    if not isinstance(given, Mapping):
+        return LabelClass(int(given))
+    values: dict[str, Any] = dict(given)
+    return LabelClass(**values)
 
 
 def check_integers(dtype: np.dtype[Any], name: str) -> None:

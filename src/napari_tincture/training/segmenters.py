@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from napari_tincture.models.card import ModelCard, Part
+from napari_tincture.models.card import ModelCard
 from napari_tincture.models.model import Model
 from napari_tincture.models.registry import build_network
-from napari_tincture.tiling.reach import Reach, take_reach
 from napari_tincture.training.channels import channels_of, pixel_size_of
 from napari_tincture.training.domains import Domain
 from napari_tincture.training.labelling import Labelling
@@ -16,25 +15,24 @@ from napari_tincture.training.loop import channels_last
 from napari_tincture.training.translation import TranslationRecipe
 
 
-def as_segmenter(
-    recipe: TranslationRecipe, sources: Domain, network: nn.Module, reach: Reach | None = None
-) -> Model:
-    """A network with its head, on the CPU; the trained one stays as it is.
+def as_segmenter(recipe: TranslationRecipe, sources: Domain, trained: nn.Module) -> Model:
+    """A network under the head that makes probabilities, on the CPU.
+
+    The trained one stays as it is, and the model does not follow it, but see `refill`.
 
     Parameters
     ----------
     sources
         Images that it takes.
-    reach
-        What was measured of another one of the recipe.
     """
     labelling = Labelling.of(recipe.options)
     part = recipe.networks["forward"]
+    options = {**part.options, "head": labelling.head}
     card = ModelCard(
         name=recipe.name,
         task="segment",
         architecture=part.architecture,
-        options={**part.options, "head": labelling.head},
+        options=options,
         inputs=channels_of(sources),
         outputs=labelling.outputs,
         normalisation=sources.pictures[0].normalisation,
@@ -42,17 +40,18 @@ def as_segmenter(
         instances=labelling.instances,
         family=recipe.family,
     )
-    model = Model(headed(part, labelling, network), card)
-    if reach is not None:
-        take_reach(model.network, reach)
+    # Its first weights are overwritten: no generator moves for them.
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(part.architecture, options)
+    model = Model(channels_last(network), card)
+    refill(model, trained)
     return model
 
 
-def headed(part: Part, labelling: Labelling, trained: nn.Module) -> nn.Module:
-    """The same weights under the head that makes probabilities, on the CPU, in inference mode."""
-    # Its first weights are overwritten: no generator moves for them.
-    with torch.random.fork_rng(devices=[]):
-        network = build_network(part.architecture, {**part.options, "head": labelling.head})
+def refill(model: Model, trained: nn.Module) -> None:
+    """Give a model the weights that its network has after more training.
+
+    What was measured of the network stays known.
+    """
     state = {key: value.detach().cpu() for key, value in trained.state_dict().items()}
-    network.load_state_dict(state)
-    return channels_last(network).eval()
+    model.network.load_state_dict(state)
