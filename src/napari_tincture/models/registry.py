@@ -21,9 +21,9 @@ _MACHINERY = frozenset(
     {
         "card", "checkpoints", "class_activation", "copies", "directions", "discriminators",
         "encoders", "evened", "fixed_size", "imported", "inception", "label_maps",
-        "layer_instance_norm", "lpips", "model", "normalisation", "outputs", "published",
-        "realism", "registry", "shipped", "spectral_norm", "statistics", "user_weights", "vgg",
-        "weights",
+        "layer_instance_norm", "lpips", "model", "normalisation", "outputs", "pretrained",
+        "published", "pyramid", "realism", "registry", "shipped", "spectral_norm", "statistics",
+        "unet_blocks", "user_weights", "vgg", "weights",
     }
 )  # fmt: skip
 

@@ -1,15 +1,25 @@
-"""The U-Net of 2015, and the padded, batch-normalised variants that followed it."""
+"""The U-Net of 2015, and the variants that followed it: padded, normalised, residual, gated."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from napari_tincture.errors import ModelError
+from napari_tincture.models.unet_blocks import (
+    AttentionGate,
+    Norm,
+    ResidualBlock,
+    centre_crop,
+    check_norm,
+    contracting_path,
+    descend,
+    double_conv,
+    init_weights,
+)
 
-Norm = Literal["none", "batch", "instance"]
 Head = Literal["none", "sigmoid", "softmax"]
 
 SMALL = {"in_channels": 2, "out_channels": 3, "depth": 2, "width": 4, "padded": True}
@@ -26,6 +36,8 @@ def build(
     norm: Norm = "none",
     dropout: float = 0.5,
     head: Head = "none",
+    residual: bool = False,
+    attention: bool = False,
 ) -> UNet:
     """Build a U-Net; the defaults are the published architecture.
 
@@ -42,17 +54,41 @@ def build(
         input sides ≡ 12 mod 16 and 184 pixels are lost). True: zero padding, the output has the
         size of the input, whose sides are multiples of the stride.
     norm
-        Normalisation after each 3×3 convolution.
+        Normalisation after each 3×3 convolution. "group": with weights, 32 groups, or fewer of at
+        least two channels each.
     dropout
-        Probability of dropping a channel's value after the two deepest levels, in training.
+        Probability of dropping a value after the two deepest levels, in training.
     head
         What follows the last convolution: nothing, a sigmoid per channel, or a softmax over them.
+    residual
+        Add to each pair of convolutions a shortcut, a 1×1 convolution.
+    attention
+        Gate all skip connections but the finest; needs padding and a depth of 2.
+
+    Raises
+    ------
+    ModelError
+        Options that are unknown or do not go together.
 
     References
     ----------
     Ronneberger, Fischer, Brox: U-Net, MICCAI 2015, figure 1 (31,030,658 parameters for 1 → 2).
+    Wu and He, Group normalization, ECCV 2018. He et al., CVPR 2016 (residual blocks). Oktay et al.,
+    Attention U-Net, 2018.
     """
-    return UNet(in_channels, out_channels, depth, width, max_width, padded, norm, dropout, head)
+    _check(depth, width, norm, head)
+    if attention and not (padded and depth > 1):
+        raise ModelError(
+            f"Attention gates need padded=True and depth ≥ 2, got padded={padded} and depth="
+            f"{depth}: the finest skip connection has none. Change these, or leave the gates out."
+        )
+    sizes = level_widths(depth, width, max_width)
+    return UNet(in_channels, out_channels, sizes, padded, norm, dropout, head, residual, attention)
+
+
+def level_widths(depth: int, width: int, max_width: int | None) -> list[int]:
+    """Channels of every level, the finest first."""
+    return [min(width * 2**level, max_width or width * 2**level) for level in range(depth + 1)]
 
 
 class UNet(nn.Module):
@@ -62,48 +98,41 @@ class UNet(nn.Module):
         self,
         in_channels: int,
         out_channels: int,
-        depth: int,
-        width: int,
-        max_width: int | None,
+        sizes: list[int],
         padded: bool,
         norm: Norm,
         dropout: float,
         head: Head,
+        residual: bool,
+        attention: bool,
     ) -> None:
         super().__init__()
-        _check(depth, width, norm, head)
-        self.depth, self.padded, self.head = depth, padded, head
-        sizes = [min(width * 2**level, max_width or width * 2**level) for level in range(depth + 1)]
-        drops = [dropout if level >= depth - 1 else 0.0 for level in range(depth + 1)]
-        inputs = [in_channels, *sizes[:-1]]
-        self.down = nn.ModuleList(
-            _double_conv(a, b, padded, norm, p)
-            for a, b, p in zip(inputs, sizes, drops, strict=True)
+        self.depth, self.padded, self.head = len(sizes) - 1, padded, head
+        self.down = contracting_path(
+            in_channels, sizes, norm, padded=padded, residual=residual, dropout=dropout
         )
-        self.pool = nn.MaxPool2d(2)
+        make = ResidualBlock if residual else double_conv
         steps = list(zip(sizes[:0:-1], sizes[-2::-1], strict=True))
         self.up = nn.ModuleList(
             nn.Sequential(nn.ConvTranspose2d(a, b, 2, stride=2), nn.ReLU()) for a, b in steps
         )
-        self.merge = nn.ModuleList(_double_conv(2 * b, b, padded, norm, 0.0) for _, b in steps)
+        self.merge = nn.ModuleList(make(2 * b, b, norm, padded=padded) for _, b in steps)
         self.last = nn.Conv2d(sizes[0], out_channels, 1)
-        self.apply(_init_weights)
+        # The finest level says too little of what is where to be gated (Oktay et al., section 2).
+        self.gates = nn.ModuleList(AttentionGate(b, a) for a, b in steps[:-1] if attention)
+        self.apply(init_weights)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (b, in_channels, y, x) to (b, out_channels, y', x')."""
-        skips = []
-        for level, block in enumerate(self.down):
-            x = block(self.pool(x) if level else x)
-            skips.append(x)
-        skips.pop()
-        for up, merge in zip(self.up, self.merge, strict=True):
+        *skips, x = descend(self.down, x)
+        for level, (up, merge) in enumerate(zip(self.up, self.merge, strict=True)):
+            skip = skips.pop()
+            if level < len(self.gates):
+                skip = self.gates[level](skip, x)
             x = up(x)
-            skip = skips.pop() if self.padded else _centre_crop(skips.pop(), x)
+            skip = skip if self.padded else centre_crop(skip, x)
             x = merge(torch.cat([x, skip], dim=1))
-        x = self.last(x)
-        if self.head == "sigmoid":
-            return torch.sigmoid(x)
-        return torch.softmax(x, dim=1) if self.head == "softmax" else x
+        return with_head(self.last(x), self.head)
 
     @property
     def margin(self) -> int:
@@ -147,38 +176,21 @@ def _place_without_norm(index: int) -> int:
     return index // 3 * 2  # conv, norm, ReLU become conv, ReLU
 
 
-def _double_conv(a: int, b: int, padded: bool, norm: Norm, dropout: float) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for channels in (a, b):
-        layers.append(nn.Conv2d(channels, b, 3, padding=1 if padded else 0, bias=norm != "batch"))
-        if norm == "batch":
-            layers.append(nn.BatchNorm2d(b))
-        elif norm == "instance":
-            layers.append(nn.InstanceNorm2d(b))
-        layers.append(nn.ReLU())
-    if dropout:
-        layers.append(nn.Dropout(dropout))
-    return nn.Sequential(*layers)
+def with_head(x: Tensor, head: Head) -> Tensor:
+    """A network's last values (b, c, y, x), themselves or as probabilities."""
+    if head == "sigmoid":
+        return torch.sigmoid(x)
+    return torch.softmax(x, dim=1) if head == "softmax" else x
 
 
-def _centre_crop(skip: Tensor, like: Tensor) -> Tensor:
-    top = (skip.shape[2] - like.shape[2]) // 2
-    left = (skip.shape[3] - like.shape[3]) // 2
-    return skip[:, :, top : top + like.shape[2], left : left + like.shape[3]]
+def check_head(head: str) -> None:
+    """Raise a `ModelError` that lists the heads there are, unless this is one of them."""
+    if head not in get_args(Head):
+        raise ModelError(f"Unknown head {head!r}: choose one of {', '.join(get_args(Head))}.")
 
 
-def _init_weights(module: nn.Module) -> None:
-    # Standard deviation sqrt(2 / N) with N the inputs of a neuron, as in the paper's section 3.
-    if isinstance(module, nn.Conv2d) and module.weight.device.type != "meta":
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-
-
-def _check(depth: int, width: int, norm: Any, head: Any) -> None:
+def _check(depth: int, width: int, norm: str, head: str) -> None:
     if depth < 1 or width < 1:
         raise ModelError(f"A U-Net needs depth ≥ 1 and width ≥ 1, got {depth} and {width}.")
-    if norm not in ("none", "batch", "instance"):
-        raise ModelError(f"Unknown norm {norm!r}: choose 'none', 'batch' or 'instance'.")
-    if head not in ("none", "sigmoid", "softmax"):
-        raise ModelError(f"Unknown head {head!r}: choose 'none', 'sigmoid' or 'softmax'.")
+    check_norm(norm)
+    check_head(head)

@@ -6,6 +6,7 @@ configuration E. The names of its weights are those of torchvision.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 
 from torch import Tensor, nn
@@ -19,6 +20,21 @@ SHARES = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 """Weights of the five features in pix2pixHD's loss."""
 
 
+def conv_blocks(
+    in_channels: int, widths: Sequence[Sequence[int]], *, batch_norm: bool = False
+) -> list[list[nn.Module]]:
+    """Layers of each block, 3×3 convolutions of these widths; all but the first begin by a pool."""
+    blocks = []
+    for number, outputs in enumerate(widths):
+        layers: list[nn.Module] = [nn.MaxPool2d(2)] if number else []
+        for width in outputs:
+            norms = [nn.BatchNorm2d(width)] if batch_norm else []
+            layers += [nn.Conv2d(in_channels, width, 3, padding=1), *norms, nn.ReLU()]
+            in_channels = width
+        blocks.append(layers)
+    return blocks
+
+
 class Vgg19(nn.Module):
     """The first 13 convolutions."""
 
@@ -26,14 +42,11 @@ class Vgg19(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         self.taken: set[int] = set()
-        inputs = 3
-        for widths in WIDTHS:
-            layers += [nn.MaxPool2d(2)] if layers else []
+        for block in conv_blocks(3, WIDTHS):
             # The first ReLU of each block is what losses look at.
-            self.taken.add(len(layers) + 1)
-            for width in widths:
-                layers += [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU()]
-                inputs = width
+            first = next(n for n, layer in enumerate(block) if isinstance(layer, nn.ReLU))
+            self.taken.add(len(layers) + first)
+            layers += block
         self.features = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -74,13 +87,14 @@ def load_vgg(path: str | PathLike[str] | None = None) -> Vgg19:
     state = {
         key: value
         for key, value in read_tensors(file).items()
-        if not (key.startswith("classifier.") or _place(key) >= beyond)
+        if not (key.startswith("classifier.") or place_of(key) >= beyond)
     }
     fill_network(network, state, str(file))
     return network.eval().requires_grad_(requires_grad=False)
 
 
-def _place(key: str) -> int:
+def place_of(key: str) -> int:
+    """Number of the layer that a tensor belongs to; -1 outside of the convolutions."""
     room, _, rest = key.partition(".")
     number = rest.partition(".")[0]
     return int(number) if room == "features" and number.isdigit() else -1

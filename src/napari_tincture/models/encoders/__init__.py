@@ -1,1 +1,1 @@
-"""Networks that tell a generator more than the image does, one per file, found by its name."""
+"""Networks that tell another one more than the image does, one per file, found by its name."""
