@@ -193,9 +193,7 @@ class Session:
                 break
         return {"steps": float(self.steps), "loss": loss, **self._figures()}
 
-    def predict(
-        self, y: slice, x: slice, *, plane: tuple[int, ...] = ()
-    ) -> NDArray[np.float32]:
+    def predict(self, y: slice, x: slice, *, plane: tuple[int, ...] = ()) -> NDArray[np.float32]:
         """Probabilities (class, y, x) of a window within the image, as of the whole image.
 
         Raises
@@ -259,7 +257,7 @@ class Session:
 
     def _batch(self, step: int) -> dict[str, Tensor]:
         painted = np.flatnonzero(self.strokes.pixels).tolist()
-        crops = []
+        images, labels = [], []
         for slot in range(BATCH):
             rng = np.random.default_rng([self._seed, step, slot])
             plane, y, x = self.strokes.draw(rng, painted)
@@ -269,9 +267,9 @@ class Session:
             )
             matrix = random_matrix(AUGMENT, rng)
             image = turned(self._pictures[plane].read(rows, columns), matrix)
-            labels = torch.from_numpy(self.strokes.get(plane, rows, columns)[None]).float()
-            crops.append((vary_values(image, AUGMENT, rng), turned(labels, matrix)))
-        images, labels = zip(*crops, strict=True)
+            images.append(vary_values(image, AUGMENT, rng))
+            strokes = torch.from_numpy(self.strokes.get(plane, rows, columns)[None])
+            labels.append(turned(strokes.float(), matrix))
         return {"a": torch.stack(images), "b": torch.stack(labels)}
 
     def _figures(self) -> dict[str, float]:

@@ -18,7 +18,7 @@ from napari_tincture.models.model import Model
 from napari_tincture.tiling.reach import reach_of
 from napari_tincture.tiling.whole import PlaneValues
 from napari_tincture.training.held import whole
-from napari_tincture.training.label_pictures import LabelPicture
+from napari_tincture.training.label_pictures import LabelPicture, numbered
 from napari_tincture.training.labelling import UNKNOWN, Labelling
 from napari_tincture.training.material import Portion, windows
 from napari_tincture.training.objects import mean_f1
@@ -171,10 +171,7 @@ class LabelJudge:
         labels, there = picture.labels(*_slices(region, picture))
         if there is not None:
             labels = np.where(there, labels, 0)
-        # Numbers without gaps: ids may exceed 2**31.
-        _, compact = np.unique(labels, return_inverse=True)
-        own = compact.reshape(labels.shape) + 1
-        return np.where(labels == 0, 0, own).astype(np.int32)
+        return numbered(labels)
 
 
 def _places(part: Portion) -> list[tuple[int, Region | None]]:
@@ -203,9 +200,7 @@ def _slices(region: Region | None, picture: LabelPicture) -> tuple[slice, slice]
     return slice(*y), slice(*x)
 
 
-def _table(
-    truth: NDArray[np.int16], found: NDArray[np.integer], count: int
-) -> NDArray[np.int64]:
+def _table(truth: NDArray[np.int16], found: NDArray[np.integer], count: int) -> NDArray[np.int64]:
     """Pixels by expected (rows) and found class."""
     known = truth != UNKNOWN
     places = truth[known].astype(np.int64) * count + found[known]

@@ -21,6 +21,7 @@ from napari_tincture.training.domains import Domain
 from napari_tincture.training.labelling import Labelling, check_integers
 from napari_tincture.training.pictures import AS_STORED, Picture
 from napari_tincture.training.targets import instance_targets
+from napari_tincture.training.weight_map import split_touching, weight_map
 
 BLOCK, AROUND = 512, 96
 """Side of the squares of which maps of objects are made, and pixels around them that are seen."""
@@ -220,18 +221,25 @@ class LabelPicture(Picture):
 def _targets(
     labels: NDArray[Any], there: NDArray[np.bool_] | None, labelling: Labelling
 ) -> NDArray[np.float32]:
-    # Numbers without gaps: ids may exceed 2**31.
-    _, compact = np.unique(labels, return_inverse=True)
-    objects = np.where(labels == 0, 0, compact.reshape(labels.shape) + 1).astype(np.int32)
+    objects = numbered(labels)
     if labelling.target == "instances":
         maps = instance_targets(objects, border=BORDER)
         unknown = np.float32(np.nan)
     else:
-        maps = np.stack([objects == 0, np.ones(labels.shape)]).astype(np.float32)
+        parted = split_touching(objects)
+        maps = np.stack([parted == 0, weight_map(parted)]).astype(np.float32)
         unknown = np.float32(-1)
     if there is not None:
         maps[:, ~there] = unknown
+        maps[1, ~there] = 0 if labelling.target == "borders" else unknown
     return maps
+
+
+def numbered(labels: NDArray[Any]) -> NDArray[np.int32]:
+    """The same objects with numbers without gaps, for ids may exceed 2**31; 0 is background."""
+    _, compact = np.unique(labels, return_inverse=True)
+    numbers = compact.reshape(labels.shape) + 1
+    return np.where(labels == 0, 0, numbers).astype(np.int32)
 
 
 def labelled(domain: Domain, labelling: Labelling) -> Domain:

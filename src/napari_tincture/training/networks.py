@@ -23,6 +23,9 @@ STRIDES = tuple(2**power for power in range(1, 11))
 def check_crops(recipe: TranslationRecipe) -> None:
     """Raise `InputError` unless all networks take the recipe's crops; nothing is computed."""
     side = recipe.sampling.crop
+    if recipe.published.labels and not recipe.networks["forward"].options.get("padded", True):
+        _check_unpadded(recipe.networks["forward"], side)
+        return
     shown = {n: p for n, p in recipe.networks.items() if room_of(n) != "encoders"}
     for name, part in shown.items():
         problem = _problem(name, part, side)
@@ -35,6 +38,22 @@ def check_crops(recipe: TranslationRecipe) -> None:
             f"Crops of {side} px do not suit the network {name!r} ({part.architecture}): "
             f"{problem}. {advice}, or other networks."
         )
+
+
+def _check_unpadded(part: Part, side: int) -> None:
+    """Networks that lose a margin take crops of certain sides."""
+    with torch.device("meta"):
+        network: Any = build_network(part.architecture, part.options)
+    margin, stride = int(network.margin), 2 ** int(network.depth)
+    rest = (side - network.residue) % stride
+    if not rest and side > 2 * margin:
+        return
+    near = max(side - rest, (2 * margin // stride + 1) * stride + network.residue)
+    raise InputError(
+        f"Crops of {side} px do not suit a network without padding: it loses {margin} px on every "
+        f"side and takes sides that leave {network.residue} when divided by {stride}. Take crops "
+        f"of {near} px, or padded=True."
+    )
 
 
 def _suits(networks: Mapping[str, Part], side: int) -> bool:

@@ -62,7 +62,10 @@ class Strokes:
     @property
     def pixels(self) -> NDArray[np.int64]:
         """Painted pixels of each class, (classes,)."""
-        return np.sum([np.zeros(self._count, np.int64), *self._pixels.values()], axis=0)
+        total = np.zeros(self._count, np.int64)
+        for counts in self._pixels.values():
+            total += counts
+        return total
 
     @property
     def blocks(self) -> list[Key]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -12,14 +11,10 @@ from torch.nn import functional
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
+from napari_tincture.models.unet_blocks import Norm
 from napari_tincture.training.labelling import Labelling, Target
-from napari_tincture.training.objective import (
-    Batch,
-    Losses,
-    Published,
-    Update,
-    check_weights,
-)
+from napari_tincture.training.objective import Batch, Losses, Published, Update
+from napari_tincture.training.segmentation_losses import SegmentationWeights, by_kind
 from napari_tincture.training.sizes import Size, pick
 
 PUBLISHED = Published(
@@ -34,6 +29,8 @@ PUBLISHED = Published(
     sampling={"batch": 4, "foreground": 0.8},
     augment={"flips": (True, True), "rot90": True},
 )  # fmt: skip
+OF_MAPS = ("cross_entropy", "dice")
+"""Losses that maps of objects can be learned with."""
 SIZES: Mapping[Size, Mapping[str, int]] = {
     "tiny": {"depth": 3, "width": 16, "max_width": 64},
     "standard": {"depth": 4, "width": 32, "max_width": 256},
@@ -41,49 +38,52 @@ SIZES: Mapping[Size, Mapping[str, int]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """Weights of the losses; of instances, those of each map."""
-
-    cross_entropy: float = 1.0
-    dice: float = 0.0
+Weights = SegmentationWeights
 
 
 def parts(
     size: Size,
     in_channels: int = 3,
     out_channels: int = 3,
+    encoder: Literal["unet", "resnet18", "resnet34", "vgg16_bn"] = "unet",
     padded: bool = True,
-    norm: Literal["none", "batch", "instance"] = "batch",
+    norm: Norm = "batch",
     dropout: float = 0.1,
+    residual: bool = False,
+    attention: bool = False,
 ) -> dict[str, Part]:
     """The one network, a U-Net.
 
     Parameters
     ----------
+    encoder
+        Contracting path: the U-Net's own, or a classifier's, for which users may have weights.
+        The options below are those of the U-Net's own.
     padded
         False: convolutions without padding, as published; crops must be larger by what is lost,
-        and are best 572 pixels for size "large".
+        572 pixels are published.
     norm
         Normalisation after each convolution; the published network has none.
     dropout
         Probability of dropping a channel after the two deepest levels.
+    residual, attention
+        Residual blocks, and attention gates on the skips.
     """
-    options: dict[str, Any] = {
-        "in_channels": in_channels,
-        "out_channels": out_channels,
-        **pick(size, SIZES),
-        "padded": padded,
-        "norm": norm,
-        "dropout": dropout,
-        "head": "none",
-    }
+    own = pick(size, SIZES)
+    options: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels}
+    if encoder != "unet":
+        options |= {"encoder": encoder, "head": "none"}
+        return {"forward": Part("encoder_unet", options)}
+    options |= {
+        **own, "padded": padded, "norm": norm, "dropout": dropout, "residual": residual,
+        "attention": attention, "head": "none",
+    }  # fmt: skip
     return {"forward": Part("unet", options)}
 
 
 def build(
     networks: Mapping[str, nn.Module],
-    weights: Weights | None = None,
+    weights: SegmentationWeights | None = None,
     target: Target = "classes",
     unlabelled: int = 0,
     classes: Sequence[Any] | None = None,
@@ -101,9 +101,7 @@ def build(
     classes
         Values, or mappings of "value", "name" and "colour"; None: all values that occur.
     """
-    labelling = Labelling.of(
-        {"target": target, "unlabelled": unlabelled, "classes": classes or ()}
-    )
+    labelling = Labelling.of({"target": target, "unlabelled": unlabelled, "classes": classes or ()})
     return Segmentation(networks, weights or Weights(), labelling)
 
 
@@ -117,11 +115,16 @@ class Segmentation:
     groups: Mapping[str, tuple[str, ...]] = {"generators": ("forward",)}
 
     def __init__(
-        self, networks: Mapping[str, nn.Module], weights: Weights, labelling: Labelling
+        self, networks: Mapping[str, nn.Module], weights: SegmentationWeights, labelling: Labelling
     ) -> None:
-        check_weights(weights)
-        if not (weights.cross_entropy or weights.dice):
+        if not weights.terms:
             raise InputError("There is no loss to learn from: give one of them a weight.")
+        strange = [t.kind for t in weights.terms if t.kind not in OF_MAPS]
+        if labelling.target == "instances" and strange:
+            raise InputError(
+                f"Maps of objects have no loss {', '.join(strange)}; give weights to "
+                f"{' and '.join(OF_MAPS)}, or choose target='borders'."
+            )
         self.networks, self.weights, self.labelling = networks, weights, labelling
 
     def step(self, batch: Batch, update: Update) -> Losses:
@@ -144,32 +147,17 @@ class Segmentation:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Nothing to take up."""
 
-    def _losses(
-        self, logits: Tensor, target: Tensor, pixels: Tensor | None
-    ) -> dict[str, Tensor]:
+    def _losses(self, logits: Tensor, target: Tensor, pixels: Tensor | None) -> dict[str, Tensor]:
         if self.labelling.target == "instances":
             return _of_maps(self.weights, logits, target, pixels)
         labels = target[:, 0].round().long()
         if self.labelling.target == "borders":
             pixels = target[:, 1:2] if pixels is None else pixels * target[:, 1:2]
-        return _of_classes(self.weights, logits, labels, pixels)
-
-
-def _of_classes(
-    weights: Weights, logits: Tensor, labels: Tensor, pixels: Tensor | None
-) -> dict[str, Tensor]:
-    return {"cross_entropy": weights.cross_entropy * _cross_entropy(logits, labels, pixels)}
-
-
-def _cross_entropy(logits: Tensor, labels: Tensor, pixels: Tensor | None) -> Tensor:
-    values = functional.cross_entropy(logits, labels, ignore_index=-1, reduction="none")[:, None]
-    known = (labels >= 0)[:, None].to(values.dtype)
-    share = known if pixels is None else known * pixels
-    return (values * share).sum() / share.sum().clamp_min(torch.finfo(values.dtype).tiny)
+        return by_kind(self.weights.terms, logits, labels, pixels)
 
 
 def _of_maps(
-    weights: Weights, logits: Tensor, maps: Tensor, pixels: Tensor | None
+    weights: SegmentationWeights, logits: Tensor, maps: Tensor, pixels: Tensor | None
 ) -> dict[str, Tensor]:
     """Binary cross-entropy and Dice of each map; pixels whose maps are NaN count for nothing."""
     known = maps[:, :1].isfinite()
