@@ -33,7 +33,7 @@ from napari_tincture.training.loop import Trainer
 from napari_tincture.training.material import AS_SEEN
 from napari_tincture.training.presets import preset
 from napari_tincture.training.segmenters import as_segmenter, refill
-from napari_tincture.training.strokes import Strokes
+from napari_tincture.training.strokes import BLOCK, Strokes
 
 NETWORK: Mapping[str, Any] = {
     "depth": 3, "width": 12, "max_width": 48, "padded": True, "norm": "batch", "dropout": 0.0,
@@ -279,7 +279,7 @@ class Session:
         blocks = self.strokes.blocks
         for plane, i, j in blocks[:: max(len(blocks) // JUDGED, 1)][:JUDGED]:
             y, x = (
-                slice(index * CROP, min((index + 1) * CROP, length))
+                slice(index * BLOCK, min((index + 1) * BLOCK, length))
                 for index, length in zip((i, j), self.strokes.shape, strict=True)
             )
             truth = self.strokes.get(plane, y, x)

@@ -19,7 +19,7 @@ from napari_tincture.training.presets import preset
 from napari_tincture.training.translate import Run, train_translation
 from napari_tincture.training.translation import TranslationRecipe
 
-NARROW = {"depth": 2, "width": 6, "max_width": 12, "dropout": 0.0}
+NARROW = {"depth": 2, "width": 8, "max_width": 16, "dropout": 0.0}
 
 
 def recipe(steps: int = 40, **changes: Any) -> TranslationRecipe:
