@@ -28,10 +28,10 @@ def describe_families() -> list[dict[str, Any]]:
     -------
     list of dict
         "name", "title", "data", "labels" and "citation" as `Published` has them; "pairs" whether
-        registered pairs may steer an unpaired training; "sizes": the recipe of each preset; "networks",
-        "weights" and "options": what ``parts`` (beside `COARSE_TO_FINE`), ``Weights`` and ``build``
-        take, each as "name", "kind" ("bool", "int", "float" or "choice"), "default", "choices" and
-        "help".
+        registered pairs may steer an unpaired training; "sizes": the recipe of each preset;
+        "networks", "weights" and "options": what ``parts`` (beside `COARSE_TO_FINE`), ``Weights``
+        and ``build`` take, each as "name", "kind" ("bool", "int", "float" or "choice"), "default",
+        "choices" and "help".
     """
     return [describe_family(name) for name in objective_names()]
 
