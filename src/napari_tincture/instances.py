@@ -30,7 +30,8 @@ def label_instances(
     ----------
     outputs
         (3, y, x) in [0, 1]: probability of object, of border between objects, and depth in the
-        object (0 at its edge, 1 at its centre).
+        object (0 at its edge, 1 at its centre). Or (2, y, x): of object, and of background, which
+        lies between objects, too; each connected part is an object.
     threshold
         Pixels with a higher probability belong to objects.
     seed_threshold
@@ -49,14 +50,17 @@ def label_instances(
     Raises
     ------
     InputError
-        If `outputs` does not have three channels (c, y, x).
+        If `outputs` has neither two nor three channels (c, y, x).
     """
     maps = np.asarray(outputs, dtype=np.float32)
-    if maps.ndim != 3 or maps.shape[0] != 3:
+    if maps.ndim != 3 or maps.shape[0] not in (2, 3):
         raise InputError(
-            f"Expected maps of object, border and depth, (3, y, x), got shape {maps.shape}."
+            "Expected maps of object, border and depth, (3, y, x), or of object and background, "
+            f"(2, y, x), got shape {maps.shape}."
         )
     inside = maps[0] > threshold
+    if len(maps) == 2:
+        return _renumber(label(inside, connectivity=1), min_size)
     relief = maps[2] - border_weight * maps[1]
     if smooth > 0:
         relief = ndimage.gaussian_filter(relief, smooth, mode="nearest")

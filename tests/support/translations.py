@@ -64,8 +64,18 @@ def fields(count: int, shape: tuple[int, ...] = (3, 72, 90), seed: int = 0) -> l
     return found
 
 
+def labels_of(image: Raster) -> Raster:
+    """Three classes, dark, middle and bright, with the values 1, 4 and 9."""
+    values = np.asarray(image)[0]
+    classes = np.array([1, 4, 9], np.uint8)[np.digitize(values, [100, 160])]
+    return replace(open_image(classes, axes="yx"), name=image.name)
+
+
 def images_for(recipe: TranslationRecipe, count: int = 3, **options: Any) -> dict[str, Any]:
     """What `open_material` takes: pairs for a family that needs them, else two domains."""
+    if recipe.published.labels:
+        images = fields(count, seed=1, **options)
+        return {"image": images, "labels": [labels_of(image) for image in images]}
     a, b = fields(count, seed=1, **options), fields(count, seed=2, **options)
     return {"pairs": {"a": a, "b": b}} if recipe.published.data == "paired" else {"a": a, "b": b}
 

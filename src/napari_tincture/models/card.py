@@ -32,12 +32,15 @@ class Channel:
     source
         Of an input: "image", or "noise" for a map of standard normal noise, which is drawn where
         none is given.
+    value
+        Of an output that is a class: its value in label images; None: its place among the outputs.
     """
 
     name: str
     description: str = ""
     colour: str = "gray"
     source: Source = "image"
+    value: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from napari_tincture.errors import InputError, ModelError
 from napari_tincture.instances import label_instances
 from napari_tincture.models import Model
+from napari_tincture.models.card import ModelCard
 from napari_tincture.raster import Raster
 from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._record import record
@@ -64,8 +65,9 @@ def segment(
     output
         "labels": objects, numbered from 1 by their first pixel, plane after plane; through the
         lazy array the numbers are provisional (unique and consistent, not consecutive).
-        "classes": the number of the likeliest class per pixel, 0 for background; 1 above the
-        threshold where the card names an instance step. "probabilities": the network's maps.
+        "classes": the number of the likeliest class per pixel, 0 for background (where the card
+        gives classes values, that of the class); 1 above the threshold where the card names an
+        instance step. "probabilities": the network's maps.
     region
         As in `stain`; but objects are found in what lies within it, so that those at its edge are
         cut, and are numbered from 1.
@@ -89,7 +91,8 @@ def segment(
     Returns
     -------
     Raster
-        Of kind "labels" (t, z, y, x), int32 (int64 above 2³¹ pixels), or uint8 classes; or of kind
+        Of kind "labels" (t, z, y, x), int32 (int64 above 2³¹ pixels), or uint8 classes (wider for
+        larger values); or of kind
         "image" (t, c, z, y, x), float32.
 
     Raises
@@ -148,10 +151,11 @@ def _classes(maps: Raster, job: TileJob) -> Raster:
     threshold = None
     if card.instances is not None or c < 0:
         threshold = float(dict(card.instances or {}).get("threshold", 0.5))
-    meta = np.empty((0,) * (maps.ndim - (c >= 0)), np.uint8)
-    take = partial(_taken, classes=Classes(threshold), axis=c)
+    classes = Classes(threshold, values_of(card))
+    meta = np.empty((0,) * (maps.ndim - (c >= 0)), classes.dtype)
+    take = partial(_taken, classes=classes, axis=c)
     drop = None if c < 0 else [c]
-    data = da.map_blocks(take, maps.data, drop_axis=drop, dtype=np.uint8, meta=meta)
+    data = da.map_blocks(take, maps.data, drop_axis=drop, dtype=classes.dtype, meta=meta)
     return replace(
         maps,
         levels=(data,),
@@ -161,36 +165,54 @@ def _classes(maps: Raster, job: TileJob) -> Raster:
         kind="labels",
         channels=(),
         display={},
-        runner=JobRunner(job, False, Classes(threshold), getattr(maps.runner, "sources", ())),
+        runner=JobRunner(job, False, classes, getattr(maps.runner, "sources", ())),
     )
+
+
+def values_of(card: ModelCard) -> tuple[int, ...]:
+    """Values of a card's classes in label images; empty where these are their numbers."""
+    found = [channel.value for channel in card.outputs]
+    known = [value for value in found if value is not None]
+    return tuple(known) if len(known) == len(found) and card.instances is None else ()
 
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """From maps (c, y, x) to the number of the likeliest class (1, y, x), uint8.
+    """From maps (c, y, x) to the likeliest class (1, y, x): its value, or its number.
 
     Attributes
     ----------
     threshold
         Of the first map, above which the class is 1; None takes the greatest map.
+    values
+        Of the classes; empty: their numbers.
     """
 
     threshold: float | None
+    values: tuple[int, ...] = ()
 
-    def __call__(self, maps: npt.NDArray[Any], axis: int = 0) -> npt.NDArray[np.uint8]:
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the result: uint8 unless a value needs more."""
+        low, high = (np.min_scalar_type(f(self.values, default=0)) for f in (min, max))
+        return np.result_type(np.uint8, low, high)
+
+    def __call__(self, maps: npt.NDArray[Any], axis: int = 0) -> npt.NDArray[Any]:
         """Find the classes; `axis` is the channels' and stays, with length 1."""
         if self.threshold is None:
-            return np.asarray(np.argmax(maps, axis=axis, keepdims=True), np.uint8)
+            found = np.argmax(maps, axis=axis, keepdims=True)
+            table = self.values or range(maps.shape[axis])
+            return np.asarray(np.array(table, self.dtype)[found])
         first = np.take(maps, [0], axis=axis)
         result: npt.NDArray[np.uint8] = (first > self.threshold).astype(np.uint8)
         return result
 
 
-def _taken(maps: npt.NDArray[Any], classes: Classes, axis: int) -> npt.NDArray[np.uint8]:
+def _taken(maps: npt.NDArray[Any], classes: Classes, axis: int) -> npt.NDArray[Any]:
     """Classes of a block with the maps' axes, of which `axis` (if not negative) goes."""
     if axis < 0:
         return np.asarray(classes(maps[None])[0])
-    result: npt.NDArray[np.uint8] = classes(maps, axis).squeeze(axis)
+    result: npt.NDArray[Any] = classes(maps, axis).squeeze(axis)
     return result
 
 

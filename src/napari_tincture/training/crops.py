@@ -22,6 +22,7 @@ from napari_tincture.training.augment import (
     places_of,
     random_matrix,
     sample_at,
+    sample_labels,
 )
 from napari_tincture.training.coverage import (
     Condition,
@@ -32,6 +33,8 @@ from napari_tincture.training.coverage import (
     random_place,
 )
 from napari_tincture.training.foreground import SHOWN, Foreground
+from napari_tincture.training.label_pictures import LabelPicture
+from napari_tincture.training.label_places import ANY, LabelPlaces, Wish
 from napari_tincture.training.pictures import Picture
 
 Scene = tuple[Picture, ...]
@@ -90,6 +93,7 @@ class Crops:
         self._excluded = [Maps(partial(excluded, keep=keep)) for keep in keeps]
         # A pair is known by its target, whose stain tells specimen from glass more clearly.
         self._shown = Maps(Foreground([scene[-1] for scene in scenes]).coverage)
+        self._labelled = LabelPlaces()
         self._listed = BlockCache(2**26)
 
     def draw(self, number: int, rng: np.random.Generator) -> Crop:
@@ -101,9 +105,9 @@ class Crops:
             If the masks leave no room for a crop.
         """
         shows = self._share > 0 and rng.random() < self._share
-        for foreground in (True, False) if shows else (False,):
+        for wish in self._wishes(shows, rng):
             for scene in self._order(number, rng):
-                crop = self._within(scene, foreground, rng)
+                crop = self._within(scene, wish, rng)
                 if crop is not None:
                     return crop
         raise InputError(
@@ -124,6 +128,17 @@ class Crops:
                 result = result * self._pixels(crop, picture.weight)
         return result
 
+    def _wishes(self, shows: bool, rng: np.random.Generator) -> Iterator[Wish]:
+        """What crops should show, first what matters most."""
+        target = self.scenes[0][-1]
+        if isinstance(target, LabelPicture):
+            if shows:
+                yield int(rng.integers(target.balanced))
+            yield ANY
+        elif shows:
+            yield True
+        yield None
+
     def _order(self, number: int, rng: np.random.Generator) -> Iterator[int]:
         """Scenes in the order in which they are tried."""
         count = len(self.scenes)
@@ -136,16 +151,16 @@ class Crops:
             yield min(int(np.searchsorted(self._ends, rng.random(), "right")), count - 1)
         yield from range(count)
 
-    def _within(self, number: int, foreground: bool, rng: np.random.Generator) -> Crop | None:
+    def _within(self, number: int, wish: Wish, rng: np.random.Generator) -> Crop | None:
         shape = self._shape(self.scenes[number][0])
         matrix = random_matrix(self._augment, rng)
         if self._augment.moves_whole_pixels:
-            corner = self._corner(number, shape, (self._size, self._size), foreground, rng)
+            corner = self._corner(number, shape, (self._size, self._size), wish, rng)
             return corner and Crop(number, *corner, matrix)
         places = places_of(self._size, matrix, (0.0, 0.0), self._augment, rng)
         limits = limits_of(places)
         width, height = (math.ceil(high - low) + 1 for low, high in limits)
-        corner = self._corner(number, shape, (height, width), foreground, rng)
+        corner = self._corner(number, shape, (height, width), wish, rng)
         if corner is None:
             return None
         shift = [at - low for at, (low, _) in zip(corner[::-1], limits, strict=True)]
@@ -153,17 +168,21 @@ class Crops:
         return Crop(number, *corner, matrix, folded(places, shape))
 
     def _corner(
-        self, number: int, shape: Extent, extent: Extent, foreground: bool,
+        self, number: int, shape: Extent, extent: Extent, wish: Wish,
         rng: np.random.Generator,
     ) -> tuple[int, int] | None:  # fmt: skip
         """First pixel of a window where all conditions hold."""
-        conditions = self._conditions(self.scenes[number], shape, foreground)
+        target = self.scenes[number][-1]
+        shown = wish is True
+        conditions = self._conditions(self.scenes[number], shape, shown)
+        if isinstance(target, LabelPicture) and wish is not None:
+            return self._labelled.draw(rng, target, wish, shape, extent, conditions)
         if not all(condition.is_possible(extent) for condition in conditions):
             return None
         positions = max(shape[0] - extent[0], 0) + 1, max(shape[1] - extent[1], 0) + 1
         found = random_place(rng, positions, extent, conditions)
         if found is None:
-            key = number, extent, foreground
+            key = number, extent, shown
             places = self._listed.get(key)
             if places is None:
                 places = all_places(positions, extent, conditions)
@@ -197,7 +216,7 @@ class Crops:
         if crop.places is None:
             y, x = (slice(start, start + self._size) for start in (crop.y, crop.x))
             return turned(window(y, x), crop.matrix)
-        return _between(window, crop.places, self._shape(picture))
+        return _between(window, crop.places, self._shape(picture), picture.nearest)
 
 
 def turned(values: Tensor, matrix: NDArray[np.float64]) -> Tensor:
@@ -215,18 +234,21 @@ def turned(values: Tensor, matrix: NDArray[np.float64]) -> Tensor:
     return values.transpose(1, 2).contiguous() if matrix[0, 0] == 0 else values
 
 
-def _between(window: Window, places: Tensor, shape: Extent) -> Tensor:
+def _between(window: Window, places: Tensor, shape: Extent, nearest: bool) -> Tensor:
     """Values between pixels, from the least window that holds those around them."""
     (left, right), (top, bottom) = (tuple(map(math.floor, each)) for each in limits_of(places))
     y, x = slice(top, min(bottom + 2, shape[0])), slice(left, min(right + 2, shape[1]))
-    return sample_at(window(y, x), places - torch.tensor([left, top], dtype=places.dtype))
+    places = places - torch.tensor([left, top], dtype=places.dtype)
+    return sample_labels(window(y, x), places) if nearest else sample_at(window(y, x), places)
 
 
 def _resized(picture: Picture, side: int) -> Window:
     """The whole picture brought to a square of `side` pixels, bicubic as Pillow has it."""
     height, width = picture.shape
     whole = picture.read(slice(0, height), slice(0, width))
-    if (height, width) != (side, side):
+    if (height, width) != (side, side) and picture.nearest:
+        whole = functional.interpolate(whole[None], size=(side, side), mode="nearest-exact")[0]
+    elif (height, width) != (side, side):
         low, high = whole.min(), whole.max()
         whole = functional.interpolate(
             whole[None], size=(side, side), mode="bicubic", antialias=True

@@ -13,8 +13,10 @@ from torch import Tensor
 from napari_tincture.models.card import Held
 from napari_tincture.models.fixed_size import trained_side
 from napari_tincture.models.model import Model
+from napari_tincture.tiling.inputs import Plane
 from napari_tincture.tiling.job import Plan, TileJob
 from napari_tincture.tiling.stream import stream
+from napari_tincture.tiling.whole import PlaneValues
 from napari_tincture.training.judge import distances, likeness
 from napari_tincture.training.material import Portion, read_windows, windows
 from napari_tincture.training.pictures import Picture
@@ -104,10 +106,25 @@ def _middle(shape: tuple[int, int], side: int) -> tuple[slice, slice]:
     return y, x
 
 
-def whole(model: Model, picture: Picture, device: str = "cpu") -> NDArray[np.float32]:
-    """What a model makes of a whole plane, (c, y, x), tile by tile."""
-    job = TileJob(picture.inputs, model, Plan(device=device))
-    result = np.zeros((len(model.card.outputs), *picture.shape), np.float32)
+def whole(
+    model: Model,
+    picture: Picture,
+    device: str = "cpu",
+    region: tuple[tuple[int, int], tuple[int, int]] | None = None,
+    known: dict[Plane, PlaneValues] | None = None,
+) -> NDArray[np.float32]:
+    """What a model makes of a whole plane, (c, y, x), tile by tile; or of a region of it.
+
+    Parameters
+    ----------
+    region
+        ((y start, stop), (x start, stop)), seen with all that lies around it.
+    known
+        Values of planes that depend on the whole of them, instead of being found.
+    """
+    job = TileJob(picture.inputs, model, Plan(device=device, region=region), known)
+    shape = [b - a for a, b in region] if region else picture.shape
+    result = np.zeros((len(model.card.outputs), *shape), np.float32)
 
     def write(item: tuple[tuple[int, ...], object], block: NDArray[np.float32]) -> None:
         plane, tile = item

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from napari_tincture.errors import InputError
+from napari_tincture.models.normalisation import Normalisation
 from napari_tincture.training.domains import Domain
+from napari_tincture.training.label_pictures import open_labels
+from napari_tincture.training.labelling import Labelling
 from napari_tincture.training.pairs import Pairs
 from napari_tincture.training.pictures import Picture
 from napari_tincture.training.sampling import Sampler, Sampling
 from napari_tincture.training.splits import PARTS, Splits, split
 from napari_tincture.training.translation import DOMAINS, TranslationRecipe
 
+AS_SEEN = Normalisation("percentile", 1.0, 99.8, clip=(-0.5, 2.0))
+"""What segmentation takes where nothing is said: the range that a person would show."""
 SPLIT = ("validation", "test", "seed", "gap", "columns", "rows")
 
 
@@ -82,16 +87,21 @@ def open_material(
         What the recipe's relative paths are relative to.
     images
         "a", "b" and "pairs" (a mapping of "a" and "b") given as layers, rasters, arrays or paths
-        instead of what the recipe names.
+        instead of what the recipe names. For a family that learns from labels "a" and "b", or
+        "image" and "labels", are the two of the pairs.
 
     Raises
     ------
     InputError
         If images are missing, cannot be read, do not match, or are too few or too small.
     """
-    _check_given(images or {})
-    wanted = {name: _described(recipe, name, images or {}) for name in DOMAINS}
-    pairs = _pairs(wanted["pairs"], root)
+    given = images or {}
+    if recipe.published.labels:
+        given, recipe = as_labelled(given), recipe.replace(data=as_labelled(recipe.data))
+    _check_given(given)
+    wanted = {name: _described(recipe, name, given) for name in DOMAINS}
+    labelling = Labelling.of(recipe.options) if recipe.published.labels else None
+    pairs = _pairs(wanted["pairs"], root, labelling)
     domains = {name: _domain(wanted[name], root) for name in ("a", "b")}
     _check(recipe, domains, pairs)
     found: dict[str, Splits[Any]] = {}
@@ -102,7 +112,7 @@ def open_material(
         part: Portion(**{name: getattr(own, part) for name, own in found.items()}) for part in PARTS
     }
     apart = {part: recipe.data[part] for part in PARTS if part in recipe.data}
-    parts |= {part: _portion(described, root) for part, described in apart.items()}
+    parts |= {part: _portion(described, root, labelling) for part, described in apart.items()}
     notes = [f"{name}: {own.note}" for name, own in found.items()]
     return Material(**parts, note="; ".join([*notes, *(f"{p} from files apart" for p in apart)]))
 
@@ -117,6 +127,17 @@ def _check_given(images: Mapping[str, Any]) -> None:
             f"Images were given as {', '.join(unknown)}; expected {', '.join(DOMAINS)}, the last "
             'as {"a": …, "b": …}.'
         )
+
+
+def as_labelled(named: Mapping[str, Any]) -> dict[str, Any]:
+    """Images that come with labels as pairs, whatever they are called."""
+    rest = dict(named)
+    sides = {
+        side: rest.pop(name)
+        for side, name in (("a", "a"), ("a", "image"), ("b", "b"), ("b", "labels"))
+        if name in rest
+    }
+    return {**rest, "pairs": {**(rest.get("pairs") or {}), **sides}} if sides else rest
 
 
 def _described(recipe: TranslationRecipe, name: str, images: Mapping[str, Any]) -> Any:
@@ -142,17 +163,27 @@ def _domain(described: Mapping[str, Any] | None, root: str | Path) -> Domain | N
     return None if described is None else Domain.from_json(described, root)
 
 
-def _pairs(described: Mapping[str, Any] | None, root: str | Path) -> Pairs | None:
+def _pairs(
+    described: Mapping[str, Any] | None, root: str | Path, labelling: Labelling | None = None
+) -> Pairs | None:
     if described is None:
         return None
     missing = [side for side in ("a", "b") if side not in described]
     if missing:
         raise InputError(f"Pairs need images a and b; {' and '.join(missing)} is missing.")
-    a, b = (Domain.from_json(described[side], root) for side in ("a", "b"))
+    if labelling is None:
+        a, b = (Domain.from_json(described[side], root) for side in ("a", "b"))
+    else:
+        a = Domain.from_json({"normalisation": asdict(AS_SEEN), **described["a"]}, root)
+        b = open_labels(described["b"], root, labelling)
     return Pairs.match(a, b, described.get("order"))
 
 
-def _portion(described: Mapping[str, Any], root: str | Path) -> Portion:
+def _portion(
+    described: Mapping[str, Any], root: str | Path, labelling: Labelling | None
+) -> Portion:
+    if labelling is not None:
+        described = as_labelled(described)
     where = tuple(slice(*(described.get(axis) or (None,))) for axis in ("rows", "columns"))
 
     def cut(items: Any) -> Any:
@@ -161,7 +192,7 @@ def _portion(described: Mapping[str, Any], root: str | Path) -> Portion:
     return Portion(
         cut(_domain(described.get("a"), root)),
         cut(_domain(described.get("b"), root)),
-        cut(_pairs(described.get("pairs"), root)),
+        cut(_pairs(described.get("pairs"), root, labelling)),
     )
 
 
@@ -184,6 +215,11 @@ def _check(
     recipe: TranslationRecipe, domains: Mapping[str, Domain | None], pairs: Pairs | None
 ) -> None:
     published = recipe.published
+    if published.labels and pairs is None:
+        raise InputError(
+            f"{published.title} learns from images and labels of the same places; give "
+            "images={'image': …, 'labels': …}."
+        )
     if published.data == "paired" and pairs is None:
         raise InputError(
             f"{published.title} learns from registered pairs; give pairs with images a and b. "
@@ -201,7 +237,7 @@ def _check(
     sides = [] if pairs is None else [(pairs.a, pairs.b)]
     if domains["a"] is not None and domains["b"] is not None:
         sides.append((domains["a"], domains["b"]))
-    for a, b in sides:
+    for a, b in sides if not published.labels else ():
         _check_channels(recipe, a.channels, b.channels)
 
 

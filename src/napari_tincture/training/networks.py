@@ -24,6 +24,9 @@ STRIDES = tuple(2**power for power in range(1, 11))
 def check_crops(recipe: TranslationRecipe) -> None:
     """Raise `InputError` unless all networks take the recipe's crops; nothing is computed."""
     side = recipe.sampling.crop
+    if recipe.published.labels and not recipe.networks["forward"].options.get("padded", True):
+        _check_unpadded(recipe.networks["forward"], side)
+        return
     shown = {n: p for n, p in recipe.networks.items() if room_of(n) != "encoders"}
     for name, part in shown.items():
         problem = _problem(name, part, side)
@@ -36,6 +39,23 @@ def check_crops(recipe: TranslationRecipe) -> None:
             f"Crops of {side} px do not suit the network {name!r} ({part.architecture}): "
             f"{problem}. {advice}, or other networks."
         )
+
+
+def _check_unpadded(part: Part, side: int) -> None:
+    """Networks that lose a margin take crops of certain sides."""
+    with torch.device("meta"):
+        network: Any = build_network(part.architecture, part.options)
+    margin, stride = int(network.margin), 2 ** int(network.depth)
+    rest = (side - network.residue) % stride
+    if not rest and side > 2 * margin:
+        return
+    least = max(side, 2 * margin + 1)
+    near = least + (network.residue - least) % stride
+    raise InputError(
+        f"Crops of {side} px do not suit a network without padding: it loses {margin} px on every "
+        f"side and takes sides that leave {network.residue} when divided by {stride}. Take crops "
+        f"of {near} px, or padded=True."
+    )
 
 
 def _suits(networks: Mapping[str, Part], side: int) -> bool:
@@ -105,9 +125,10 @@ def _check_same(recipe: TranslationRecipe, name: str, found: Part) -> None:
 
 def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     # An option that either leaves out has its default; weights of other shapes are found later.
+    # A head has no weights.
     return [
         f"{key} {before[key]} → {now[key]}"
-        for key in sorted(before.keys() & now.keys())
+        for key in sorted((before.keys() & now.keys()) - {"head"})
         if before[key] != now[key]
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
@@ -53,6 +53,10 @@ class Published:
         Channels of noise that generators take after those of the image.
     initialisation
         How first weights are drawn, see `initialise`; "none" leaves torch's own.
+    labels
+        Whether "b" of the pairs are label images, see `label_pictures`.
+    sampling, augment
+        Fields of `Sampling` and `Augment` that are usual.
     """
 
     title: str
@@ -65,6 +69,9 @@ class Published:
     equal_channels: bool = False
     noise: int = 0
     initialisation: str = "normal"
+    labels: bool = False
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    augment: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Objective(Protocol):

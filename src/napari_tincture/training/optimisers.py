@@ -83,6 +83,13 @@ def make_optimiser(
             weight_decay=schedule.weight_decay,
             fused=device.type in ("cpu", "cuda"),  # six times as fast on a CPU
         )
+    if schedule.optimiser == "sgd":
+        return torch.optim.SGD(
+            parameters,
+            lr=schedule.lr,
+            momentum=schedule.betas[0],
+            weight_decay=schedule.weight_decay,
+        )
     # Biases and the gains of normalisations are not pulled to zero.
     matrices = [p for p in parameters if p.ndim > 1]
     vectors = [p for p in parameters if p.ndim <= 1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -72,10 +72,10 @@ class Pairs:
                     f"{first[i]} has {len(left[i])} planes, its partner {second[j]} "
                     f"{len(right[j])}. Crop both to the same planes."
                 )
-        return cls(
-            a.subset([place for i, _ in found for place in left[i]]),
-            b.subset([place for _, j in found for place in right[j]]),
-        )
+        a = a.subset([place for i, _ in found for place in left[i]])
+        b = b.subset([place for _, j in found for place in right[j]])
+        sides = zip(b.pictures, a.pictures, strict=True)
+        return cls(a, replace(b, pictures=tuple(other.on(one) for other, one in sides)))
 
     @property
     def pictures(self) -> tuple[Picture, ...]:

@@ -72,6 +72,15 @@ class Picture:
         return len(self.inputs.lanes)
 
     @property
+    def nearest(self) -> bool:
+        """Whether values between pixels are those of the nearest one, as of labels."""
+        return False
+
+    def on(self, image: Picture) -> Picture:
+        """The same as its partner of an image: itself, for only labels are moved."""
+        return self
+
+    @property
     def raster(self) -> Raster:
         """Where its channels come from."""
         return self.inputs.lanes[0].raster

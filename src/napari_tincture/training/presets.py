@@ -30,7 +30,7 @@ def preset(
     name: str = "",
     steps: int | None = None,
     crop: int | None = None,
-    batch: int = 1,
+    batch: int | None = None,
     networks: Mapping[str, Any] | None = None,
     coarse_to_fine: bool = False,
     levels: int = 1,
@@ -46,8 +46,8 @@ def preset(
         "tiny" for a CPU, "standard" as published, "large" for a large GPU.
     steps
         How long to learn; the published trainings count epochs of their data instead.
-    crop
-        Side of the crops in pixels.
+    crop, batch
+        Side of the crops in pixels, and how many make a step.
     networks
         Further arguments of the family's ``parts``, such as ``light``, ``n_res`` or ``scales``.
     coarse_to_fine, levels
@@ -78,10 +78,12 @@ def preset(
         )
     side, length = crop or published.crops * pick(size, CROPS), steps or pick(size, STEPS)
     schedule = Schedule(**_schedule(published, length, changes))
-    augment = Augment(**_taken(Augment, changes, flips=(False, published.flips)))
+    usual = {"flips": (False, published.flips), **published.augment}
+    augment = Augment(**_taken(Augment, changes, **usual))
     side = crop or side << halvings
+    usual = {"batch": 1, **published.sampling, **({} if batch is None else {"batch": batch})}
     sampling = Sampling(
-        **_taken(Sampling, changes, crop=side, batch=batch, augment=augment, seed=schedule.seed)
+        **_taken(Sampling, changes, **usual, crop=side, augment=augment, seed=schedule.seed)
     )
     options = dict(networks or {})
     if "img_size" in inspect.signature(module.parts).parameters:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from napari_tincture.errors import InputError
 
 Decay = Literal["cosine", "constant", "linear", "exponential", "step"]
-Optimiser = Literal["adamw", "adam"]
+Optimiser = Literal["adamw", "adam", "sgd"]
 Precision = Literal["float32", "bfloat16", "float16"]
 Unit = Literal["steps", "epochs"]
 Keep = Literal["last", "best"]
@@ -46,7 +46,7 @@ class Schedule:
     optimiser, betas, weight_decay
         "adamw": decoupled decay of convolutions' and linear layers' weights alone (Loshchilov and
         Hutter 2019). "adam": L2 on all parameters, which is what published adversarial trainings
-        mean by weight decay.
+        mean by weight decay. "sgd": the first of `betas` is the momentum.
     ema
         Decay of the averaged weights of the generators; 0 keeps no averages.
     clip

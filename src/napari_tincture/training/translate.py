@@ -12,23 +12,26 @@ import torch
 from torch import nn
 
 from napari_tincture.errors import InputError
-from napari_tincture.models.card import GREY, RGB, Channel, ModelCard, Part
+from napari_tincture.models.card import RGB, Channel, ModelCard, Part
 from napari_tincture.models.model import Model
 from napari_tincture.models.realism import QUANTILES, Realism
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.tiling.reach import with_reach
+from napari_tincture.training.channels import channels_of, pixel_size_of
 from napari_tincture.training.control import Control, Hooks
 from napari_tincture.training.domains import Domain, domain_statistics
+from napari_tincture.training.fitting import fitted
 from napari_tincture.training.held import choose_held
-from napari_tincture.training.judge import Judge
+from napari_tincture.training.judge import MOST, Judge
+from napari_tincture.training.label_judge import LabelJudge
 from napari_tincture.training.log import CsvLog, Log
 from napari_tincture.training.loop import Trainer, channels_last
-from napari_tincture.training.material import Material, read_windows, windows
+from napari_tincture.training.material import Material, Portion, read_windows, windows
 from napari_tincture.training.networks import act_in_place, begin_from, check_crops
 from napari_tincture.training.objective import Batch
-from napari_tincture.training.pictures import Picture
 from napari_tincture.training.prefetch import prefetched
 from napari_tincture.training.sampling import Sampler
+from napari_tincture.training.segmenters import as_segmenter
 from napari_tincture.training.stages import Staged, StagedTrainer
 from napari_tincture.training.translation import TranslationRecipe
 
@@ -84,8 +87,9 @@ def train_translation(
         If the token was set.
     """
     run = run or Run()
+    recipe, material = fitted(recipe, material)
     trainer = make_trainer(recipe, run)
-    judge = Judge(recipe, material.validation, trainer.device)
+    judge = make_judge(recipe, material.validation, trainer.device)
     sampler = material.train.sampler(recipe.sampling, trainer.rank, trainer.peers.size)
     logs = list(run.logs)
     if run.checkpoint is not None:
@@ -96,6 +100,15 @@ def train_translation(
             control=run.control, hooks=run.hooks, logs=logs,
         )  # fmt: skip
     return finished(recipe, material, networks, run.device), trainer.history
+
+
+def make_judge(
+    recipe: TranslationRecipe, part: Portion, device: Any = "cpu", most: int = MOST
+) -> Judge | LabelJudge:
+    """Who measures what networks of a recipe make of images that they do not learn from."""
+    if recipe.published.labels:
+        return LabelJudge(recipe, part, device)
+    return Judge(recipe, part, device, most)
 
 
 def make_trainer(recipe: TranslationRecipe, run: Run) -> Trainer:
@@ -163,6 +176,8 @@ def as_model(
 ) -> Model:
     """Networks as a model that can be run; nothing is measured."""
     sources, targets = _known(material.train.sources), _known(material.train.targets)
+    if recipe.published.labels:
+        return as_segmenter(recipe, sources, networks["forward"])
     forward = recipe.networks["forward"]
     kept = set(recipe.networks if recipe.keep is None else recipe.keep) - {"forward"}
     others = {name: part for name, part in recipe.networks.items() if name in kept}
@@ -183,36 +198,12 @@ def as_model(
         target_normalisation=target,
         output_range=target.span,
         rgb_output=tuple(channel.name for channel in outputs) == RGB,
-        pixel_size=_pixel_size(sources),
+        pixel_size=pixel_size_of(sources),
         family=recipe.family,
         parts={name: Part(part.architecture, dict(part.options)) for name, part in others.items()},
         extras=dict(getattr(networks["forward"], "extras", {})),
     )
     return Model(networks["forward"], card, {name: networks[name] for name in others})
-
-
-def channels_of(domain: Domain) -> tuple[Channel, ...]:
-    """What the channels of a domain are called and shown in."""
-    picture = domain.pictures[0]
-    places = [lane.at.get("c") for lane in picture.inputs.lanes]
-    if picture.raster.rgb and places == [0, 1, 2]:
-        return tuple(Channel(name, colour=name) for name in RGB)
-    return tuple(_channel(picture, index) for index in range(picture.channels))
-
-
-def _channel(picture: Picture, index: int) -> Channel:
-    lane = picture.inputs.lanes[index]
-    names, colours = lane.raster.channels, lane.raster.display.get("colours") or ()
-    place = lane.at.get("c")
-    if place is not None and place < len(names):
-        colour = colours[place] if place < len(colours) else "gray"
-        return Channel(names[place], colour=str(colour))
-    if "z" in lane.at:
-        return Channel(f"z{lane.at['z']:02d}")
-    if picture.channels == 1:
-        return Channel(GREY)
-    repeated = all(other == lane for other in picture.inputs.lanes)
-    return Channel(f"{GREY} {index + 1}" if repeated else f"channel {index}")
 
 
 def calibration(model: Model, material: Material) -> tuple[float, ...]:
@@ -250,7 +241,7 @@ def described(
 ) -> dict[str, Any]:
     """Fields of the card that the data and the figures fill."""
     part = material.test if material.test.sources is not None else material.validation
-    judge = Judge(recipe, part, most=TESTED)
+    judge = make_judge(recipe, part, most=TESTED)
     figures = judge(networks) if judge.sees else {}
     figures.pop("score", None)
     which = "test" if part is material.test else "validation"
@@ -266,11 +257,3 @@ def _known(domain: Domain | None) -> Domain:
     if domain is None:
         raise InputError("The training part holds no images of one of the domains.")
     return domain
-
-
-def _pixel_size(domain: Domain) -> float | None:
-    sizes = {picture.raster.pixel_size for picture in domain.pictures}
-    known = [size for size in sizes if size is not None]
-    if len(known) != len(sizes) or not known:
-        return None
-    return float(sum(map(sum, known)) / (2 * len(known)))

@@ -1,0 +1,150 @@
+"""Segmentation recipes made to suit their images: which classes there are, how many channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+from napari_tincture.errors import InputError
+from napari_tincture.models.card import Part
+from napari_tincture.training.label_pictures import LabelPicture, labelled
+from napari_tincture.training.label_places import values_in
+from napari_tincture.training.labelling import EVERY, Labelling, as_classes
+from napari_tincture.training.material import Material, Portion
+from napari_tincture.training.names import listed
+from napari_tincture.training.pairs import Pairs
+from napari_tincture.training.translation import TranslationRecipe
+
+Counts = Mapping[int, int]
+"""Pixels by value."""
+
+
+def fitted(recipe: TranslationRecipe, material: Material) -> tuple[TranslationRecipe, Material]:
+    """A recipe and its images as they are trained; those without labels stay as they are.
+
+    All labels are read once. The recipe names every class then, and its network has the images'
+    channels and an output per class; fitted again it stays the same.
+
+    Raises
+    ------
+    InputError
+        If images have no label, all labels are of one class, or the training part lacks a class.
+    """
+    if not recipe.published.labels:
+        return recipe, material
+    labelling = Labelling.of(recipe.options)
+    parts = {
+        name: _by_image(portion.pairs)
+        for name, portion in (("training", material.train), ("validation", material.validation),
+                              ("test", material.test))
+        if portion.pairs is not None
+    }  # fmt: skip
+    if labelling.target == "classes":
+        counts = {name: _counted(images, labelling) for name, images in parts.items()}
+        if not labelling.classes:
+            values = sorted({value for found in counts.values() for value in found})
+            labelling = replace(labelling, classes=as_classes(values))
+        _check_classes(labelling, counts)
+    else:
+        _check_objects(parts["training"])
+    options = {**recipe.options, "target": labelling.target}
+    if labelling.target == "classes":
+        options |= {"unlabelled": labelling.unlabelled, "classes": labelling.to_json()}
+    networks = {**recipe.networks, "forward": _network(recipe, material, labelling)}
+    return recipe.replace(options=options, networks=networks), _read_as(material, labelling)
+
+
+def _network(recipe: TranslationRecipe, material: Material, labelling: Labelling) -> Part:
+    forward, sources = recipe.networks["forward"], material.train.sources
+    assert sources is not None
+    counts = {"in_channels": sources.channels, "out_channels": len(labelling.outputs)}
+    return Part(forward.architecture, {**forward.options, **counts})
+
+
+def _read_as(material: Material, labelling: Labelling) -> Material:
+    def read(portion: Portion) -> Portion:
+        if portion.pairs is None:
+            return portion
+        pairs = portion.pairs
+        return replace(portion, pairs=replace(pairs, b=labelled(pairs.b, labelling)))
+
+    return replace(
+        material,
+        train=read(material.train),
+        validation=read(material.validation),
+        test=read(material.test),
+    )
+
+
+def _by_image(pairs: Pairs) -> dict[str, list[LabelPicture]]:
+    """Label pictures of each image, by the image's name."""
+    found: dict[str, list[LabelPicture]] = {}
+    for places in pairs.images.values():
+        name = pairs.a.pictures[places[0]].name
+        own = cast(Sequence[LabelPicture], [pairs.b.pictures[place] for place in places])
+        found.setdefault(name, []).extend(own)
+    return found
+
+
+def _counted(images: Mapping[str, Sequence[LabelPicture]], labelling: Labelling) -> Counts:
+    """Labelled pixels by value; images without any are refused."""
+    total: dict[int, int] = {}
+    bare = []
+    for name, pictures in images.items():
+        counts = {
+            value: number
+            for value, number in values_in(pictures, open_end=bool(labelling.classes)).items()
+            if value != labelling.unlabelled
+            and (not labelling.classes or value in labelling.values)
+        }
+        if not counts:
+            bare.append(name)
+        for value, number in counts.items():
+            total[value] = total.get(value, 0) + number
+    if bare and len(bare) == len(images) == 1:
+        raise InputError(
+            f"The labels of {bare[0]!r} are empty, or lie outside the part of it that this is "
+            f"about: every pixel is unlabelled ({_unlabelled(labelling)}). Paint classes on it, or "
+            "train on all of it with split={'validation': 0}."
+        )
+    if bare:
+        raise InputError(
+            f"{len(bare)} of {len(images)} images have no label: {listed(bare)}. Paint classes on "
+            f"them, or leave them out; unlabelled is {_unlabelled(labelling)}."
+        )
+    return total
+
+
+def _check_classes(labelling: Labelling, counts: Mapping[str, Counts]) -> None:
+    if len(labelling.classes) < 2:
+        only = ", ".join(map(str, labelling.values)) or "none"
+        raise InputError(
+            f"All labels are of one class, {only}: there is nothing to tell apart. Paint some of "
+            f"another one, such as background with a value of its own; unlabelled is "
+            f"{_unlabelled(labelling)} (unlabelled={EVERY} makes 0 a class like others)."
+        )
+    missing = [f"{c.name} ({c.value})" for c in labelling.classes if c.value not in
+               counts["training"]]  # fmt: skip
+    if missing:
+        raise InputError(
+            f"The training images hold no label of {listed(missing)}; it may lie in those kept for "
+            "validation. Label more, or keep none with split={'validation': 0}."
+        )
+
+
+def _check_objects(images: Mapping[str, Sequence[LabelPicture]]) -> None:
+    for pictures in images.values():
+        for picture in pictures:
+            if picture.has_objects:
+                return
+    raise InputError(
+        f"None of {len(images)} training images has an object: all labels are 0. Give label images "
+        "in which every object has a number of its own."
+    )
+
+
+def _unlabelled(labelling: Labelling) -> str:
+    if labelling.unlabelled == EVERY:
+        return "no value"
+    return f"the value {labelling.unlabelled}"
