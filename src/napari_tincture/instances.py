@@ -60,7 +60,7 @@ def label_instances(
         )
     inside = maps[0] > threshold
     if len(maps) == 2:
-        return _renumber(label(inside, connectivity=1), min_size)
+        return _renumber(label(inside, connectivity=1), min_size, max_size)
     relief = maps[2] - border_weight * maps[1]
     if smooth > 0:
         relief = ndimage.gaussian_filter(relief, smooth, mode="nearest")
