@@ -1,0 +1,299 @@
+"""Networks that are programs of others: TorchScript, ONNX, or Python code of a model package.
+
+What is run is kept as bytes in the state dict, so that a weight file holds it whole, and is
+loaded from these bytes on first use: the hash is compared and consent looked for right before.
+TorchScript is a program like Python code: its interpreter can read and write files. ONNX is a
+list of operations on tensors, which onnxruntime carries out, and needs no consent.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import sys
+import types
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from napari_tincture.errors import ConsentError, ModelError
+from napari_tincture.grid import Geometry, mirror_index
+from napari_tincture.models.consent import Program, verified
+
+USUAL_HALO = 64
+"""Pixels by which tiles overlap where nobody says how far a network sees."""
+INSTALL = 'pip install "napari-tincture[onnx]"'
+OPAQUE = "the network is a program that cannot be looked into; its halo is what its package says"
+
+
+class Sizes:
+    """Sides of the images that a network takes, y and x alike.
+
+    Parameters
+    ----------
+    minimum, step
+        Pixels; legal sides are ``minimum + n * step``, and with step 0 `minimum` alone.
+    halo
+        Pixels at each border of the output that are not to be trusted.
+    margin
+        Pixels by which the output is smaller than the input, on each side.
+    """
+
+    def __init__(
+        self, minimum: Sequence[int], step: Sequence[int], halo: int = 0, margin: int = 0
+    ) -> None:
+        self.minimum, self.step = tuple(minimum), tuple(step)
+        self.halo, self.margin = halo, margin
+
+    @property
+    def geometry(self) -> Geometry:
+        """Windows for tiling; what is of no legal side is extended within the network."""
+        stride = math.lcm(*(step or 1 for step in self.step))
+        halo = math.ceil((self.halo or USUAL_HALO) / stride) * stride
+        if not self.margin:
+            return Geometry(stride, halo)
+        residue = self.minimum[0] % stride if all(self.step) else 0
+        return Geometry(stride, 0, "mirror", self.margin, residue)
+
+    def windows(self, length: int, axis: int) -> list[tuple[int, int, int, int]]:
+        """(start, stop, kept start, kept stop) along an axis, in pixels of the given image."""
+        least, step, margin = self.minimum[axis], self.step[axis], self.margin
+        if step or length <= least:
+            size = least + math.ceil(max(length - least, 0) / max(step, 1)) * step
+            return [(0, size, margin, length - margin)]
+        rim = max(self.halo, margin)
+        moved = max(least - 2 * rim, 1)
+        starts = sorted({*range(0, length - least, moved), length - least})
+        edges = [margin, *(start + least - rim for start in starts[:-1]), length - margin]
+        return [
+            (start, start + least, first, last)
+            for start, first, last in zip(starts, edges[:-1], edges[1:], strict=True)
+        ]
+
+
+class OpaqueNetwork(nn.Module):
+    """A program from (b, c, y, x) to (b, c', y, x), at any size of the image.
+
+    Parameters
+    ----------
+    run
+        Calls the program on an image of a legal size.
+    """
+
+    def __init__(self, run: nn.Module, sizes: Sizes) -> None:
+        super().__init__()
+        self.run, self.sizes = run, sizes
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Extend an image (…, y, x) to a legal size by mirroring, run and cut.
+
+        Images larger than a program of fixed size takes are run in overlapping windows.
+        """
+        height, width = x.shape[-2:]
+        margin = self.sizes.margin
+        result: Tensor | None = None
+        for y, x_ in product(self.sizes.windows(height, 0), self.sizes.windows(width, 1)):
+            output = self.run(_cut(x, y, x_))
+            if result is None:
+                shape = (*output.shape[:-2], height - 2 * margin, width - 2 * margin)
+                result = output.new_empty(shape)
+            ours, theirs = zip(*(_places(span, margin) for span in (y, x_)), strict=True)
+            result[(..., *ours)] = output[(..., *theirs)]
+        assert result is not None
+        return result
+
+
+def _cut(image: Tensor, y: Sequence[int], x: Sequence[int]) -> Tensor:
+    for axis, (start, stop, *_) in ((-2, y), (-1, x)):
+        length = image.shape[axis]
+        if (start, stop) != (0, length):
+            places = torch.from_numpy(mirror_index(start, stop, length)).to(image.device)
+            image = image.index_select(axis, places)
+    return image
+
+
+def _places(span: Sequence[int], margin: int) -> tuple[slice, slice]:
+    """Where a window's kept part lies in the result, and in the window's output."""
+    start, _, first, last = span
+    origin = start + margin
+    return slice(first - margin, last - margin), slice(first - origin, last - origin)
+
+
+class ProgramCall(nn.Module):
+    """The bytes of a program, loaded on first use.
+
+    Parameters
+    ----------
+    size
+        Bytes of the program; its state dict holds them as `program`, uint8.
+    sha256
+        Of these bytes.
+    file
+        Name of the file that held them.
+    dtype
+        What the program takes.
+    """
+
+    program: Tensor
+    what = ""
+
+    def __init__(self, size: int, sha256: str, file: str, dtype: str = "float32") -> None:
+        super().__init__()
+        self.source, self.dtype = Program(file, sha256, self.what), dtype
+        self.register_buffer("program", torch.zeros(size, dtype=torch.uint8))
+        self._loaded: dict[str, Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What was loaded can be neither copied nor sent; its bytes can.
+        return {**self.__dict__, "_loaded": {}}
+
+    def loaded(self, device: torch.device) -> Any:
+        """The program, ready to run on a device.
+
+        Raises
+        ------
+        ModelError
+            If its bytes are not those that were announced, or it cannot be loaded.
+        """
+        found = self._loaded.get(str(device))
+        if found is None:
+            content = self.program.detach().cpu().numpy().tobytes()
+            found = self._loaded[str(device)] = self.load(content, device)
+        return found
+
+    def load(self, content: bytes, device: torch.device) -> Any:
+        """Make the program of its bytes."""
+        raise NotImplementedError
+
+
+class TorchScriptCall(ProgramCall):
+    """A TorchScript module; loading and running it needs consent."""
+
+    what = "TorchScript, a program"
+
+    def forward(self, x: Tensor) -> Any:
+        """Run it on an image of a legal size, in the type that it takes."""
+        return self.loaded(x.device)(x.to(getattr(torch, self.dtype)))
+
+    def load(self, content: bytes, device: torch.device) -> Any:
+        """Load the module of bytes that were agreed to."""
+        content = verified(content, self.source)
+        try:
+            with warnings.catch_warnings():
+                # torch recommends other formats; packages have this one.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                module = torch.jit.load(io.BytesIO(content), map_location=device)
+        except (RuntimeError, ValueError, EOFError) as error:
+            raise ModelError(
+                f"{self.source.file} cannot be loaded as TorchScript: {error}. Get it again, or "
+                "update torch."
+            ) from error
+        return module.eval()
+
+
+class OnnxCall(ProgramCall):
+    """An ONNX graph, run by onnxruntime."""
+
+    what = "ONNX"
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Run it on an image of a legal size, in the type that it takes."""
+        session = self.loaded(x.device)
+        taken = session.get_inputs()
+        if len(taken) != 1:
+            raise ModelError(f"{self.source.file} takes {len(taken)} tensors, expected one.")
+        values = x.detach().cpu().numpy().astype(_onnx_type(taken[0].type, self.source.file))
+        try:
+            results = session.run(None, {taken[0].name: np.ascontiguousarray(values)})
+        except Exception as error:  # onnxruntime's errors have no class of their own
+            raise ModelError(f"{self.source.file} failed in onnxruntime: {error}.") from error
+        return tuple(torch.from_numpy(np.asarray(r, np.float32)).to(x.device) for r in results)
+
+    def load(self, content: bytes, device: torch.device) -> Any:
+        """Make a session; operations that onnxruntime does not have are refused by it."""
+        runtime = onnxruntime()
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3
+        wanted = ["CUDAExecutionProvider"] if device.type == "cuda" else []
+        there = runtime.get_available_providers()
+        providers = [name for name in (*wanted, "CPUExecutionProvider") if name in there]
+        try:
+            return runtime.InferenceSession(content, options, providers=providers)
+        except Exception as error:  # onnxruntime's errors have no class of their own
+            raise ModelError(
+                f"{self.source.file} cannot be loaded as ONNX: {error}. Weights in a second file "
+                "and operations of other libraries are not supported."
+            ) from error
+
+
+def onnxruntime() -> Any:
+    """The library that runs ONNX.
+
+    Raises
+    ------
+    ModelError
+        If it is not installed; the message says how to.
+    """
+    try:
+        import onnxruntime as runtime
+    except ImportError as error:
+        raise ModelError(f"Weights in ONNX need the package onnxruntime: {INSTALL}.") from error
+    return runtime
+
+
+def _onnx_type(name: str, file: str) -> Any:
+    known = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16"}
+    plain = name.removeprefix("tensor(").removesuffix(")")
+    found = known.get(name, plain)
+    try:
+        return np.dtype(found)
+    except TypeError as error:
+        raise ModelError(f"{file} takes {name}, expected a tensor of numbers.") from error
+
+
+CALLS: Mapping[str, type[ProgramCall]] = {"onnx": OnnxCall, "torchscript": TorchScriptCall}
+
+
+def build_source(
+    text: str, sha256: str, file: str, name: str, kwargs: Mapping[str, Any]
+) -> nn.Module:
+    """A network that Python code of a package builds, if the user agreed to run it.
+
+    Parameters
+    ----------
+    text
+        The whole file.
+    name, kwargs
+        What is called in it, and with what.
+
+    Raises
+    ------
+    ConsentError
+        If there is no consent.
+    ModelError
+        If the text is another, or the code fails or gives no network.
+    """
+    program = Program(file, sha256, "Python code")
+    content = verified(text.encode(), program)
+    module = types.ModuleType(f"napari_tincture_package_{sha256[:16]}")
+    sys.modules[module.__name__] = module  # dataclasses and pickle look there
+    try:
+        exec(compile(content, file, "exec"), module.__dict__)  # agreed to, by its hash
+        make: Callable[..., Any] = getattr(module, name)
+        network = make(**kwargs)
+    except ConsentError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"The code {file} of the package failed: {type(error).__name__}: {error}. It may need "
+            "a package that is not installed."
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise ModelError(f"{name} of {file} gave a {type(network).__name__}, expected a module.")
+    return network
