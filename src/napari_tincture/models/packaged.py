@@ -49,7 +49,8 @@ def build(
         Channels of the image and of the result.
     network
         ``{"architecture", "options"}`` of ours; ``{"kind", "sizes", …}`` of a program, see
-        `Sizes` and `ProgramCall` of `napari_tincture.models.programs`; or what `build_source`
+        `Sizes` and `ProgramCall` of `napari_tincture.models.programs` (without "sizes" it is
+        measured as others are); or what `build_source`
         there takes, Python code that is not run without consent. None: a small U-Net.
     before, after
         Steps per pixel, in order: ``{"do": "affine", "gain", "offset"}`` and ``{"do": "binarize",
@@ -76,7 +77,7 @@ def build(
         raise ModelError(f"Unknown kind of program {kind!r}; known are {', '.join(CALLS)}.")
     inner = CALLS[kind](**options) if kind else _network(options)
     adapted: nn.Module = Adapted(inner, input_axes, output_axes, output)
-    if kind:
+    if sizes is not None:
         adapted = OpaqueNetwork(adapted, Sizes(**sizes))
     return Packaged(adapted, _steps(before, in_channels), _steps(after, out_channels))
 

@@ -8,6 +8,7 @@ list of operations on tensors, which onnxruntime carries out, and needs no conse
 
 from __future__ import annotations
 
+import copy
 import io
 import math
 import sys
@@ -20,6 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.jit._fuser import optimized_execution
+from torch.utils._python_dispatch import _disable_current_modes
 
 from napari_tincture.errors import ConsentError, ModelError
 from napari_tincture.grid import Geometry, mirror_index
@@ -149,8 +152,16 @@ class ProgramCall(nn.Module):
         self._loaded: dict[str, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        # What was loaded can be neither copied nor sent; its bytes can.
+        # What was loaded cannot be sent; its bytes can.
         return {**self.__dict__, "_loaded": {}}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ProgramCall:
+        # Bytes and what was loaded of them never change: copies share them, and never hold the
+        # tensors that a copy for another device or without values is given instead.
+        copied = copy.copy(self)
+        copied.__dict__ = {**self.__dict__, "_buffers": dict(self._buffers)}
+        memo[id(self)] = copied
+        return copied
 
     def loaded(self, device: torch.device) -> Any:
         """The program, ready to run on a device.
@@ -178,22 +189,37 @@ class TorchScriptCall(ProgramCall):
 
     def forward(self, x: Tensor) -> Any:
         """Run it on an image of a legal size, in the type that it takes."""
-        return self.loaded(x.device)(x.to(getattr(torch, self.dtype)))
+        module = self.loaded(x.device)
+        # Unoptimised, its calls reach the dispatcher one by one, where tiling looks at them.
+        with optimized_execution(False):
+            return module(x.to(getattr(torch, self.dtype)))
 
     def load(self, content: bytes, device: torch.device) -> Any:
         """Load the module of bytes that were agreed to."""
         content = verified(content, self.source)
         try:
-            with warnings.catch_warnings():
+            # Whatever watches or bends the network's calls has no part in loading.
+            with warnings.catch_warnings(), _disable_current_modes(), torch.inference_mode(False):
                 # torch recommends other formats; packages have this one.
                 warnings.simplefilter("ignore", DeprecationWarning)
-                module = torch.jit.load(io.BytesIO(content), map_location=device)
+                place = "cpu" if device.type == "meta" else device
+                module = torch.jit.load(io.BytesIO(content), map_location=place).eval()
+                if device.type == "meta":
+                    _to_meta(module)
+                return module
         except (RuntimeError, ValueError, EOFError) as error:
             raise ModelError(
                 f"{self.source.file} cannot be loaded as TorchScript: {error}. Get it again, or "
                 "update torch."
             ) from error
-        return module.eval()
+
+
+def _to_meta(module: Any) -> None:
+    """Leave a TorchScript module shapes alone, which neither loading nor moving it there can do."""
+    for part in module.modules():
+        for name, value in [*part._parameters.items(), *part._buffers.items()]:
+            if value is not None:
+                part._c.setattr(name, value.detach().to("meta"))
 
 
 class OnnxCall(ProgramCall):

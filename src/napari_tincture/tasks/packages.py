@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from napari_tincture.errors import InputError
+from napari_tincture.errors import InputError, ModelError
 from napari_tincture.models.card import Task
 from napari_tincture.models.packages._check import OnMismatch
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from napari_tincture.models.model import Model
-    from napari_tincture.models.packages.load import Package
+    from napari_tincture.models.packages.load import Loaded, Package
 
 LIBRARY = "library"
 WHOLE = (
@@ -40,8 +40,8 @@ def import_package(
 
     The package's test is run; its steps before and after the network become the card's
     normalisation and part of the network. State dicts of architectures that are known here are
-    tiled exactly, as is Python code. TorchScript and ONNX cannot be looked into: they are tiled
-    with the halo that the package states, and blended.
+    tiled exactly, as are Python code and TorchScript that can be measured. ONNX cannot be looked
+    into: it is tiled with the halo that the package states, and blended.
 
     Parameters
     ----------
@@ -96,13 +96,14 @@ def import_package(
     _check_choices(weights=(weights, Weights), on_mismatch=(on_mismatch, OnMismatch))
     give_consent(consent or {})
     loaded = load(Path(path), weights, output)
-    card = loaded.model.card
+    found = _measured(loaded)
+    card = found.card
     changes: dict[str, Any] = {"task": task, "name": name, "pixel_size": pixel_size}
     card = card.replace(**{key: value for key, value in changes.items() if value is not None})
     target = None if save_to is None else _target(save_to, card.name)
     if save_to == LIBRARY and target is not None:
         card = card.replace(name=target.stem)
-    model = with_reach(loaded.model.with_card(card))
+    model = with_reach(found.with_card(card))
     check(model, loaded.image, loaded.expected, loaded.tolerance, on_mismatch)
     if target is None:
         return model
@@ -111,6 +112,19 @@ def import_package(
     if save_to == LIBRARY and loaded.programs:
         remember(loaded.programs)
     return load_model(saved)
+
+
+def _measured(loaded: Loaded) -> Model:
+    """The model as it can be tiled exactly, or else as the package says."""
+    from napari_tincture.tiling.reach import reach_of
+
+    bare = loaded.measurable()
+    if bare is None:
+        return loaded.model
+    try:
+        return bare if reach_of(bare).exact else loaded.model
+    except ModelError:
+        return loaded.model
 
 
 def inspect_package(path: str | PathLike[str]) -> Package:

@@ -142,8 +142,9 @@ def cited(entries: Any) -> str:
     found = []
     for entry in entries or ():
         if isinstance(entry, Mapping):
-            parts = (entry.get("text"), entry.get("doi"), entry.get("url"))
-            found.append(", ".join(str(part) for part in parts if part))
+            text = str(entry.get("text") or "")
+            links = [str(entry[key]) for key in ("doi", "url") if entry.get(key)]
+            found.append(", ".join([text, *(link for link in links if link not in text)]))
     return "; ".join(found)
 
 

@@ -74,6 +74,26 @@ class Loaded:
     tolerance: Tolerance
     programs: tuple[Program, ...]
 
+    def measurable(self) -> Model | None:
+        """The same without the sizes that the package states, to be measured; None if it cannot be.
+
+        TorchScript calls operators that can be looked at.
+        """
+        from napari_tincture.models.model import Model
+        from napari_tincture.models.packaged import Packaged
+        from napari_tincture.models.registry import build_network
+
+        card, network = self.model.card, self.model.network
+        program = card.options.get("network", {})
+        if not isinstance(network, Packaged) or program.get("kind") != "torchscript":
+            return None
+        if not all(program["sizes"]["step"]):
+            return None
+        options = {**card.options, "network": {**program, "sizes": None}}
+        bare: Any = build_network(card.architecture, options)
+        bare.network.load_state_dict(network.network.state_dict())
+        return Model(bare, card.replace(options=options))
+
 
 def inspect(path: Path) -> Package:
     """Say what a package is.

@@ -163,7 +163,7 @@ def _weights(model: Model, files: Mapping[str, bytes]) -> dict[str, Any]:
 
     version = torch.__version__.partition("+")[0]
     name, _, called = _place(model.card.architecture).partition(":")
-    entries = {
+    entries: dict[str, dict[str, Any]] = {
         kind: {"source": file, "sha256": sha256_of(files[file]), "pytorch_version": version}
         for kind, file in (
             ("pytorch_state_dict", "weights.pt"),
@@ -250,7 +250,7 @@ def _traced(model: Model, given: npt.NDArray[Any]) -> bytes:
         # torch recommends other formats, and warns of sizes in Python; packages have this one,
         # and the sizes are tried below.
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", category=torch.jit._trace.TracerWarning)
         try:
             traced = torch.jit.trace(network, image, check_trace=False)
             torch.jit.save(traced, buffer)
