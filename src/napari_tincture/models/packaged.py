@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from napari_tincture.errors import ModelError
 from napari_tincture.grid import Geometry
-from napari_tincture.models.programs import CALLS, OPAQUE, OpaqueNetwork, Sizes, build_source
+from napari_tincture.models.opaque import OPAQUE, OpaqueNetwork, Sizes
+from napari_tincture.models.programs import CALLS, build_source
 from napari_tincture.models.registry import build_network
 
 SMALL = {
@@ -49,9 +50,9 @@ def build(
         Channels of the image and of the result.
     network
         ``{"architecture", "options"}`` of ours; ``{"kind", "sizes", …}`` of a program, see
-        `Sizes` and `ProgramCall` of `napari_tincture.models.programs` (without "sizes" it is
-        measured as others are); or what `build_source`
-        there takes, Python code that is not run without consent. None: a small U-Net.
+        `napari_tincture.models.programs` (with "sizes", arguments of `opaque.Sizes`, it is not
+        measured); or what `build_source` there takes, Python code that is not run without
+        consent. None: a small U-Net.
     before, after
         Steps per pixel, in order: ``{"do": "affine", "gain", "offset"}`` and ``{"do": "binarize",
         "threshold"}`` (numbers, or one per channel), ``{"do": "clip", "low", "high"}``,
@@ -89,7 +90,7 @@ def _usual(in_channels: int, out_channels: int) -> dict[str, Any]:
 
 def _network(options: Mapping[str, Any]) -> nn.Module:
     if "architecture" in options:
-        return build_network(options["architecture"], options["options"])
+        return build_network(options["architecture"], options.get("options", {}))
     return build_source(**options)
 
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import copy
 import io
-import math
+import re
 import sys
 import types
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from itertools import product
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,106 +24,11 @@ from torch.jit._fuser import optimized_execution
 from torch.utils._python_dispatch import _disable_current_modes
 
 from napari_tincture.errors import ConsentError, ModelError
-from napari_tincture.grid import Geometry, mirror_index
 from napari_tincture.models.consent import Program, verified
 
-USUAL_HALO = 64
-"""Pixels by which tiles overlap where nobody says how far a network sees."""
+OTHER_FILES = re.compile(rb"\x0a(?:\x08|\x88\x80*\x00)location")
+"""The field of an ONNX tensor that names another file, as it is encoded: key 1, 8 letters."""
 INSTALL = 'pip install "napari-tincture[onnx]"'
-OPAQUE = "the network is a program that cannot be looked into; its halo is what its package says"
-
-
-class Sizes:
-    """Sides of the images that a network takes, y and x alike.
-
-    Parameters
-    ----------
-    minimum, step
-        Pixels; legal sides are ``minimum + n * step``, and with step 0 `minimum` alone.
-    halo
-        Pixels at each border of the output that are not to be trusted.
-    margin
-        Pixels by which the output is smaller than the input, on each side.
-    """
-
-    def __init__(
-        self, minimum: Sequence[int], step: Sequence[int], halo: int = 0, margin: int = 0
-    ) -> None:
-        self.minimum, self.step = tuple(minimum), tuple(step)
-        self.halo, self.margin = halo, margin
-
-    @property
-    def geometry(self) -> Geometry:
-        """Windows for tiling; what is of no legal side is extended within the network."""
-        stride = math.lcm(*(step or 1 for step in self.step))
-        halo = math.ceil((self.halo or USUAL_HALO) / stride) * stride
-        if not self.margin:
-            return Geometry(stride, halo)
-        residue = self.minimum[0] % stride if all(self.step) else 0
-        return Geometry(stride, 0, "mirror", self.margin, residue)
-
-    def windows(self, length: int, axis: int) -> list[tuple[int, int, int, int]]:
-        """(start, stop, kept start, kept stop) along an axis, in pixels of the given image."""
-        least, step, margin = self.minimum[axis], self.step[axis], self.margin
-        if step or length <= least:
-            size = least + math.ceil(max(length - least, 0) / max(step, 1)) * step
-            return [(0, size, margin, length - margin)]
-        rim = max(self.halo, margin)
-        moved = max(least - 2 * rim, 1)
-        starts = sorted({*range(0, length - least, moved), length - least})
-        edges = [margin, *(start + least - rim for start in starts[:-1]), length - margin]
-        return [
-            (start, start + least, first, last)
-            for start, first, last in zip(starts, edges[:-1], edges[1:], strict=True)
-        ]
-
-
-class OpaqueNetwork(nn.Module):
-    """A program from (b, c, y, x) to (b, c', y, x), at any size of the image.
-
-    Parameters
-    ----------
-    run
-        Calls the program on an image of a legal size.
-    """
-
-    def __init__(self, run: nn.Module, sizes: Sizes) -> None:
-        super().__init__()
-        self.run, self.sizes = run, sizes
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Extend an image (…, y, x) to a legal size by mirroring, run and cut.
-
-        Images larger than a program of fixed size takes are run in overlapping windows.
-        """
-        height, width = x.shape[-2:]
-        margin = self.sizes.margin
-        result: Tensor | None = None
-        for y, x_ in product(self.sizes.windows(height, 0), self.sizes.windows(width, 1)):
-            output = self.run(_cut(x, y, x_))
-            if result is None:
-                shape = (*output.shape[:-2], height - 2 * margin, width - 2 * margin)
-                result = output.new_empty(shape)
-            ours, theirs = zip(*(_places(span, margin) for span in (y, x_)), strict=True)
-            result[(..., *ours)] = output[(..., *theirs)]
-        assert result is not None
-        return result
-
-
-def _cut(image: Tensor, y: Sequence[int], x: Sequence[int]) -> Tensor:
-    for axis, (start, stop, *_) in ((-2, y), (-1, x)):
-        length = image.shape[axis]
-        if (start, stop) != (0, length):
-            places = torch.from_numpy(mirror_index(start, stop, length)).to(image.device)
-            image = image.index_select(axis, places)
-    return image
-
-
-def _places(span: Sequence[int], margin: int) -> tuple[slice, slice]:
-    """Where a window's kept part lies in the result, and in the window's output."""
-    start, _, first, last = span
-    origin = start + margin
-    return slice(first - margin, last - margin), slice(first - origin, last - origin)
 
 
 class ProgramCall(nn.Module):
@@ -242,6 +146,12 @@ class OnnxCall(ProgramCall):
 
     def load(self, content: bytes, device: torch.device) -> Any:
         """Make a session; operations that onnxruntime does not have are refused by it."""
+        if OTHER_FILES.search(content):
+            # onnxruntime would read them from wherever the graph says.
+            raise ModelError(
+                f"{self.source.file} takes weights from other files, which is not supported. Ask "
+                "who made it for one file."
+            )
         runtime = onnxruntime()
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
@@ -253,8 +163,8 @@ class OnnxCall(ProgramCall):
             return runtime.InferenceSession(content, options, providers=providers)
         except Exception as error:  # onnxruntime's errors have no class of their own
             raise ModelError(
-                f"{self.source.file} cannot be loaded as ONNX: {error}. Weights in a second file "
-                "and operations of other libraries are not supported."
+                f"{self.source.file} cannot be loaded as ONNX: {error}. Operations of other "
+                "libraries are not supported."
             ) from error
 
 

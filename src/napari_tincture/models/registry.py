@@ -21,8 +21,8 @@ _MACHINERY = frozenset(
     {
         "card", "checkpoints", "class_activation", "consent", "copies", "directions",
         "discriminators", "encoders", "evened", "fixed_size", "imported", "inception", "label_maps",
-        "layer_instance_norm", "lpips", "model", "normalisation", "outputs", "packages", "programs",
-        "published", "realism", "registry", "shipped", "spectral_norm", "statistics",
+        "layer_instance_norm", "lpips", "model", "normalisation", "opaque", "outputs", "packages",
+        "programs", "published", "realism", "registry", "shipped", "spectral_norm", "statistics",
         "user_weights", "vgg", "weights",
     }
 )  # fmt: skip

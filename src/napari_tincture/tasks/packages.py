@@ -115,14 +115,18 @@ def import_package(
 
 
 def _measured(loaded: Loaded) -> Model:
-    """The model as it can be tiled exactly, or else as the package says."""
+    """The model as it can be tiled exactly, or else as the package says.
+
+    Programs cannot be suspended in the middle, as it takes to find values of the whole image.
+    """
     from napari_tincture.tiling.reach import reach_of
 
     bare = loaded.measurable()
     if bare is None:
         return loaded.model
     try:
-        return bare if reach_of(bare).exact else loaded.model
+        reach = reach_of(bare)
+        return bare if reach.exact and not reach.sites else loaded.model
     except ModelError:
         return loaded.model
 

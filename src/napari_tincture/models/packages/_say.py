@@ -154,13 +154,14 @@ def people(authors: Sequence[str | Mapping[str, str]]) -> list[Fields]:
 def documentation(card: ModelCard, geometry: Geometry, notes: Sequence[str]) -> str:
     """Text for a person, in Markdown."""
     figures = [f"- {name}: {value:g}" for name, value in sorted(card.figures.items())]
+    halo = geometry.halo or geometry.margin
+    sizes = f"Tiles need a halo of {halo} pixels and sides on multiples of {geometry.stride}."
     lines = [
         f"# {card.name}", "", card.description or "No description.", "",
-        f"Takes {_named(card.inputs)}; gives {_named(card.outputs)}. The architecture is "
-        f"`{card.architecture}` of napari-tincture, which runs the package by "
-        "`napari_tincture.import_package`.", "",
-        f"Tiles need a halo of {geometry.halo or geometry.margin} pixels and sides on multiples of "
-        f"{geometry.stride}.", *notes, "",
+        f"Takes {_named(card.inputs)}; gives {_named(card.outputs)}.",
+        f"The architecture is `{card.architecture}` of napari-tincture, which runs the package",
+        "by `napari_tincture.import_package`.", "",
+        sizes, *notes, "",
         f"Training data: {card.data or 'not stated'}.", f"Licence: {card.licence or 'not stated'}.",
         f"Citation: {card.citation or 'none'}.", "", "## Validation", "",
         f"Measured on: {card.split or 'not stated'}.", "", *figures,
