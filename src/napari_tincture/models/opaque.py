@@ -40,7 +40,11 @@ class Sizes:
         """Windows for tiling; what is of no legal side is extended within the network."""
         stride = math.lcm(*(step or 1 for step in self.step))
         # Beyond the rim that is not to be trusted, overlaps as wide are blended.
-        halo = math.ceil((2 * self.halo or USUAL_HALO) / stride) * stride
+        halo = 2 * self.halo or USUAL_HALO
+        if all(self.step):
+            # Else a window at the border could be too small, and be mirrored where the image ends.
+            halo = max(halo, *self.minimum)
+        halo = math.ceil(halo / stride) * stride
         if not self.margin:
             return Geometry(stride, halo, rim=self.halo)
         residue = self.minimum[0] % stride if all(self.step) else 0
