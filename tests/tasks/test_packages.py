@@ -102,10 +102,11 @@ def test_torchscript_is_tiled_exactly(tmp_path: Path) -> None:
     np.testing.assert_allclose(tiled.squeeze(), whole, rtol=0, atol=1e-5 * whole.std())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_other_programs_agree(tmp_path: Path) -> None:
-    spec, core = pytest.importorskip("bioimageio.spec"), pytest.importorskip("bioimageio.core")
+    from bioimageio import core, spec
     from bioimageio.core.digest_spec import get_test_input_sample, get_test_output_sample
 
     model = unet(Normalisation("percentile", 1, 99, (-1, 1), (-1.5, 1.5)), padded=True)

@@ -47,8 +47,8 @@ def preprocessing(card: ModelCard, dtype: str) -> list[Fields]:
     if norm.clip is not None:
         steps.append(_step("clip", min=norm.clip[0], max=norm.clip[1]))
     # Else a tensor would begin, and end, in the type of the image.
-    cast = _step("ensure_dtype", dtype="float32")
-    return [cast, *steps, dict(cast)] if steps else [cast]
+    first, last = (_step("ensure_dtype", dtype="float32") for _ in range(2))
+    return [first, *steps, last] if steps else [first]
 
 
 def _linear(gain: float, offset: float) -> list[Fields]:
