@@ -26,6 +26,17 @@ def test_ramps_reach_every_pixel_and_add_up_to_one(geometry, length, core):
         np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
+def test_the_rim_of_a_window_counts_for_nothing():
+    spans = cut(96, 32, Geometry(4, 16, rim=5))
+    total = np.zeros(96)
+    for span in spans:
+        weight = ramp(span, 96, rim=5)
+        inside = weight[0 if span is spans[0] else 5 : None if span is spans[-1] else -5]
+        assert np.count_nonzero(weight) == len(inside)
+        total[slice(*span.window)] += weight
+    np.testing.assert_allclose(total, 1, atol=1e-6)  # float32 weights
+
+
 def test_a_ramp_falls_only_inside_the_image():
     first, *_, last = cut(128, 32, Geometry(4, 16))
     assert ramp(first, 128)[0] == 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_tincture.errors import (
         Cancelled,
+        ConsentError,
         DeviceError,
         InputError,
         ModelError,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.import_checkpoint import import_checkpoint, inspect_checkpoint
     from napari_tincture.tasks.link import link
     from napari_tincture.tasks.measure_objects import ObjectTable, measure_objects
+    from napari_tincture.tasks.packages import export_package, import_package, inspect_package
     from napari_tincture.tasks.process_sheet import process_sheet
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
@@ -74,11 +76,15 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "list_models",
     "import_checkpoint",
     "inspect_checkpoint",
+    "import_package",
+    "inspect_package",
+    "export_package",
     "seam_error",
     "CancelToken",
     "TinctureError",
     "InputError",
     "ModelError",
+    "ConsentError",
     "DeviceError",
     "OutputError",
     "TrainingError",
@@ -89,7 +95,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
 
 _HOMES = {
     "errors": (
-        "TinctureError", "InputError", "ModelError", "DeviceError", "OutputError",
+        "TinctureError", "InputError", "ModelError", "ConsentError", "DeviceError", "OutputError",
         "TrainingError", "WorkerError", "Cancelled",
     ),
     "progress": ("CancelToken",),
@@ -114,6 +120,7 @@ _HOMES = {
     "tasks.calibrate": ("calibrate",),
     "tasks.process_sheet": ("process_sheet",),
     "tasks.import_checkpoint": ("import_checkpoint", "inspect_checkpoint"),
+    "tasks.packages": ("import_package", "inspect_package", "export_package"),
     "tasks.seams": ("seam_error",),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -12,20 +12,20 @@ from napari_tincture.grid import Grid, Span, Tile
 Values = npt.NDArray[np.float32]
 
 
-def ramp(span: Span, length: int) -> npt.NDArray[np.float32]:
+def ramp(span: Span, length: int, rim: int = 0) -> npt.NDArray[np.float32]:
     """Weights of a window along one axis: 1 inside, falling to 0 over twice the halo.
 
     Neighbouring windows' weights add up to 1 after division by their sum; a window that ends at
-    the border of the image does not fall there.
+    the border of the image does not fall there. Within `rim` pixels of its edge the weight is 0.
     """
     start, stop = span.window
     position = np.arange(start, stop) + 0.5
     weight = np.ones(stop - start)
-    before, after = 2 * (span.core[0] - start), 2 * (stop - span.core[1])
-    if start > 0 and before:
-        weight = np.minimum(weight, (position - start) / before)
-    if stop < length and after:
-        weight = np.minimum(weight, (stop - position) / after)
+    before, after = (2 * (n - rim) for n in (span.core[0] - start, stop - span.core[1]))
+    if start > 0 and before > 0:
+        weight = np.minimum(weight, (position - start - rim) / before)
+    if stop < length and after > 0:
+        weight = np.minimum(weight, (stop - rim - position) / after)
     return (np.sin(np.clip(weight, 0, 1) * np.pi / 2) ** 2).astype(np.float32)
 
 
@@ -51,7 +51,8 @@ def blend_tiles(grid: Grid, tile: Tile, run: Callable[[Tile], Values]) -> Values
     ends = tuple(grid.geometry.extended(n) for n in grid.shape)
     for neighbour in _overlapping(grid, tile):
         output = run(neighbour)
-        weight = np.outer(ramp(neighbour.y, ends[0]), ramp(neighbour.x, ends[1]))
+        along = zip((neighbour.y, neighbour.x), ends, strict=True)
+        weight = np.outer(*(ramp(span, end, grid.geometry.rim) for span, end in along))
         (ty, wy), (tx, wx) = (
             _overlap(t, n) for t, n in ((tile.y, neighbour.y), (tile.x, neighbour.x))
         )

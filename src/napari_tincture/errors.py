@@ -5,6 +5,8 @@ Every message names what was received, what was expected and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class TinctureError(Exception):
     """Base class of every error that napari-tincture raises on purpose."""
@@ -46,6 +48,20 @@ class ReadError(InputError):
 
 class ModelError(TinctureError, ValueError):
     """A model is unknown, damaged, foreign, or does not fit its card."""
+
+
+class ConsentError(ModelError):
+    """A model is a program that someone else wrote, and the user has not agreed to run it.
+
+    Attributes
+    ----------
+    programs
+        What the files are, by their SHA-256: the keys that ``consent=`` takes.
+    """
+
+    def __init__(self, message: object = "", programs: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.programs = dict(programs or {})
 
 
 class DeviceError(TinctureError, RuntimeError):

@@ -37,6 +37,8 @@ class Geometry:
         Pixels by which the output is smaller than the input, on either side ("mirror" only).
     remainder
         Legal input lengths are those equal to this modulo `stride` ("mirror" only).
+    rim
+        Pixels at a window's edge that count for nothing where outputs are blended.
     """
 
     stride: int = 1
@@ -44,6 +46,7 @@ class Geometry:
     border: Border = "clip"
     margin: int = 0
     remainder: int = 0
+    rim: int = 0
 
     def extended(self, length: int) -> int:
         """Length of the mirror-extended axis whose result is called the whole.

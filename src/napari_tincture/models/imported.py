@@ -13,7 +13,7 @@ from napari_tincture.errors import ModelError
 from napari_tincture.models.card import ModelCard, Part
 from napari_tincture.models.checkpoints import SUPPORTED
 from napari_tincture.models.checkpoints._alien import described
-from napari_tincture.models.checkpoints._files import Gathered, gather
+from napari_tincture.models.checkpoints._files import Gathered, gather, unwrapped
 from napari_tincture.models.checkpoints._found import MAIN, TO_NETWORK, Found, Question, Recognised
 from napari_tincture.models.checkpoints._kinds import channels
 from napari_tincture.models.checkpoints._options import translated
@@ -63,6 +63,24 @@ def convert(path: str | PathLike[str], **options: Any) -> tuple[Found, Model]:
 
     card = card_of(found.found, networks[MAIN])
     return found.found, Model(networks.pop(MAIN), card, networks)
+
+
+def generator_of(loaded: Any, origin: str) -> tuple[Part, State] | None:
+    """A generator whose state dict was read, and its tensors; None if no family knows it.
+
+    Raises
+    ------
+    ModelError
+        If it is no state dict, or a tensor has a wrong name or shape.
+    """
+    states = unwrapped(loaded, origin)
+    hits = _hits(states, {"turned": False})
+    if not hits:
+        return None
+    found = next(iter(hits.values()))
+    gathered = Gathered(states, dict.fromkeys(states, Path(origin)), origin)
+    part = found.found.parts[MAIN]
+    return part, _checked(gathered, found.roles[MAIN], MAIN, part)[1]
 
 
 def families() -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,10 +42,11 @@ def read_state_dicts(path: str | PathLike[str]) -> dict[str, dict[str, Tensor]]:
     return {str(name): as_state_dict(part, f"{path}[{name!r}]") for name, part in loaded.items()}
 
 
-def load_plain(path: str | PathLike[str]) -> Any:
+def load_plain(path: str | PathLike[str], content: bytes | None = None) -> Any:
     """Load whatever plain tensors a file of torch holds, on the CPU, running no code of it.
 
-    Tensors of current files are mapped, and read when they are used.
+    Tensors of current files are mapped, and read when they are used. With `content`, that of a
+    file that is part of another, no file is opened.
 
     Raises
     ------
@@ -57,6 +59,8 @@ def load_plain(path: str | PathLike[str]) -> Any:
     import torch
 
     try:
+        if content is not None:
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         mapped = zipfile.is_zipfile(path)
         return torch.load(Path(path), map_location="cpu", weights_only=True, mmap=mapped)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:

@@ -19,11 +19,11 @@ ENTRY_POINT_GROUP = "napari_tincture.architectures"
 # The files of this package that are no architecture.
 _MACHINERY = frozenset(
     {
-        "card", "checkpoints", "class_activation", "copies", "directions", "discriminators",
-        "encoders", "evened", "fixed_size", "imported", "in_place", "inception", "label_maps",
-        "layer_instance_norm", "lpips", "model", "normalisation", "outputs", "pretrained",
-        "published", "pyramid", "realism", "registry", "shipped", "spectral_norm", "statistics",
-        "unet_blocks", "user_weights", "vgg", "weights",
+        "card", "checkpoints", "class_activation", "consent", "copies", "directions",
+        "discriminators", "encoders", "evened", "fixed_size", "imported", "in_place", "inception",
+        "label_maps", "layer_instance_norm", "lpips", "model", "normalisation", "opaque", "outputs",
+        "packages", "pretrained", "programs", "published", "pyramid", "realism", "registry",
+        "shipped", "spectral_norm", "statistics", "unet_blocks", "user_weights", "vgg", "weights",
     }
 )  # fmt: skip
 

@@ -25,7 +25,7 @@ _SPATIAL = ops.names(
 
 def is_map(call: dict[str, Any], stem: Tensor) -> bool:
     """Whether a constant is made over the image: then it knows where a window ends."""
-    return list(call["size"])[-2:] == list(stem.shape[-2:])
+    return list(call.get("size") or ())[-2:] == list(stem.shape[-2:])
 
 
 def called(func: Any, call: dict[str, Any]) -> Any:

@@ -141,8 +141,9 @@ class TileJob:
     def _fitting(self) -> int:
         """Tiles to run at once: one on the CPU, on a GPU what a share of its memory holds."""
         device = self.engine.device
-        if device.type == "cpu" or self.needs_context:
-            return 1  # lock-step runs tile by tile, and a batch rounds otherwise than its members
+        if device.type == "cpu" or self.needs_context or not self.reach.exact:
+            # Lock-step and blending run tile by tile; a batch rounds otherwise than its members.
+            return 1
         largest = max(self.grid, key=lambda t: t.y.window_size * t.x.window_size)
         channels, shape = len(self.inputs.lanes), largest.window_shape
         need = memory_of_forward(self.model.network, channels, shape).peak

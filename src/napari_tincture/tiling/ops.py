@@ -88,7 +88,10 @@ _ACROSS = names(
     group_norm native_group_norm softmax _softmax log_softmax _log_softmax glu gather sort topk
     median cumsum cumprod scaled_dot_product_attention _native_multi_head_attention"""
 )
-_CONSTANTS = names("zeros ones full empty new_zeros new_ones new_full new_empty scalar_tensor")
+# TorchScript asks for sizes by calls.
+_CONSTANTS = names(
+    "zeros ones full empty new_zeros new_ones new_full new_empty scalar_tensor size dim"
+)
 _RANDOM = names(
     """rand randn randint rand_like randn_like randint_like bernoulli normal uniform exponential
     dropout native_dropout feature_dropout alpha_dropout feature_alpha_dropout"""

@@ -53,7 +53,8 @@ def measure(network: nn.Module, channels: int) -> Reach:
     Parameters
     ----------
     network
-        Module from (batch, channel, y, x) to (batch, channel, y, x). It is not changed.
+        Module from (batch, channel, y, x) to (batch, channel, y, x). It is not changed. One that
+        cannot be looked into says its geometry itself: `declared`, a pair of geometry and reason.
     channels
         Number of input channels.
 
@@ -62,6 +63,10 @@ def measure(network: nn.Module, channels: int) -> Reach:
     ModelError
         The network fits no image of `channels` channels, or changes the image's size.
     """
+    declared = getattr(network, "declared", None)
+    if declared is not None:
+        geometry, reason = declared
+        return Reach(geometry, (), (reason,))
     growth = grow(network, channels)
     if growth.margin:
         return _unpadded(network, channels, growth)
