@@ -154,7 +154,8 @@ def test_previews_are_what_the_model_makes_of_the_view(shape: tuple[int, ...]) -
     if len(shape) == 3:
         assert heard.images[-1].dtype == np.uint8
         made = ((made + 1) * 127.5).clip(0, 255)
-    np.testing.assert_allclose(heard.images[-1], made, atol=0.51 if len(shape) == 3 else 1e-5)
+    # Half a grey value, or the rounding of another order of sums.
+    np.testing.assert_allclose(heard.images[-1], made, atol=0.51 if len(shape) == 3 else 5e-5)
 
 
 def test_a_preview_that_fails_ends_no_training() -> None:

@@ -239,7 +239,7 @@ def _between(window: Window, places: Tensor, shape: Extent, nearest: bool) -> Te
     (left, right), (top, bottom) = (tuple(map(math.floor, each)) for each in limits_of(places))
     y, x = slice(top, min(bottom + 2, shape[0])), slice(left, min(right + 2, shape[1]))
     places = places - torch.tensor([left, top], dtype=places.dtype)
-    return sample_labels(window(y, x), places) if nearest else sample_at(window(y, x), places)
+    return (sample_labels if nearest else sample_at)(window(y, x), places)
 
 
 def _resized(picture: Picture, side: int) -> Window:
