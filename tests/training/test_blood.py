@@ -42,14 +42,24 @@ def test_the_stated_diameter_is_that_of_the_real_field():
 def test_cells_that_are_taken_out_leave_background(smear):
     image = smear[::2, ::2].astype(float)
     empty = empty_field(image, 47.0)
-    weight = removal(empty, 1, diameter=47.0, keep=0.0)
+    weight = removal(empty, 1, diameter=47.0, cover=(0.0, 0.0))
     painted = painted_over(image, weight, empty, 1, 47.0)
     inside = weight > 0.99
     assert inside.mean() > 0.2
     colour = np.median(image[empty], axis=0)
     assert np.abs(painted[inside] - colour).max() < 40
     np.testing.assert_array_equal(painted[weight == 0], image[weight == 0])
-    assert not removal(empty, 1, diameter=47.0, keep=1.0).any()
+    assert not removal(empty, 1, diameter=47.0, cover=(1.0, 1.0)).any()
+
+
+def test_some_cells_stay_in_sparse_fields():
+    empty = np.ones((400, 400), bool)
+    y, x = np.mgrid[:400, :400]
+    for n in range(64):
+        empty[np.hypot(y - 25 - 50 * (n // 8), x - 25 - 50 * (n % 8)) < 20] = False
+    left = ~empty & (removal(empty, 1, diameter=40.0, cover=(0.1, 0.1)) < 0.5)
+    # 12 cells of 1,245 pixels fit under a tenth of the field.
+    assert 0.08 < left.mean() <= 0.1
 
 
 def test_two_domains_and_pairs_are_written(tmp_path, smear):

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from napari_tincture.durable import write_file, write_json
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
-from napari_tincture.training.debris import VISIBLE, debris_density, with_debris
+from napari_tincture.training.debris import VISIBLE, debris_density, shaded
 from napari_tincture.training.unstaining import (
     FIELD_DIAMETER,
     SMEAR_DIAMETER,
@@ -34,6 +34,8 @@ from napari_tincture.training.unstaining import (
 
 Floats = NDArray[np.floating[Any]]
 FOLDER = "blood_smear_wright_giemsa"
+DENSE_DEBRIS, SPARSE_DEBRIS = (1, 5), (0, 2)
+"""Fewest and most objects of an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,10 @@ def cell_diameters(grey: Floats, least: float) -> list[float]:
     return found
 
 
-def removal(empty: NDArray[np.bool_], seed: int, *, diameter: float, keep: float = 0.4) -> Floats:
+def removal(
+    empty: NDArray[np.bool_], seed: int, *, diameter: float,
+    cover: tuple[float, float] = (0.03, 0.25),
+) -> Floats:  # fmt: skip
     """Which objects to take out of a field: (y, x), 0 to 1 with a soft edge.
 
     Parameters
@@ -123,12 +128,20 @@ def removal(empty: NDArray[np.bool_], seed: int, *, diameter: float, keep: float
         Of the choice.
     diameter
         Of a red cell, pixels.
-    keep
-        Probability with which a connected object stays.
+    cover
+        Range of the share of the field that objects may cover afterwards. It is drawn; then
+        objects stay, in random order, as long as there is room for them.
     """
     draw = np.random.default_rng((seed, 3))
     labels, count = ndi.label(~empty)
-    stays = np.concatenate([[False], draw.random(count) < keep])[labels]
+    areas = ndi.sum_labels(~empty, labels, np.arange(count + 1))
+    room = draw.uniform(*cover) * empty.size
+    kept = np.zeros(count + 1, bool)
+    for number in draw.permutation(count) + 1:
+        if areas[number] <= room:
+            kept[number] = True
+            room -= areas[number]
+    stays = kept[labels]
     gone = ~empty & ~stays
     # Halos of cells are wider than the cells, but a neighbour that stays keeps its own.
     near = ndi.distance_transform_edt(~gone) if gone.any() else np.full(empty.shape, np.inf)
@@ -208,7 +221,7 @@ def prepare(smears: Path, out: Path, settings: Settings | None = None) -> dict[s
 
 def _pictures(part: str, rgb: Floats, seed: int, settings: Settings) -> Mapping[str, NDArray[Any]]:
     diameter = settings.diameter or SMEAR_DIAMETER
-    if part not in ("source", "target"):
+    if part not in ("source", "target", "pairs"):
         pair = simulated_pair(rgb, seed, diameter=diameter)
         return {"source": pair.source, "target": pair.target, "debris": pair.mask}
     empty = empty_field(rgb, diameter)
@@ -216,15 +229,19 @@ def _pictures(part: str, rgb: Floats, seed: int, settings: Settings) -> Mapping[
     if np.random.default_rng((seed, 4)).random() < settings.sparse:
         weight = removal(empty, seed, diameter=diameter)
     free = empty | (weight > 0.5)
-    if part == "target":
+    # Where cells are few, most of what is dark must still be cells.
+    count = SPARSE_DEBRIS if weight.any() else DENSE_DEBRIS
+    density = debris_density(free, seed, diameter=diameter, count=count)
+    mask = (density > VISIBLE) & free
+    made: dict[str, NDArray[Any]] = {}
+    if part != "target":
+        light = transmission(rgb, seed, diameter=diameter)
+        light = light * (1.0 - weight) + weight
+        made["source"] = recorded(light * np.exp(-density), seed)
+    if part != "source":
         left = painted_over(rgb, weight, empty, seed, diameter) if weight.any() else rgb
-        target, mask = with_debris(left, seed, free=free, diameter=diameter)
-        return {"target": target, "target_debris": mask}
-    light = transmission(rgb, seed, diameter=diameter)
-    light = light * (1.0 - weight) + weight
-    density = debris_density(free, seed, diameter=diameter)
-    source = recorded(light * np.exp(-density), seed)
-    return {"source": source, "source_debris": (density > VISIBLE) & free}
+        made["target"] = shaded(left, density)
+    return {**made, "debris" if part == "pairs" else f"{part}_debris": mask}
 
 
 def _resampled(path: Path, diameter: float) -> Floats:

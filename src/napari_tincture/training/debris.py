@@ -54,21 +54,6 @@ def shaded(image: Floats, density: Floats) -> NDArray[np.uint8]:
     return np.clip(np.rint(dimmed), 0, 255).astype(np.uint8)
 
 
-def with_debris(
-    image: Floats, seed: int, *, free: NDArray[np.bool_], diameter: float,
-    count: tuple[int, int] = (1, 5),
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:  # fmt: skip
-    """Add debris to a grey (y, x) or colour (y, x, c) image, 0 to 255.
-
-    Returns
-    -------
-    image, mask
-        The image in 8 bits, and where debris lies on the empty field (y, x).
-    """
-    density = debris_density(free, seed, diameter=diameter, count=count)
-    return shaded(image, density), (density > VISIBLE) & free
-
-
 def _noise(draw: Random, size: int, grain: float) -> Floats:
     """Smooth noise of mean 0 and standard deviation 1."""
     field = ndi.gaussian_filter(draw.normal(size=(size, size)), max(grain, 0.6), mode="wrap")

@@ -11,7 +11,7 @@ from pathlib import Path
 from napari_tincture.device import tune_allocator
 from napari_tincture.errors import InputError
 from napari_tincture.models.shipped import shipped_folder
-from napari_tincture.training.blood import FOLDER, prepare
+from napari_tincture.training.blood import FOLDER, Settings, prepare
 from napari_tincture.training.run import AnyRecipe, as_recipe, run_recipe
 from napari_tincture.training.translate import Run
 
@@ -54,7 +54,7 @@ def data_of(name: str, data: Path, work: Path) -> Path:
     folder = work / "blood"
     if not (folder / "manifest.json").is_file():
         print(f"{name}: simulating label-free blood in {folder}", file=sys.stderr, flush=True)
-        prepare(data / FOLDER, folder)
+        prepare(data / FOLDER, folder, Settings(pairs=True))
     return work
 
 
