@@ -11,6 +11,7 @@ from two_way import noisy, two_way
 import napari_tincture as nt
 from napari_tincture import Raster, stain
 from napari_tincture.errors import InputError, OutputError
+from napari_tincture.models.card import Channel
 from napari_tincture.placement import Placement
 from napari_tincture.tasks import _sheet_figure
 from napari_tincture.tasks import process_sheet as module
@@ -65,6 +66,15 @@ def test_the_heat_map_of_the_way_back_is_that_of_the_stain(drawn: list[Row], tmp
     heat = (heat - heat.min()) / (heat.max() - heat.min())
     small = np.asarray(row.planes["heatmap back"]).reshape(16, 4, 16, 4).mean((1, 3))
     assert np.corrcoef(small.ravel(), heat.ravel())[0, 1] > 0.95
+
+
+def test_a_grey_image_goes_to_all_grey_inputs(drawn: list[Row], tmp_path) -> None:
+    model = two_way("ugatit")
+    model = model.with_card(model.card.replace(inputs=(Channel("grey 1"), Channel("grey 2"))))
+    grey = Raster.from_array(image_of((1, 40, 44))[0], "yx")
+    nt.process_sheet(grey, model, tmp_path / "sheet.png", context="exact")
+    first, second = np.asarray(drawn[0].planes["input"])
+    np.testing.assert_array_equal(first, second)
 
 
 def test_both_directions(drawn: list[Row], tmp_path) -> None:

@@ -13,7 +13,9 @@ from napari_tincture.models.normalisation import Normalisation
 
 def as_network_sees(rule: Normalisation, channels: Sequence[Channel], rgb: bool = False) -> Model:
     """A model that does nothing but map values as a normalisation says."""
-    names = RGB if rgb else [f"{channel.name} {i}" for i, channel in enumerate(channels)]
+    names: Sequence[str] = RGB if rgb else [channel.name for channel in channels]
+    if len(set(names)) < len(names):
+        names = [f"{name} {i}" for i, name in enumerate(names)]
     same = tuple(Channel(name) for name in names)
     card = ModelCard(
         name="values", task="stain", architecture="identity", inputs=same, outputs=same,
