@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,28 @@ def ramp(span: Span, length: int) -> npt.NDArray[np.float32]:
     return (np.sin(np.clip(weight, 0, 1) * np.pi / 2) ** 2).astype(np.float32)
 
 
-def blend_tiles(grid: Grid, tile: Tile, run: Callable[[Tile], Values]) -> Values:
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """A block made of several windows, and how far these lie apart in it.
+
+    Attributes
+    ----------
+    values
+        (c, y, x) of the block.
+    largest, total
+        (c,) of the windows' mean absolute deviation from the blend, weighted as they are blended:
+        over the pixels of which there is more than one, its maximum and its sum.
+    pixels
+        How many these are.
+    """
+
+    values: Values
+    largest: npt.NDArray[np.float64]
+    total: npt.NDArray[np.float64]
+    pixels: int
+
+
+def blend_tiles(grid: Grid, tile: Tile, part: Callable[[Tile], Values]) -> Blend:
     """Blend the outputs of all windows that overlap what `tile` keeps.
 
     Parameters
@@ -38,36 +60,67 @@ def blend_tiles(grid: Grid, tile: Tile, run: Callable[[Tile], Values]) -> Values
         The grid of which `tile` is one.
     tile
         The tile whose block is wanted.
-    run
-        Gives the network's output (c, y, x) for a tile's whole window.
-
-    Returns
-    -------
-    array
-        (c, y, x) of the tile's kept part.
+    part
+        Gives what the network's output for a tile's window shares with the block, (c, y, x); see
+        `shared`.
     """
-    total: Values | None = None
-    weights = np.zeros((tile.y.size, tile.x.size), np.float32)
-    ends = tuple(grid.geometry.extended(n) for n in grid.shape)
-    for neighbour in _overlapping(grid, tile):
-        output = run(neighbour)
-        weight = np.outer(ramp(neighbour.y, ends[0]), ramp(neighbour.x, ends[1]))
-        (ty, wy), (tx, wx) = (
-            _overlap(t, n) for t, n in ((tile.y, neighbour.y), (tile.x, neighbour.x))
-        )
-        if total is None:
-            total = np.zeros((len(output), tile.y.size, tile.x.size), np.float32)
-        total[:, ty, tx] += output[:, wy, wx] * weight[wy, wx]
-        weights[ty, tx] += weight[wy, wx]
-    assert total is not None
-    total /= np.maximum(weights, np.finfo(np.float32).tiny)
-    return total
+    around = overlapping(grid, tile)
+    weights = _weights(grid, tile, around)
+    total = np.zeros((tile.y.size, tile.x.size), np.float32)
+    count = np.zeros(total.shape, np.uint8)
+    for (place, _), weight in zip((shared(tile, n) for n in around), weights, strict=True):
+        total[place] += weight
+        count[place] += weight > 0
+    np.maximum(total, np.finfo(np.float32).tiny, out=total)
+    parts = [part(neighbour) for neighbour in around]
+    values = np.zeros((len(parts[0]), *total.shape), np.float32)
+    pieces = []
+    for neighbour, weight, own in zip(around, weights, parts, strict=True):
+        place = shared(tile, neighbour)[0]
+        pieces.append((own, weight / total[place], (slice(None), *place)))
+        values[pieces[-1][2]] += own * pieces[-1][1]
+    if len(around) == 1:
+        return Blend(values, np.zeros(len(values)), np.zeros(len(values)), 0)
+    apart = np.zeros_like(values)
+    for own, weight, place in pieces:
+        apart[place] += np.abs(own - values[place]) * weight
+    apart *= count > 1  # a sole window differs from itself by rounding
+    sums = apart.sum((1, 2), dtype=np.float64)
+    return Blend(values, apart.max((1, 2)).astype(float), sums, int((count > 1).sum()))
 
 
-def _overlapping(grid: Grid, tile: Tile) -> list[Tile]:
+def overlapping(grid: Grid, tile: Tile) -> list[Tile]:
+    """All tiles whose windows overlap what `tile` keeps, itself included."""
     rows = [i for i, s in enumerate(grid.rows) if _meets(s, tile.y)]
     columns = [j for j, s in enumerate(grid.columns) if _meets(s, tile.x)]
     return [grid[i, j] for i in rows for j in columns]
+
+
+def reached(grid: Grid, tile: Tile) -> list[Tile]:
+    """All tiles of which `tile`'s window overlaps what they keep, itself included."""
+    rows = [i for i, s in enumerate(grid.rows) if _meets(tile.y, s)]
+    columns = [j for j, s in enumerate(grid.columns) if _meets(tile.x, s)]
+    return [grid[i, j] for i in rows for j in columns]
+
+
+Place = tuple[slice, slice]
+
+
+def shared(tile: Tile, neighbour: Tile) -> tuple[Place, Place]:
+    """Where a neighbour's window and what `tile` keeps overlap: in the block, in the window."""
+    (ty, wy), (tx, wx) = (
+        _overlap(t, n) for t, n in ((tile.y, neighbour.y), (tile.x, neighbour.x))
+    )
+    return (ty, tx), (wy, wx)
+
+
+def _weights(grid: Grid, tile: Tile, around: list[Tile]) -> list[Values]:
+    ends = tuple(grid.geometry.extended(n) for n in grid.shape)
+    found = []
+    for neighbour in around:
+        y, x = shared(tile, neighbour)[1]
+        found.append(np.outer(ramp(neighbour.y, ends[0])[y], ramp(neighbour.x, ends[1])[x]))
+    return found
 
 
 def _meets(span: Span, wanted: Span) -> bool:

@@ -18,6 +18,7 @@ from napari_tincture.raster import Raster
 from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import as_model, given_context, make_job, narrowed, opened
+from napari_tincture.tiling.blending import SeamMode
 from napari_tincture.tiling.inputs import NonFinite
 from napari_tincture.tiling.job import TileJob
 from napari_tincture.tiling.lazy import lazy, result_axes
@@ -42,6 +43,7 @@ def segment(
     device: str = "auto",
     precision: str = "auto",
     tile: int | Literal["auto"] = "auto",
+    seams: SeamMode = "exact",
     nonfinite: NonFinite = "error",
     on_read_error: OnReadError = "stop",
     pixel_size: Literal["refuse", "ignore"] = "refuse",
@@ -62,7 +64,7 @@ def segment(
     region
         As in `stain`; but objects are found in what lies within it, so that those at its edge are
         cut, and are numbered from 1.
-    channels, context, device, precision, tile, nonfinite, on_read_error, pixel_size
+    channels, context, device, precision, tile, seams, nonfinite, on_read_error, pixel_size
         As in `stain`.
 
     Returns
@@ -92,6 +94,7 @@ def segment(
         "device": device,
         "precision": precision,
         "tile": tile,
+        "seams": seams,
         "nonfinite": nonfinite,
         "on_read_error": on_read_error,
         "pixel_size": pixel_size,

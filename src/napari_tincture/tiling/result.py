@@ -23,6 +23,7 @@ from napari_tincture.tiling.resume import (
     frozen_plan,
     identity_of,
     kept_events,
+    kept_seams,
     kept_values,
     run_facts,
     touching,
@@ -130,7 +131,8 @@ def facts_of(job: TileJob, checkpoint: Checkpoint | None = None) -> dict[str, An
         "events": kept_events(job, checkpoint),
         **(checkpoint.plan["run"] if checkpoint and checkpoint.plan else run_facts(job)),
         "tile": [job.grid.rows[0].core_size, job.grid.columns[0].core_size],
-        "exact": job.reach.exact and all(_is_whole(v.how) for v in known.values()),
+        **kept_seams(job, checkpoint),
+        "exact": job.exact and all(_is_whole(v.how) for v in known.values()),
         "versions": versions(),
     }
 

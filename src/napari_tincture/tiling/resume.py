@@ -30,12 +30,13 @@ def frozen_plan(job: TileJob) -> dict[str, Any]:
     Under ``free`` what another run may choose otherwise, but has to take over: the batch, which
     depends on memory, and the number of threads, which decides about the order of sums.
     """
-    geometry, facts = job.reach.geometry, run_facts(job)
+    geometry, facts = job.geometry, run_facts(job)
     return {
         "tile": [job.grid.rows[0].core_size, job.grid.columns[0].core_size],
         "halo": geometry.halo,
         "stride": geometry.stride,
         "border": geometry.border,
+        "blended": job.blended,
         "context": _hash(_values_json(job)) if job.given else job.plan.context,
         "device": facts["device"],
         "precision": facts["precision"],
@@ -108,6 +109,9 @@ def continued(job: TileJob, checkpoint: Checkpoint | None) -> Iterator[None]:
             yield
     finally:
         _tell(job, Listener())
+        if job.blending.seams:
+            figures = job.blending.seams.to_json()
+            checkpoint.remember(f"seams-{_hash(sorted(figures))}", figures)
 
 
 def _tell(job: TileJob, listener: Listener) -> None:
@@ -141,6 +145,14 @@ def kept_events(job: TileJob, checkpoint: Checkpoint | None) -> list[str]:
     memory = checkpoint.recall("memory") or {"events": []}
     left_out = {*job.inputs.reader.events, *checkpoint.recall_all("event-")}
     return [*memory["events"], *sorted(left_out)]
+
+
+def kept_seams(job: TileJob, checkpoint: Checkpoint | None) -> dict[str, Any]:
+    """How far the windows of a blended job lie apart, in this run and those before."""
+    others = [] if checkpoint is None else checkpoint.recall_all("seams-")
+    if not job.blended or not (others or job.blending.seams):
+        return {}
+    return {"seams": job.blending.seams.summary(others, job.geometry.halo)}
 
 
 def touching(job: BlockJob, checkpoint: Checkpoint, with_channels: bool) -> list[list[Item]]:
