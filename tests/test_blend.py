@@ -79,9 +79,17 @@ def test_tiles_that_differ_are_joined_without_a_step():
 
 
 def test_windows_lie_on_strides_where_their_halo_is_half_a_one():
-    grid = Grid.cut((700, 300), (512, 256), Geometry(256, 128), ((130, 700), (0, 300)))
+    grid = Grid.cut((700, 900), (512, 256), Geometry(256, 128), ((130, 700), (0, 900)))
     for tile in grid:
         for span in (tile.y, tile.x):
             assert span.window[0] % 256 == span.window[1] % 256 == 0
             assert span.window[0] <= span.kept[0] < span.kept[1] <= span.window[1]
     assert grid.rows[0].window == (0, 512 + 256)
+    # The core's edge cuts the deepest map's samples, each of which belongs to one core all the same.
+    samples = [span.inner_at(span.window_size // 256) for span in grid.columns]
+    starts = [span.window[0] // 256 for span in grid.columns]
+    taken = [
+        list(range(part.start + start, part.stop + start))
+        for part, start in zip(samples, starts, strict=True)
+    ]
+    assert sum(taken, []) == [0, 1, 2, 3]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,28 +66,27 @@ def blend_tiles(grid: Grid, tile: Tile, part: Callable[[Tile], Values]) -> Blend
         `shared`.
     """
     around = overlapping(grid, tile)
+    places = [shared(tile, neighbour)[0] for neighbour in around]
     weights = _weights(grid, tile, around)
-    total = np.zeros((tile.y.size, tile.x.size), np.float32)
-    count = np.zeros(total.shape, np.uint8)
-    for (place, _), weight in zip((shared(tile, n) for n in around), weights, strict=True):
-        total[place] += weight
-        count[place] += weight > 0
-    np.maximum(total, np.finfo(np.float32).tiny, out=total)
+    whole = np.zeros((tile.y.size, tile.x.size), np.float32)
+    count = np.zeros(whole.shape, np.uint8)
+    for (y, x), weight in zip(places, weights, strict=True):
+        whole[y, x] += weight
+        count[y, x] += weight > 0
+    np.maximum(whole, np.finfo(np.float32).tiny, out=whole)
     parts = [part(neighbour) for neighbour in around]
-    values = np.zeros((len(parts[0]), *total.shape), np.float32)
-    pieces = []
-    for neighbour, weight, own in zip(around, weights, parts, strict=True):
-        place = shared(tile, neighbour)[0]
-        pieces.append((own, weight / total[place], (slice(None), *place)))
-        values[pieces[-1][2]] += own * pieces[-1][1]
+    values = np.zeros((len(parts[0]), *whole.shape), np.float32)
+    for (y, x), weight, own in zip(places, weights, parts, strict=True):
+        weight /= whole[y, x]
+        values[:, y, x] += own * weight
     if len(around) == 1:
         return Blend(values, np.zeros(len(values)), np.zeros(len(values)), 0)
     apart = np.zeros_like(values)
-    for own, weight, place in pieces:
-        apart[place] += np.abs(own - values[place]) * weight
+    for (y, x), weight, own in zip(places, weights, parts, strict=True):
+        apart[:, y, x] += np.abs(own - values[:, y, x]) * weight
     apart *= count > 1  # a sole window differs from itself by rounding
     sums = apart.sum((1, 2), dtype=np.float64)
-    return Blend(values, apart.max((1, 2)).astype(float), sums, int((count > 1).sum()))
+    return Blend(values, apart.max((1, 2)).astype(np.float64), sums, int((count > 1).sum()))
 
 
 def overlapping(grid: Grid, tile: Tile) -> list[Tile]:
@@ -108,9 +108,7 @@ Place = tuple[slice, slice]
 
 def shared(tile: Tile, neighbour: Tile) -> tuple[Place, Place]:
     """Where a neighbour's window and what `tile` keeps overlap: in the block, in the window."""
-    (ty, wy), (tx, wx) = (
-        _overlap(t, n) for t, n in ((tile.y, neighbour.y), (tile.x, neighbour.x))
-    )
+    (ty, wy), (tx, wx) = (_overlap(t, n) for t, n in ((tile.y, neighbour.y), (tile.x, neighbour.x)))
     return (ty, tx), (wy, wx)
 
 
@@ -121,6 +119,16 @@ def _weights(grid: Grid, tile: Tile, around: list[Tile]) -> list[Values]:
         y, x = shared(tile, neighbour)[1]
         found.append(np.outer(ramp(neighbour.y, ends[0])[y], ramp(neighbour.x, ends[1])[x]))
     return found
+
+
+def told(seams: Mapping[str, Any]) -> str:
+    """Say in words what a result's provenance tells under ``"seams"``."""
+    std = np.maximum(seams["std"], 1e-12)
+    largest, mean = (float((np.asarray(seams[k]) / std).max()) for k in ("max", "mean"))
+    return (
+        f"tiles overlap by {seams['overlap']} pixels and are blended; there they lie up to "
+        f"{largest:.2g}, on average {mean:.2g} standard deviations of the output off their blend"
+    )
 
 
 def _meets(span: Span, wanted: Span) -> bool:

@@ -16,7 +16,7 @@ from napari_tincture.models import Model, load_model
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._region import as_region
 from napari_tincture.tasks.channels import map_channels
-from napari_tincture.tiling.blending import check_seams
+from napari_tincture.tiling.cores import check_seams
 from napari_tincture.tiling.inputs import Inputs, NonFinite, Plane
 from napari_tincture.tiling.job import Plan, TileJob
 from napari_tincture.tiling.reach import with_reach

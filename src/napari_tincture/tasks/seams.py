@@ -8,7 +8,7 @@ from typing import Any, Literal
 from napari_tincture.models import Model, load_model
 from napari_tincture.tasks._run import measured, opened
 from napari_tincture.tasks.channels import map_channels
-from napari_tincture.tiling.blending import check_seams
+from napari_tincture.tiling.cores import check_seams
 from napari_tincture.tiling.reach import reach_of
 from napari_tincture.tiling.seam import SeamError, measure_seams
 

@@ -18,7 +18,7 @@ from napari_tincture.raster import Raster
 from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import as_model, given_context, make_job, narrowed, opened
-from napari_tincture.tiling.blending import SeamMode
+from napari_tincture.tiling.cores import SeamMode
 from napari_tincture.tiling.inputs import NonFinite
 from napari_tincture.tiling.job import TileJob
 from napari_tincture.tiling.lazy import lazy, result_axes

@@ -13,7 +13,7 @@ from napari_tincture.tasks._answers import answered, asked, directed, result_dty
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import as_model, given_context, make_job, narrowed, opened
 from napari_tincture.tasks.outputs import Outputs
-from napari_tincture.tiling.blending import SeamMode
+from napari_tincture.tiling.cores import SeamMode
 from napari_tincture.tiling.inputs import NonFinite
 from napari_tincture.tiling.reading import OnReadError
 from napari_tincture.tiling.result import as_raster

@@ -1,50 +1,21 @@
-"""Tiles that overlap and are blended: which overlap, each window once, and how far they differ."""
+"""Tiles that overlap and are blended: each window once, and how far they differ."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_tincture.blend import Blend, Values, blend_tiles, overlapping, reached, shared
-from napari_tincture.errors import InputError
-from napari_tincture.grid import Geometry, Grid, Tile
+from napari_tincture.grid import Grid, Span, Tile
 from napari_tincture.tiling.cache import BlockCache
 from napari_tincture.tiling.inputs import Plane
-from napari_tincture.tiling.reach import Reach
 
-SeamMode = Literal["exact", "blend"]
-OVERLAP = 128
-"""Pixels that windows share at least where blending was chosen."""
 PARTS_BYTES = 512 * 2**20
 """What parts of windows that others wait for may take, in bytes."""
 Index = tuple[int, int]
-
-
-def check_seams(seams: str) -> SeamMode:
-    """Validate the `seams=` argument of a public call."""
-    if seams not in get_args(SeamMode):
-        expected = " or ".join(map(repr, get_args(SeamMode)))
-        raise InputError(f"seams={seams!r}: expected {expected}.")
-    return seams  # type: ignore[return-value]
-
-
-def geometry_of(reach: Reach, seams: SeamMode) -> Geometry:
-    """How windows are laid: with the network's halo or, where that is dear, less of it to blend.
-
-    Windows share the least multiple of the stride that is no less than `OVERLAP`. Networks whose
-    own halo is no larger, unpadded ones, and those that cannot be exact keep their own.
-    """
-    geometry = reach.geometry
-    if seams == "exact" or not reach.exact or geometry.border != "clip":
-        return geometry
-    unit = math.lcm(geometry.stride, 2)
-    halo = math.ceil(OVERLAP / unit) * unit // 2
-    return geometry if geometry.halo <= halo else replace(geometry, halo=halo)
 
 
 class Blending:
@@ -93,7 +64,7 @@ class Blending:
     def walk(self) -> Iterator[Tile]:
         """All tiles in strips of columns, so narrow that what waits for others stays in memory."""
         rows, columns = self._grid.counts
-        height, width = (max(s.window_size for s in a) for a in (self._grid.rows, self._grid.columns))
+        height, width = map(_longest, (self._grid.rows, self._grid.columns))
         # A row of whole windows waits for the next, of one more tile than the strip on either side.
         fitting = PARTS_BYTES // (4 * self._channels * height * width)
         step = max(fitting - 4, 1)
@@ -116,6 +87,10 @@ class Blending:
         self._done.add((plane, tile.index))
         self.seams.note((*plane, *tile.index), blend)
         return blend.values
+
+
+def _longest(spans: Iterable[Span]) -> int:
+    return max(span.window_size for span in spans)
 
 
 def _never(tile: Tile) -> Values:
@@ -173,9 +148,3 @@ class Seams:
 
     def __bool__(self) -> bool:
         return bool(self._of)
-
-
-def in_deviations(seams: Mapping[str, Any]) -> tuple[float, float]:
-    """Largest and mean difference of a summary in standard deviations, of the worst channel."""
-    std = np.maximum(seams["std"], 1e-12)
-    return float((seams["max"] / std).max()), float((seams["mean"] / std).max())

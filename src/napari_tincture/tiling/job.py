@@ -7,7 +7,6 @@ are kept in a bounded cache, so that all who read one job run the network once.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,11 +19,12 @@ from torch import Tensor
 
 from napari_tincture.arrays import spanning
 from napari_tincture.device import memory_budget
-from napari_tincture.grid import Grid, Tile, balanced_core
+from napari_tincture.grid import Grid, Tile
 from napari_tincture.models import Model
 from napari_tincture.progress import CancelToken
-from napari_tincture.tiling.blending import Blending, SeamMode, geometry_of
+from napari_tincture.tiling.blending import Blending
 from napari_tincture.tiling.cache import BlockCache
+from napari_tincture.tiling.cores import SeamMode, core_sides, geometry_of
 from napari_tincture.tiling.engine import Engine, OutOfMemory
 from napari_tincture.tiling.inputs import Inputs, Plane
 from napari_tincture.tiling.listener import Listener
@@ -41,10 +41,6 @@ Deliver = Callable[[Item, Block], None]
 GPU_SHARE = 0.5
 """Part of a GPU's free memory that one batch may take."""
 LARGEST_BATCH = 16
-LEVEL_UNIT = 64
-"""Cores of a large image are multiples of this: upper levels of a pyramid keep its tiles apart."""
-MANY = 8
-"""Tiles along an axis from which on an image is large."""
 CACHE_BYTES = 256 * 2**20
 """What finished blocks of one job may take, in bytes."""
 
@@ -162,7 +158,8 @@ class TileJob:
     def exact(self) -> bool:
         """Whether tiles give what the network gives on the whole image at once."""
         ends = tuple(self.geometry.extended(n) for n in self.inputs.shape)
-        return self.reach.exact and (not self.blended or self.grid[0, 0].window_shape == ends)
+        alone = len(self.grid) == 1 and self.grid[0, 0].window_shape == ends
+        return self.reach.exact and (alone or not self.blended)
 
     @property
     def needs_context(self) -> bool:
@@ -170,21 +167,11 @@ class TileJob:
         return bool(self.reach.sites) and self.plan.context != "tile"
 
     def _core(self, region: tuple[tuple[int, int], tuple[int, int]] | None) -> tuple[int, int]:
-        """Side lengths of a core: as wished, or large enough that the halo is a small share."""
-        geometry = self.geometry
-        sides = [b - a for a, b in region] if region else list(self.inputs.shape)
+        """Side lengths of a core: as wished, or as they suit the network."""
         if self.plan.core != "auto":
             return self.plan.core, self.plan.core
-        unit = math.lcm(geometry.stride, LEVEL_UNIT)
-        # All of a blended window is computed; of others, less and less of the halo.
-        least = (16 if geometry != self.reach.geometry else 4) * geometry.halo
-        target = math.ceil(max(1024, least) / unit) * unit
-        # Where there are many tiles, none need be smaller for the sake of the last.
-        y, x = (
-            target if side >= MANY * target else balanced_core(side, target, geometry.stride)
-            for side in sides
-        )
-        return y, x
+        y, x = [b - a for a, b in region] if region else self.inputs.shape
+        return core_sides(self.geometry, (y, x), self.geometry != self.reach.geometry)
 
     def whole_grid(self) -> Grid:
         """The grid of the whole plane, on which values for the whole are found."""

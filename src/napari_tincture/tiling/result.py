@@ -45,7 +45,16 @@ class JobRunner:
 
     def facts(self) -> dict[str, Any]:
         """What was found out so far; empty before the first block."""
-        return facts_of(self.job) if self.job.known else {}
+        return self._own(facts_of(self.job)) if self.job.known else {}
+
+    def _own(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """What concerns this result; of several from one job each has channels of its own."""
+        channels = getattr(self.derive, "channels", None)
+        if "seams" not in facts or channels is None:
+            return facts
+        seams = facts["seams"].items()
+        own = {k: v[slice(*channels)] if isinstance(v, list) else v for k, v in seams}
+        return {**facts, "seams": own}
 
     @property
     def maps(self) -> TileJob:
@@ -65,7 +74,7 @@ class JobRunner:
             if checkpoint is not None:
                 wanted = touching(job, checkpoint, self.with_channels)
             stream(job, self._put(write), progress, cancel, wanted)
-            return facts_of(job, checkpoint)
+            return self._own(facts_of(job, checkpoint))
 
     def rounds(self, checkpoint: Checkpoint, workers: int) -> Iterator[Sequence[Task]]:
         """First the values that the whole image is needed for, then the areas."""
@@ -90,7 +99,7 @@ class JobRunner:
 
     def outcome(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """What only the run could tell."""
-        return facts_of(self.job, checkpoint)
+        return self._own(facts_of(self.job, checkpoint))
 
     def _put(self, write: Write) -> Callable[[Item, Block], None]:
         def put(item: Item, block: Block) -> None:

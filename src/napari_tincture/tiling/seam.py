@@ -10,7 +10,7 @@ import torch
 
 from napari_tincture.models import Model
 from napari_tincture.progress import CancelToken
-from napari_tincture.tiling.blending import SeamMode
+from napari_tincture.tiling.cores import SeamMode
 from napari_tincture.tiling.inputs import Inputs
 from napari_tincture.tiling.job import Block, Item, Plan, TileJob
 from napari_tincture.tiling.stream import stream
