@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks.any_size import print_any_size
 from benchmarks.compare import print_compare
+from benchmarks.generators import print_generators, print_generators_cuda
 from benchmarks.limits import LIMITS
 from benchmarks.live import print_live
 from benchmarks.startup import print_startup
@@ -29,6 +30,7 @@ from napari_tincture.display import virtual_display
 GIB = 2**30
 GENERATOR = str(Path(__file__).parent / "weights" / "phase-to-dapi-generator.safetensors")
 MODELS = ("phase-to-dapi", GENERATOR)
+DEFAULT = "startup,live,compare,speed,memory,any,training,generators,cuda"
 Result = dict[str, Any]
 
 
@@ -37,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=4096, help="side of the image in pixels")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured")
-    parser.add_argument("--only", default="startup,live,compare,speed,memory,any,training,cuda")
+    parser.add_argument("--only", default=DEFAULT)
     parser.add_argument("--sides", default="256,512,1024,2048", help="of training crops, in pixels")
     parser.add_argument("--widths", default="16,64", help="of networks in training")
     options = parser.parse_args()
@@ -59,6 +61,8 @@ def main() -> None:
         print_any_size(options.size)
     if "training" in chosen:
         print_training(options.rounds)
+    if "generators" in chosen:
+        print_generators()
     if "training-memory" in chosen:
         _print_training_memory(options.sides, options.widths)
     if "cuda" in chosen:
@@ -84,6 +88,7 @@ def _print_cuda(size: int, rounds: int) -> None:
     for model in MODELS:
         print_speed(model, size, rounds, "cuda")
     print_cuda()
+    print_generators_cuda()
 
 
 def measure(*, tuned: bool = True, **options: Any) -> Result:
