@@ -22,9 +22,9 @@ IMAGE = image_of((2, 300, 600))
 
 
 def seeing_far(norm: bool = False) -> nn.Module:
-    """Sees 100 pixels, its neighbourhood most; with a norm over the image if wanted."""
+    """Sees 160 pixels, its neighbourhood most; with a norm over the image if wanted."""
     torch.manual_seed(0)
-    far = nn.Conv2d(4, 1, 5, padding=100, dilation=50)
+    far = nn.Conv2d(4, 1, 5, padding=160, dilation=80)
     with torch.no_grad():
         far.weight *= 0.05
         far.weight[:, :, 2, 2] += 0.5
@@ -50,9 +50,11 @@ def test_a_blend_is_near_the_whole_and_runs_each_window_once(norm):
     seams = job.blending.seams.summary([], 64)
     assert seams["tiles"] == 6
     assert seams["std"][0] == pytest.approx(expected.std(), rel=1e-2)
-    # Not exact, and no further off than the windows are apart.
-    assert 1e-4 * expected.std() < gap.max() <= 2 * seams["max"][0]
-    assert gap.mean() <= seams["mean"][0] < 0.1 * seams["std"][0]
+    # Not exact; by its weights, no more than a tenth of what is seen can lie beyond the windows.
+    assert 1e-3 < gap.max() / expected.std() < 0.1
+    # The windows lie apart about as far as they lie off: each lacks another side of the image.
+    assert 0.25 < seams["max"][0] / gap.max() < 4
+    assert 0.25 < seams["mean"][0] / gap.mean() < 4
     exact = job_of(model, IMAGE, core=200, context="exact")
     check_equal(result_of(exact), expected, CONTEXT)
     assert not exact.blended
@@ -91,9 +93,9 @@ def test_who_is_blended():
         reach = Reach(Geometry(stride, halo, **more), (), ())
         return geometry_of(reach, "blend").halo
 
-    assert [halo(4, 84), halo(128, 256), halo(256, 512), halo(96, 384)] == [64, 64, 128, 96]
-    assert halo(4, 60) == 60
-    assert halo(16, 96, border="mirror", margin=94) == 96
+    assert [halo(4, 176), halo(128, 256), halo(256, 512), halo(96, 384)] == [64, 64, 128, 96]
+    assert [halo(4, 60), halo(16, 96), halo(64, 128)] == [60, 96, 128]
+    assert halo(16, 240, border="mirror", margin=94) == 240
     # A quarter more pixels than without overlap, whatever the stride.
     for geometry in (Geometry(16, 64), Geometry(256, 128)):
         (side, _) = core_sides(geometry, (10**5, 10**5), True)

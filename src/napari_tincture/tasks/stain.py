@@ -122,9 +122,11 @@ def stain(
         networks to which a halo of hundreds of pixels makes exact tiles dear (of the U-Net with
         stride 256 it is 512). Values that depend on the whole image are found and used as before.
         The result is near the exact one and not it, and a region is near the crop of the whole;
-        the provenance tells how far the windows lie apart where they overlap (``"seams"``),
-        `seam_error` how far the result lies from the network's on the whole image. Networks whose
-        own halo is no larger stay exact, and so do unpadded ones.
+        the provenance tells how far the windows lie apart where they overlap (``"seams"``), which
+        is of the size of the error but no bound of it; `seam_error` measures how far the result
+        lies from the network's on the whole image. Networks whose
+        own halo is no larger than that overlap stay exact, which costs no more; so do unpadded
+        ones.
     dtype
         "auto": uint8 for colour, else float32. "float32": the network's values in the card's
         range. Integers: that range scaled to the type's.

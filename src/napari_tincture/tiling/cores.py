@@ -31,14 +31,15 @@ def geometry_of(reach: Reach, seams: SeamMode) -> Geometry:
     """How windows are laid: with the network's halo or, where that is dear, less of it to blend.
 
     Windows share the least multiple of the stride that is no less than `OVERLAP`. Networks whose
-    own halo is no larger, unpadded ones, and those that cannot be exact keep their own.
+    own halo is no larger than that keep it, because to them blending would spare nothing: of a
+    blended window all is computed. So do unpadded ones, and those that cannot be exact.
     """
     geometry = reach.geometry
     if seams == "exact" or not reach.exact or geometry.border != "clip":
         return geometry
     unit = math.lcm(geometry.stride, 2)
     halo = math.ceil(OVERLAP / unit) * unit // 2
-    return geometry if geometry.halo <= halo else replace(geometry, halo=halo)
+    return geometry if geometry.halo <= 2 * halo else replace(geometry, halo=halo)
 
 
 def core_sides(geometry: Geometry, sides: tuple[int, int], chosen: bool) -> tuple[int, int]:
