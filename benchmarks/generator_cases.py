@@ -17,7 +17,7 @@ FIELD = (1920, 2560)
 """A whole field of a common microscope camera, y × x."""
 WIDTH = 8
 """Channels of the first convolution; published networks have 32 or 64."""
-UNET_WIDTH = 16
+UNET_WIDTH = 32
 """The same of U-Nets, whose other layers are cheap: reading the image must not count for much."""
 OWN: dict[str, list[tuple[str, dict[str, Any], tuple[int, int]]]] = {
     "coarse_to_fine": [

@@ -110,14 +110,10 @@ class Seams:
     def note(self, key: tuple[int, ...], blend: Blend) -> None:
         """Take a block's figures."""
         values = blend.values.reshape(len(blend.values), -1)
-        counts = np.empty_like(blend.total)
-        self._of[key] = np.stack(
-            [
-                blend.largest, blend.total, np.full_like(counts, blend.pixels),
-                np.full_like(counts, values.shape[1]),
-                values.sum(1, dtype=np.float64), np.square(values, dtype=np.float64).sum(1),
-            ]
-        )  # fmt: skip
+        blended, pixels = (np.full_like(blend.total, n) for n in (blend.pixels, values.shape[1]))
+        first = values.sum(1, dtype=np.float64)
+        second = [float(np.dot(channel, channel)) for channel in values]
+        self._of[key] = np.stack([blend.largest, blend.total, blended, pixels, first, second])
 
     def to_json(self) -> dict[str, Any]:
         """The figures of all tiles, for other processes."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -109,9 +109,10 @@ def continued(job: TileJob, checkpoint: Checkpoint | None) -> Iterator[None]:
             yield
     finally:
         _tell(job, Listener())
-        if job.blending.seams:
-            figures = job.blending.seams.to_json()
-            checkpoint.remember(f"seams-{_hash(sorted(figures))}", figures)
+        figures = job.blending.seams.to_json()
+        with suppress(OSError):  # what filled the disk is told already
+            if figures:
+                checkpoint.remember(f"seams-{_hash(sorted(figures))}", figures)
 
 
 def _tell(job: TileJob, listener: Listener) -> None:
