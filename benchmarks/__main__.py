@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks.any_size import print_any_size
 from benchmarks.compare import print_compare
+from benchmarks.generators import print_generators, print_generators_cuda
 from benchmarks.limits import LIMITS
 from benchmarks.live import print_live
 from benchmarks.segmentation_parts import print_segmentation_parts
@@ -31,7 +32,8 @@ GIB = 2**30
 GENERATOR = str(Path(__file__).parent / "weights" / "phase-to-dapi-generator.safetensors")
 MODELS = ("phase-to-dapi", GENERATOR)
 SECTIONS = (
-    "startup", "live", "compare", "speed", "memory", "any", "training", "segmentation", "cuda",
+    "startup", "live", "compare", "speed", "memory", "any", "training", "segmentation",
+    "generators", "cuda",
 )  # fmt: skip
 Result = dict[str, Any]
 
@@ -65,6 +67,8 @@ def main() -> None:
         print_training(options.rounds)
     if "segmentation" in chosen:
         print_segmentation_parts()
+    if "generators" in chosen:
+        print_generators()
     if "training-memory" in chosen:
         _print_training_memory(options.sides, options.widths)
     if "cuda" in chosen:
@@ -90,6 +94,7 @@ def _print_cuda(size: int, rounds: int) -> None:
     for model in MODELS:
         print_speed(model, size, rounds, "cuda")
     print_cuda()
+    print_generators_cuda()
 
 
 def measure(*, tuned: bool = True, **options: Any) -> Result:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_tincture.blend import blend_tiles, ramp
+from napari_tincture.blend import blend_tiles, ramp, shared
 from napari_tincture.grid import Geometry, Grid, cut
 
-GEOMETRIES = [Geometry(1, 0), Geometry(1, 8), Geometry(4, 16), Geometry(16, 64)]
+GEOMETRIES = [Geometry(1, 0), Geometry(1, 8), Geometry(4, 16), Geometry(16, 64), Geometry(16, 8)]
+
+
+def blended(grid, tile, run):
+    """A block, where `run` gives the output for a tile's whole window."""
+    return blend_tiles(grid, tile, lambda n: run(n)[(slice(None), *shared(tile, n)[1])])
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
@@ -57,9 +62,9 @@ def test_tiles_that_agree_are_blended_to_what_they_agree_upon(geometry, shape, c
         return whole[:, slice(*tile.y.window), slice(*tile.x.window)]
 
     for tile in grid:
-        np.testing.assert_allclose(
-            blend_tiles(grid, tile, run), whole[(..., *tile.kept)], rtol=1e-5
-        )
+        found = blended(grid, tile, run)
+        np.testing.assert_allclose(found.values, whole[(..., *tile.kept)], rtol=1e-5)
+        assert found.largest.max() <= 1e-6
 
 
 def test_tiles_that_differ_are_joined_without_a_step():
@@ -70,8 +75,32 @@ def test_tiles_that_differ_are_joined_without_a_step():
     def run(tile):
         return np.full((1, *tile.window_shape), level[tile.index], np.float32)
 
-    result = np.concatenate([blend_tiles(grid, tile, run) for tile in grid], axis=2)
+    found = [blended(grid, tile, run) for tile in grid]
+    result = np.concatenate([block.values for block in found], axis=2)
     assert result.min() == 0
     assert result.max() == 1
     # From 0 to 1 over twice the halo, as sin² does: its steepest step is π/2 over that length.
     assert np.abs(np.diff(result)).max() < np.pi / 2 / 32 + 1e-3
+    # Half-way both windows, 0 and 1, lie 1/2 off their mean; weighted by w and 1 - w, 2 w (1 - w).
+    assert max(block.largest[0] for block in found) == pytest.approx(0.5, abs=2e-3)
+    share = np.sin(np.pi / 2 * (np.arange(32) + 0.5) / 32) ** 2
+    total = 3 * 4 * (2 * share * (1 - share)).sum()
+    assert sum(block.total[0] for block in found) == pytest.approx(total, rel=1e-5)
+    assert sum(block.pixels for block in found) == 3 * 4 * 32
+
+
+def test_windows_lie_on_strides_where_their_halo_is_half_a_one():
+    grid = Grid.cut((700, 900), (512, 256), Geometry(256, 128), ((130, 700), (0, 900)))
+    for tile in grid:
+        for span in (tile.y, tile.x):
+            assert span.window[0] % 256 == span.window[1] % 256 == 0
+            assert span.window[0] <= span.kept[0] < span.kept[1] <= span.window[1]
+    assert grid.rows[0].window == (0, 512 + 256)
+    # A core's edge may cut a sample of the deepest map, which belongs to one core all the same.
+    samples = [span.inner_at(span.window_size // 256) for span in grid.columns]
+    starts = [span.window[0] // 256 for span in grid.columns]
+    taken = [
+        list(range(part.start + start, part.stop + start))
+        for part, start in zip(samples, starts, strict=True)
+    ]
+    assert [n for part in taken for n in part] == [0, 1, 2, 3]

@@ -30,7 +30,8 @@ class Geometry:
     stride
         Total stride: windows start and end on its multiples.
     halo
-        Receptive field beyond an output pixel on either side, a multiple of `stride`.
+        Receptive field beyond an output pixel on either side, a multiple of `stride`; of windows
+        that are blended, what they hold beyond their cores, a multiple of half of it.
     border
         "clip" for networks that pad, "mirror" for those that do not.
     margin
@@ -60,6 +61,16 @@ class Geometry:
         if length % self.stride == 0 and length >= min(2 * self.stride, 64):
             return length
         return max(math.ceil(length / self.stride), 2) * self.stride
+
+    def edge_below(self, position: int) -> int:
+        """Last place not after `position` where a core may end, so that windows lie on strides."""
+        shift = self.halo % self.stride
+        return max((position - shift) // self.stride * self.stride + shift, 0)
+
+    def edge_above(self, position: int) -> int:
+        """First such place not before `position`."""
+        shift = self.halo % self.stride
+        return math.ceil((position - shift) / self.stride) * self.stride + shift
 
     def legal(self, length: int) -> int:
         """Smallest legal input length that is not below `length` ("mirror" only)."""
@@ -114,15 +125,17 @@ class Span:
     def inner_at(self, size: int) -> slice | None:
         """The core within a feature map that covers the window with `size` samples.
 
-        None if the map has no whole stride (or is finer by no whole factor), or cuts the core.
+        A sample that the core's edge cuts, as edges of blended windows may, is the next core's.
+        None if the map has no whole stride (or is finer by no whole factor), or lies on no
+        multiple of it.
         """
+        factor = self.window_size // size
         if self.margin or (self.window_size % size and size % self.window_size):
             return None
-        inner = self._within(self.core)
-        edges = [divmod(edge * size, self.window_size) for edge in (inner.start, inner.stop)]
-        if any(rest for _, rest in edges):
+        if factor > 1 and self.window[0] % factor:
             return None
-        return slice(edges[0][0], edges[1][0])
+        inner = self._within(self.core)
+        return slice(*(edge * size // self.window_size for edge in (inner.start, inner.stop)))
 
 
 def cut(
@@ -147,9 +160,9 @@ def cut(
     wanted = bounds or (0, length)
     end = geometry.extended(length)
     step = max(math.ceil(core / geometry.stride), 1) * geometry.stride
-    first = wanted[0] // geometry.stride * geometry.stride
-    last = min(math.ceil(wanted[1] / geometry.stride) * geometry.stride, end)
-    starts = range(first, wanted[1], step)
+    first = geometry.edge_below(wanted[0])
+    last = min(geometry.edge_above(wanted[1]), end)
+    starts = [first, *range(geometry.edge_above(first) + step, wanted[1], step)]
     stops = [*starts[1:], end if wanted[1] == length else last]
     return tuple(_span(edges, wanted, end, geometry) for edges in zip(starts, stops, strict=True))
 

@@ -56,7 +56,7 @@ def test_a_saved_step_says_everything(tmp_path, normed):
         "region": {"y": [5, 20]}, "channels": None, "context": "auto", "device": "auto",
         "precision": "auto", "tile": 16, "nonfinite": "error", "pixel_size": "refuse",
         "dtype": "auto", "on_read_error": "stop", "outputs": ["image"], "direction": "forward",
-        "samples": 3, "seed": 0,
+        "samples": 3, "seed": 0, "seams": "exact",
     }  # fmt: skip
     assert (saved["device"], saved["precision"]) == ("cpu", "float32")
     assert saved["versions"] == versions()

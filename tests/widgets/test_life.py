@@ -185,13 +185,16 @@ def test_settings_survive_closing_the_panel(
     first = open_panel(StainPanel, model_paths["sized"], region="viewport")
     first.more.precision.value = "bfloat16"
     first.more.nan_is_background.setChecked(True)
+    first.more.seams.value = "blend"
     first.refresh()
+    assert first.plan().settings.options == {"nonfinite": "background", "seams": "blend"}
     viewer.window.remove_dock_widget(first)
     second = StainPanel(viewer)
     qtbot.addWidget(second)
     assert second.region.value == "viewport"
     assert second.more.precision.value == "bfloat16"
     assert second.more.nan_is_background.isChecked()
+    assert second.more.seams.value == "blend"
     assert second.model.name == str(model_paths["sized"])
 
 

@@ -43,3 +43,6 @@ def test_what_happened_on_the_way_is_told() -> None:
     assert "differ by 0.012" in notes(sampled(0.0123))[0]
     assert "samples" in notes(sampled(None))[0]
     assert notes({"values": {"": {"how": {"context": "exact"}}}}) == []
+    seams = {"overlap": 128, "max": [0.5, 0.1], "mean": [0.01, 0.02], "std": [1.0, 0.5]}
+    assert "128 pixels" in notes({"seams": seams})[0]
+    assert "up to 0.5, on average 0.04 standard" in notes({"seams": seams})[0]

@@ -19,8 +19,8 @@ from napari_tincture.io.identity import signature
 from napari_tincture.raster import Raster
 
 RUN_FACTS = (
-    "values", "events", "device", "precision", "threads", "tile", "exact", "objects", "warning",
-    "versions",
+    "values", "events", "device", "precision", "threads", "tile", "exact", "seams", "objects",
+    "warning", "versions",
 )  # fmt: skip
 """What a run adds to a result's provenance; of the steps before the last it is in their "run"."""
 

@@ -17,6 +17,7 @@ from napari_tincture.raster import Raster
 from napari_tincture.tasks._region import as_region
 from napari_tincture.tasks.channels import map_channels
 from napari_tincture.tiling.averaged import AveragedJob
+from napari_tincture.tiling.cores import check_seams
 from napari_tincture.tiling.inputs import Inputs, NonFinite, Plane
 from napari_tincture.tiling.job import Plan, TileJob
 from napari_tincture.tiling.orient import orientations
@@ -89,6 +90,7 @@ def job_of(
         core=_tile(settings["tile"]),
         region=region,  # type: ignore[arg-type]
         context=check_mode(context) if isinstance(context, str) else "auto",
+        seams=check_seams(settings["seams"]),
         device=settings["device"],
         precision=settings["precision"],
         dtype=np.dtype(dtype),

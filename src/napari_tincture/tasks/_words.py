@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from napari_tincture.blend import told
 from napari_tincture.models.shipped import list_models
 
 WIDTH = 100
@@ -48,6 +49,8 @@ def _run(run: Mapping[str, Any]) -> Iterator[Row]:
     tile = " × ".join(str(side) for side in run.get("tile", ()))
     yield "computed", f"on {run.get('device')} in {run.get('precision')}, tiles of {tile} pixels"
     yield "exact", _exact(run)
+    if run.get("seams"):
+        yield "seams", told(run["seams"])
     for text in dict.fromkeys(_context(v.get("how", {})) for v in run.get("values", {}).values()):
         yield "whole image", text
     if "objects" in run:

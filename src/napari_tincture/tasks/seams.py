@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from napari_tincture.models import Model, load_model
 from napari_tincture.tasks._run import measured, opened
 from napari_tincture.tasks.channels import map_channels
+from napari_tincture.tiling.cores import check_seams
 from napari_tincture.tiling.reach import reach_of
 from napari_tincture.tiling.seam import SeamError, measure_seams
 
@@ -20,6 +21,7 @@ def seam_error(
     tile: int | None = None,
     device: str = "auto",
     context: str = "exact",
+    seams: Literal["exact", "blend"] = "exact",
 ) -> SeamError:
     """Measure how far a tiled run lies from the run on the whole image.
 
@@ -33,7 +35,7 @@ def seam_error(
         As in `stain`.
     tile
         Side of a core in pixels; by default a quarter of the crop, for many seams.
-    device, context
+    device, context, seams
         As in `stain`.
 
     Returns
@@ -45,4 +47,4 @@ def seam_error(
     inputs = map_channels(opened(image_crop), found.card, channels)
     stride = reach_of(found).geometry.stride
     core = tile or max(min(inputs.shape) // 4 // stride, 1) * stride
-    return measure_seams(found, inputs, core, device, context)
+    return measure_seams(found, inputs, core, device, context, check_seams(seams))

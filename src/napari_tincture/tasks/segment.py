@@ -21,6 +21,7 @@ from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import as_model, given_context, make_job, narrowed, opened
 from napari_tincture.tasks._sizes import SizeUnit, as_pixels
 from napari_tincture.tasks.link import LEAST, link_planes
+from napari_tincture.tiling.cores import SeamMode
 from napari_tincture.tiling.inputs import NonFinite
 from napari_tincture.tiling.job import TileJob
 from napari_tincture.tiling.lazy import lazy, result_axes
@@ -50,6 +51,7 @@ def segment(
     device: str = "auto",
     precision: str = "auto",
     tile: int | Literal["auto"] = "auto",
+    seams: SeamMode = "exact",
     nonfinite: NonFinite = "error",
     on_read_error: OnReadError = "stop",
     pixel_size: Literal["refuse", "ignore"] = "refuse",
@@ -85,7 +87,7 @@ def segment(
         Least and greatest area of an object; others are dropped. None: as the card says, where
         there is no greatest. In `size_unit`, "pixel" or "um2" (µm², which needs an image with a
         pixel size). Objects that are larger than the halo of a tile are measured in part.
-    channels, context, device, precision, tile, nonfinite, on_read_error, pixel_size
+    channels, context, device, precision, tile, seams, nonfinite, on_read_error, pixel_size
         As in `stain`.
 
     Returns
@@ -121,6 +123,7 @@ def segment(
         "device": device,
         "precision": precision,
         "tile": tile,
+        "seams": seams,
         "nonfinite": nonfinite,
         "on_read_error": on_read_error,
         "pixel_size": pixel_size,

@@ -13,6 +13,7 @@ from napari_tincture.tasks._answers import answered, asked, directed, result_dty
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import as_model, given_context, make_job, narrowed, opened
 from napari_tincture.tasks.outputs import Outputs
+from napari_tincture.tiling.cores import SeamMode
 from napari_tincture.tiling.inputs import NonFinite
 from napari_tincture.tiling.reading import OnReadError
 from napari_tincture.tiling.result import as_raster
@@ -30,6 +31,7 @@ class Settings(TypedDict, total=False):
     device: str
     precision: str
     tile: int | Literal["auto"]
+    seams: SeamMode
     dtype: str
     nonfinite: NonFinite
     on_read_error: OnReadError
@@ -60,6 +62,7 @@ def stain(
     device: str = "auto",
     precision: str = "auto",
     tile: int | Literal["auto"] = "auto",
+    seams: SeamMode = "exact",
     dtype: str = "auto",
     nonfinite: NonFinite = "error",
     on_read_error: OnReadError = "stop",
@@ -112,7 +115,18 @@ def stain(
         "auto" is float32 with TF32 off; "bfloat16", "float16" and "tf32" are faster and less
         exact.
     tile
-        Side of a tile's core in pixels. It does not change the result.
+        Side of a tile's core in pixels. Unless tiles are blended it does not change the result.
+    seams
+        "exact": every tile is given all that the network sees around it. "blend": windows overlap
+        by 128 pixels, or one stride of the network if that is more, and are blended smoothly, for
+        networks to which a halo of hundreds of pixels makes exact tiles dear (of the U-Net with
+        stride 256 it is 512). Values that depend on the whole image are found and used as before.
+        The result is near the exact one and not it, and a region is near the crop of the whole;
+        the provenance tells how far the windows lie apart where they overlap (``"seams"``), which
+        is of the size of the error but no bound of it; `seam_error` measures how far the result
+        lies from the network's on the whole image. Networks whose
+        own halo is no larger than that overlap stay exact, which costs no more; so do unpadded
+        ones.
     dtype
         "auto": uint8 for colour, else float32. "float32": the network's values in the card's
         range. Integers: that range scaled to the type's.
@@ -155,6 +169,7 @@ def stain(
         "device": device,
         "precision": precision,
         "tile": tile,
+        "seams": seams,
         "nonfinite": nonfinite,
         "on_read_error": on_read_error,
         "pixel_size": pixel_size,

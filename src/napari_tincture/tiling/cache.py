@@ -40,6 +40,16 @@ class BlockCache:
                 _, dropped = self._blocks.popitem(last=False)
                 self._bytes -= dropped.nbytes
 
+    def pop(self, key: Hashable) -> npt.NDArray[np.generic] | None:
+        """Take a block out, if it is still there."""
+        with self._lock:
+            block = self._blocks.pop(key, None)
+            self._bytes -= 0 if block is None else block.nbytes
+            return block
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._blocks
+
     def clear(self) -> None:
         """Forget all blocks."""
         with self._lock:

@@ -7,7 +7,6 @@ are kept in a bounded cache, so that all who read one job run the network once.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,12 +18,13 @@ import numpy.typing as npt
 from torch import Tensor
 
 from napari_tincture.arrays import spanning
-from napari_tincture.blend import blend_tiles
 from napari_tincture.device import memory_budget
-from napari_tincture.grid import Grid, Tile, balanced_core
+from napari_tincture.grid import Grid, Tile
 from napari_tincture.models import Model
 from napari_tincture.progress import CancelToken
+from napari_tincture.tiling.blending import Blending
 from napari_tincture.tiling.cache import BlockCache
+from napari_tincture.tiling.cores import SeamMode, core_sides, geometry_of
 from napari_tincture.tiling.engine import Engine, OutOfMemory
 from napari_tincture.tiling.inputs import Inputs, Plane
 from napari_tincture.tiling.listener import Listener
@@ -42,10 +42,6 @@ Deliver = Callable[[Item, Block], None]
 GPU_SHARE = 0.5
 """Part of a GPU's free memory that one batch may take."""
 LARGEST_BATCH = 16
-LEVEL_UNIT = 64
-"""Cores of a large image are multiples of this: upper levels of a pyramid keep its tiles apart."""
-MANY = 8
-"""Tiles along an axis from which on an image is large."""
 CACHE_BYTES = 256 * 2**20
 """What finished blocks of one job may take, in bytes."""
 
@@ -62,6 +58,8 @@ class Plan:
         ((y start, stop), (x start, stop)) in pixels of the plane; None for all of it.
     context
         How values that depend on the whole image are found: "auto", "exact", "sampled", "tile".
+    seams
+        "exact", or "blend" for networks whose halo is dear.
     device, precision
         As in the public calls.
     dtype
@@ -71,6 +69,7 @@ class Plan:
     core: int | Literal["auto"] = "auto"
     region: tuple[tuple[int, int], tuple[int, int]] | None = None
     context: ContextMode = "auto"
+    seams: SeamMode = "exact"
     device: str = "auto"
     precision: str = "auto"
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype("float32"))
@@ -112,8 +111,10 @@ class TileJob:
         self.plan = plan
         self.reach: Reach = reach_of(model)
         self._engine = engine
+        self.geometry = geometry_of(self.reach, plan.seams)
         core = self._core(plan.region)
-        self.grid = Grid.cut(inputs.shape, core, self.reach.geometry, plan.region)
+        self.grid = Grid.cut(inputs.shape, core, self.geometry, plan.region)
+        self.blending = Blending(self.grid, len(model.card.outputs))
         self.cache = BlockCache(CACHE_BYTES)
         self.portions = Portions(
             self.grid, model.card.name, self._fitting, divisible=not self.blended
@@ -158,11 +159,23 @@ class TileJob:
         self.portions.take_over(memory)
         self._known.update(known)
         self.cache.clear()
+        self.blending.forget()
 
     @property
     def blended(self) -> bool:
-        """Whether tiles cannot be exact and overlaps are blended; unpadded ones leave none."""
-        return not self.reach.exact and self.reach.geometry.border == "clip"
+        """Whether overlaps are blended, by choice or because tiles cannot be exact.
+
+        Unpadded networks leave nothing to blend.
+        """
+        chosen = self.geometry != self.reach.geometry
+        return chosen or (not self.reach.exact and self.geometry.border == "clip")
+
+    @property
+    def exact(self) -> bool:
+        """Whether tiles give what the network gives on the whole image at once."""
+        ends = tuple(self.geometry.extended(n) for n in self.inputs.shape)
+        alone = len(self.grid) == 1 and self.grid[0, 0].window_shape == ends
+        return self.reach.exact and (alone or not self.blended)
 
     @property
     def needs_context(self) -> bool:
@@ -170,25 +183,17 @@ class TileJob:
         return bool(self.reach.sites) and self.plan.context != "tile"
 
     def _core(self, region: tuple[tuple[int, int], tuple[int, int]] | None) -> tuple[int, int]:
-        """Side lengths of a core: as wished, or large enough that the halo is a small share."""
-        geometry = self.reach.geometry
-        sides = [b - a for a, b in region] if region else list(self.inputs.shape)
+        """Side lengths of a core: as wished, or as they suit the network."""
         if self.plan.core != "auto":
             return self.plan.core, self.plan.core
-        unit = math.lcm(geometry.stride, LEVEL_UNIT)
-        target = math.ceil(max(1024, 4 * geometry.halo) / unit) * unit
-        # Where there are many tiles, none need be smaller for the sake of the last.
-        y, x = (
-            target if side >= MANY * target else balanced_core(side, target, geometry.stride)
-            for side in sides
-        )
-        return y, x
+        y, x = [b - a for a, b in region] if region else self.inputs.shape
+        return core_sides(self.geometry, (y, x), self.geometry != self.reach.geometry)
 
     def whole_grid(self) -> Grid:
         """The grid of the whole plane, on which values for the whole are found."""
         if self.plan.region is None:
             return self.grid
-        return Grid.cut(self.inputs.shape, self._core(None), self.reach.geometry)
+        return Grid.cut(self.inputs.shape, self._core(None), self.geometry)
 
     def values_of(
         self, plane: Plane, cancel: CancelToken | None = None, deliver: Deliver | None = None
@@ -210,14 +215,17 @@ class TileJob:
         with self._lock:
             self._known[plane] = values
             self.cache.clear()
+            self.blending.forget()
 
     def search(self, plane: Plane, cancel: CancelToken, deliver: Deliver) -> PlaneValues:
         """Find a plane's values anew; those that it has stay until others are adopted."""
         with self._lock:
             before = self._known.pop(plane, None)
+            self.blending.forget()
             try:
                 return find_values(self, plane, cancel, deliver)
             finally:
+                self.blending.forget()
                 self._known.pop(plane, None)
                 if before is not None:
                     self._known[plane] = before
@@ -239,6 +247,10 @@ class TileJob:
         plane, tile = item
         return self.inputs.window(plane, tile)
 
+    def ahead(self, item: Item) -> npt.NDArray[Any]:
+        """What `compute` wants read; nothing if blended, when windows serve several tiles."""
+        return np.empty(0) if self.blended else self.read(item)
+
     def load(self, item: Item, values: PlaneValues) -> Tensor:
         """A tile's window as the network takes it."""
         return self.engine.load(self.read(item), values)
@@ -257,7 +269,7 @@ class TileJob:
                 found = self.cache.get(key)
             if found is None:
                 item = (plane, self.grid[index])
-                ((_, found),) = self.compute([(item, self.read(item))])
+                ((_, found),) = self.compute([(item, self.ahead(item))])
             return found
 
     def keep(self, item: Item, block: Block) -> None:
@@ -339,20 +351,20 @@ class TileJob:
         plane, tile = item
 
         def run(neighbour: Tile) -> npt.NDArray[np.float32]:
-            key = ("raw", plane, neighbour.index)
-            output: Any = self.cache.get(key)
-            if output is None:
-                (tensor,) = self.engine.run([self.load((plane, neighbour), values)], values.shares)
-                output = self.engine.to_host(tensor)
-                self.cache.put(key, output)
-            return output  # type: ignore[no-any-return]
+            (output,) = self.engine.run([self.load((plane, neighbour), values)], values.shares)
+            return self.engine.to_host(output)
 
-        return self.convert(blend_tiles(self.grid, tile, run))
+        return self.convert(self.blending.block(plane, tile, run))
 
-    def finish(self, output: Tensor, tile: Tile) -> Block:
-        """Cut a tile's kept part out of its output (c', y, x) and convert it."""
+    def finish(self, output: Tensor, item: Item) -> Iterator[tuple[Item, Block]]:
+        """Take a window's output (c', y, x); give the blocks that are finished by it."""
+        plane, tile = item
+        if self.blended:
+            for done, values in self.blending.take(plane, tile, self.engine.to_host(output)):
+                yield (plane, done), self.convert(values)
+            return
         y, x = tile.inner
-        return self.convert(self.engine.to_host(output[:, y, x]))
+        yield item, self.convert(self.engine.to_host(output[:, y, x]))
 
     def convert(self, values: npt.NDArray[np.float32]) -> Block:
         """Give values the plan's data type; integers span the card's output range."""
@@ -360,7 +372,8 @@ class TileJob:
 
     def items(self) -> Iterator[Item]:
         """All planes and tiles, in order."""
-        return ((plane, tile) for plane in self.inputs.planes for tile in self.grid)
+        tiles = list(self.blending.walk()) if self.blended else list(self.grid)
+        return ((plane, tile) for plane in self.inputs.planes for tile in tiles)
 
     @property
     def bytes(self) -> int:

@@ -23,6 +23,7 @@ from napari_tincture.tiling.resume import (
     frozen_plan,
     identity_of,
     kept_events,
+    kept_seams,
     kept_values,
     run_facts,
     touching,
@@ -44,7 +45,16 @@ class JobRunner:
 
     def facts(self) -> dict[str, Any]:
         """What was found out so far; empty before the first block."""
-        return facts_of(self.job) if self.job.known else {}
+        return self._own(facts_of(self.job)) if self.job.known else {}
+
+    def _own(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """What concerns this result; of several from one job each has channels of its own."""
+        channels = getattr(self.derive, "channels", None)
+        if "seams" not in facts or channels is None:
+            return facts
+        seams = facts["seams"].items()
+        own = {k: v[slice(*channels)] if isinstance(v, list) else v for k, v in seams}
+        return {**facts, "seams": own}
 
     @property
     def maps(self) -> TileJob:
@@ -64,7 +74,7 @@ class JobRunner:
             if checkpoint is not None:
                 wanted = touching(job, checkpoint, self.with_channels)
             stream(job, self._put(write), progress, cancel, wanted)
-            return facts_of(job, checkpoint)
+            return self._own(facts_of(job, checkpoint))
 
     def rounds(self, checkpoint: Checkpoint, workers: int) -> Iterator[Sequence[Task]]:
         """First the values that the whole image is needed for, then the areas."""
@@ -89,7 +99,7 @@ class JobRunner:
 
     def outcome(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """What only the run could tell."""
-        return facts_of(self.job, checkpoint)
+        return self._own(facts_of(self.job, checkpoint))
 
     def _put(self, write: Write) -> Callable[[Item, Block], None]:
         def put(item: Item, block: Block) -> None:
@@ -130,7 +140,8 @@ def facts_of(job: TileJob, checkpoint: Checkpoint | None = None) -> dict[str, An
         "events": kept_events(job, checkpoint),
         **(checkpoint.plan["run"] if checkpoint and checkpoint.plan else run_facts(job)),
         "tile": [job.grid.rows[0].core_size, job.grid.columns[0].core_size],
-        "exact": job.reach.exact and all(_is_whole(v.how) for v in known.values()),
+        **kept_seams(job, checkpoint),
+        "exact": job.exact and all(_is_whole(v.how) for v in known.values()),
         "versions": versions(),
     }
 

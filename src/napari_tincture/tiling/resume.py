@@ -6,7 +6,7 @@ import hashlib
 import json
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -30,12 +30,13 @@ def frozen_plan(job: TileJob) -> dict[str, Any]:
     Under ``free`` what another run may choose otherwise, but has to take over: the batch, which
     depends on memory, and the number of threads, which decides about the order of sums.
     """
-    geometry, facts = job.reach.geometry, run_facts(job)
+    geometry, facts = job.geometry, run_facts(job)
     return {
         "tile": [job.grid.rows[0].core_size, job.grid.columns[0].core_size],
         "halo": geometry.halo,
         "stride": geometry.stride,
         "border": geometry.border,
+        "blended": job.blended,
         "context": _hash(_values_json(job)) if job.given else job.plan.context,
         "device": facts["device"],
         "precision": facts["precision"],
@@ -109,6 +110,10 @@ def continued(job: TileJob, checkpoint: Checkpoint | None) -> Iterator[None]:
             yield
     finally:
         _tell(job, Listener())
+        figures = job.blending.seams.to_json()
+        with suppress(OSError):  # what filled the disk is told already
+            if figures:
+                checkpoint.remember(f"seams-{_hash(sorted(figures))}", figures)
 
 
 def _tell(job: TileJob, listener: Listener) -> None:
@@ -142,6 +147,14 @@ def kept_events(job: TileJob, checkpoint: Checkpoint | None) -> list[str]:
     memory = checkpoint.recall("memory") or {"events": []}
     left_out = {*job.inputs.reader.events, *checkpoint.recall_all("event-")}
     return [*memory["events"], *sorted(left_out)]
+
+
+def kept_seams(job: TileJob, checkpoint: Checkpoint | None) -> dict[str, Any]:
+    """How far the windows of a blended job lie apart, in this run and those before."""
+    others = [] if checkpoint is None else checkpoint.recall_all("seams-")
+    if not job.blended or not (others or job.blending.seams):
+        return {}
+    return {"seams": job.blending.seams.summary(others, job.geometry.halo)}
 
 
 def touching(job: BlockJob, checkpoint: Checkpoint, with_channels: bool) -> list[list[Item]]:

@@ -10,6 +10,7 @@ import torch
 
 from napari_tincture.models import Model
 from napari_tincture.progress import CancelToken
+from napari_tincture.tiling.cores import SeamMode
 from napari_tincture.tiling.inputs import Inputs
 from napari_tincture.tiling.job import Block, Item, Plan, TileJob
 from napari_tincture.tiling.stream import stream
@@ -44,7 +45,12 @@ class SeamError:
 
 
 def measure_seams(
-    model: Model, inputs: Inputs, core: int, device: str = "cpu", context: Any = "exact"
+    model: Model,
+    inputs: Inputs,
+    core: int,
+    device: str = "cpu",
+    context: Any = "exact",
+    seams: SeamMode = "exact",
 ) -> SeamError:
     """Run a model on the first plane of `inputs` tiled and whole, and compare.
 
@@ -53,7 +59,7 @@ def measure_seams(
     core
         Side of a tile's core in pixels; small ones make many seams.
     """
-    job = TileJob(inputs, model, Plan(core=core, device=device, context=context))
+    job = TileJob(inputs, model, Plan(core=core, device=device, context=context, seams=seams))
     plane = inputs.planes[0]
     height, width = inputs.shape
     result = np.empty((len(model.card.outputs), height, width), np.float32)

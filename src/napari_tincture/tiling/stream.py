@@ -76,7 +76,7 @@ def stream(
                 job.values_of(plane, token, deliver)
             items = [(plane, tile) for tile, _ in left.values()]
             groups = [group for _, group in left.values()]
-            with Ahead(job.read, items, "tincture-reader") as reader:
+            with Ahead(job.ahead, items, "tincture-reader") as reader:
                 for batch in _batches(reader, job, groups):
                     token.check()
                     for item, block in job.compute(batch, keep):

@@ -227,13 +227,13 @@ class _Search:
         """Lock-step over all tiles, whose blocks are delivered once the values are settled."""
         job = self.job
         known = {tile.index: tile for tile in job.grid}
-        give = self.deliver is not None and not job.blended and job.plan.region is None
+        give = self.deliver is not None and job.plan.region is None
         facts = _facts("lock-step", tiles, tiles)
 
         def finished(tile: Tile, output: torch.Tensor) -> None:
             if give and self.deliver is not None and known[tile.index] == tile:
-                block = job.finish(output[0], tile)
-                self.deliver((self.plane, tile), block)
+                for item, block in job.finish(output[0], (self.plane, tile)):
+                    self.deliver(item, block)
 
         def settled(found: Found) -> None:
             if give:

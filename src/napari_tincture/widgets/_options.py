@@ -1,4 +1,4 @@
-"""Settings that are seldom needed: context, device, precision, and what to let pass."""
+"""Settings that are seldom needed: context, seams, device, precision, and what to let pass."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ _CONTEXT_HELP = {
     "tile": "each tile takes its own: fast, and tiles may show",
 }
 
+_SEAMS = (
+    Item("exact", "exact", "Tiles see all that the network sees: the whole image's numbers"),
+    Item("blended", "blend", "Tiles overlap little and are blended: for networks that see far"),
+)
+
 
 class Options(Folding):
     """A folded form; its fields are public."""
@@ -28,6 +33,9 @@ class Options(Folding):
         self.context = Choice(
             [Item(name, name, _CONTEXT_HELP[name]) for name in CONTEXTS],
             tooltip="Where values come from that the network takes from the whole image",
+        )
+        self.seams = Choice(
+            _SEAMS, tooltip="How tiles meet; how far they differ is said after the run"
         )
         self.device = Choice(tooltip="What computes")
         self.precision = Choice(
@@ -44,6 +52,7 @@ class Options(Folding):
         body = QWidget()
         body.setLayout(layout)
         layout.addRow("Context", self.context)
+        layout.addRow("Seams", self.seams)
         layout.addRow("Device", self.device)
         layout.addRow("Precision", self.precision)
         layout.addRow(self.nan_is_background)
@@ -52,7 +61,7 @@ class Options(Folding):
         align_labels(layout)
         super().__init__("Options", body, tooltip="Seldom needed")
         self.offer_devices({})
-        for choice in (self.context, self.device, self.precision):
+        for choice in (self.context, self.seams, self.device, self.precision):
             choice.chosen.connect(self._tell)
         for box in self._boxes:
             box.toggled.connect(lambda _: self._tell())
@@ -73,8 +82,9 @@ class Options(Folding):
         return self.nan_is_background, self.leave_out, self.any_pixel_size
 
     def _tell(self) -> None:
-        choices = {"context": self.context, "device": self.device, "precision": self.precision}
-        changed = [str(choice.value) for choice in choices.values() if choice.value != "auto"]
+        choices = (self.context, self.device, self.precision)
+        changed = [str(choice.value) for choice in choices if choice.value != "auto"]
+        changed += ["blended"] if self.seams.value == "blend" else []
         boxes = [box for box in self._boxes if box.isChecked()]
         self.summarise(", ".join(changed + [box.text() for box in boxes]))
         self.changed.emit()

@@ -168,7 +168,8 @@ class TaskPanel(Docked):
     def options(self) -> dict[str, Any]:
         """Give the task's own keyword arguments; a subclass adds to them."""
         ticked = {"nonfinite": self.more.nan_is_background, "on_read_error": self.more.leave_out}
-        return {name: "background" for name, box in ticked.items() if box.isChecked()}
+        found = {name: "background" for name, box in ticked.items() if box.isChecked()}
+        return found | ({"seams": "blend"} if self.more.seams.value == "blend" else {})
 
     def add_rows(self, layout: QFormLayout) -> None:
         """Add the task's own settings; for a subclass."""
@@ -269,7 +270,8 @@ class TaskPanel(Docked):
     def settings(self) -> dict[str, Choice]:
         """Give the drop-downs whose values are remembered; a subclass adds its own."""
         own = {"region": self.region, "planes": self.planes, "output": self.output.kind}
-        return own | {name: getattr(self.more, name) for name in ("context", "device", "precision")}
+        names = ("context", "seams", "device", "precision")
+        return own | {name: getattr(self.more, name) for name in names}
 
     def _boxes(self) -> dict[str, QCheckBox]:
         names = ("nan_is_background", "leave_out", "any_pixel_size")

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from napari_tincture.blend import told
 from napari_tincture.errors import Cancelled, TinctureError, WorkerError
 from napari_tincture.io.pyramid import downsample, level_shapes
 from napari_tincture.object_table import ObjectTable
@@ -242,6 +243,9 @@ def notes(provenance: Mapping[str, Any]) -> list[str]:
     found = [str(event) for event in provenance.get("events", ())]
     if warning := provenance.get("warning"):
         found.append(str(warning))
+    if seams := provenance.get("seams"):
+        text = told(seams)
+        found.append(f"{text[0].upper()}{text[1:]}.")
     sampled = [
         values["how"].get("halves_differ")
         for values in provenance.get("values", {}).values()
