@@ -282,7 +282,7 @@ def test_a_recipe_opens_the_panel_with_its_images(
     (first,) = layers(viewer, (150, 160))
     sides = {"a": Chosen([first]), "b": Chosen(folder=str(library))}
     kept = make_train_plan(TrainChoices(sides=sides, settings=SETTINGS)).settings.kept
-    recipe = {**describe_families()[2]["sizes"]["tiny"], "name": "old", "start": "m.safetensors"}
+    recipe = {**preset("cyclegan", "tiny").to_dict(), "name": "old", "start": "m.safetensors"}
     recipe["data"] = {"corrections": {"folder": "marks", "regions": []}}
     Begun("old", recipe, json.loads(json.dumps(kept))).write()
     panel = open_recipe(viewer, recipe)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +17,12 @@ from napari_tincture.training.loop import channels_last
 from napari_tincture.training.translation import TranslationRecipe
 
 
-def as_segmenter(recipe: TranslationRecipe, sources: Domain, trained: nn.Module) -> Model:
+def as_segmenter(
+    recipe: TranslationRecipe,
+    sources: Domain,
+    trained: nn.Module,
+    others: Mapping[str, nn.Module] | None = None,
+) -> Model:
     """A network under the head that makes probabilities, on the CPU.
 
     The trained one stays as it is, and the model does not follow it, but see `refill`.
@@ -24,6 +31,8 @@ def as_segmenter(recipe: TranslationRecipe, sources: Domain, trained: nn.Module)
     ----------
     sources
         Images that it takes.
+    others
+        Networks of the recipe that are kept with it, by name; not copied.
     """
     labelling = Labelling.of(recipe.options)
     part = recipe.networks["forward"]
@@ -39,11 +48,12 @@ def as_segmenter(recipe: TranslationRecipe, sources: Domain, trained: nn.Module)
         pixel_size=pixel_size_of(sources),
         instances=labelling.instances,
         family=recipe.family,
+        parts={name: recipe.networks[name] for name in others or {}},
     )
     # Its first weights are overwritten: no generator moves for them.
     with torch.random.fork_rng(devices=[]):
         network = build_network(part.architecture, options)
-    model = Model(channels_last(network), card)
+    model = Model(channels_last(network), card, others)
     refill(model, trained)
     return model
 
@@ -58,7 +68,7 @@ def refill(model: Model, trained: nn.Module) -> None:
 
 
 def probabilities(logits: Tensor, labelling: Labelling) -> Tensor:
-    """What the head makes of logits (c, y, x)."""
+    """What the head makes of logits (…, c, y, x)."""
     if labelling.head == "softmax":
-        return logits.softmax(dim=0)
+        return logits.softmax(dim=-3)
     return logits.sigmoid()

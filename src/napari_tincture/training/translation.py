@@ -53,7 +53,9 @@ class TranslationRecipe:
     initialisation
         How the first weights are drawn; "none" leaves torch's own.
     start
-        Name or path of a model whose weights the networks begin with instead; "": none.
+        Name or path of a model whose weights the networks begin with instead; "": none. Of an
+        autoencoder, or of a torchvision file of ImageNet weights (``.pth``, or ``.safetensors``),
+        a network with the same encoder takes the encoder alone.
     card
         Fields of the model's card that no training knows: description, licence, data, ….
     keep
