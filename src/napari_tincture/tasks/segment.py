@@ -91,8 +91,8 @@ def segment(
     """
     found = as_model(model, "segment")
     if output not in get_args(Output):
-        names = " or ".join(map(repr, get_args(Output)))
-        raise InputError(f"output={output!r}: expected {names}.")
+        *most, last = map(repr, get_args(Output))
+        raise InputError(f"output={output!r}: expected {', '.join(most)} or {last}.")
     given = opened(image)
     source, part = narrowed(given, region)
     settings = {
