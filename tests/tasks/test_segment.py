@@ -398,7 +398,7 @@ def test_objects_need_a_step_that_the_card_names():
 
 def test_other_outputs_and_models_are_refused():
     image = blobs((30, 30), 3)
-    with pytest.raises(InputError, match=r"output='masks': expected 'labels', 'classes' or"):
+    with pytest.raises(InputError, match=r"output='masks': expected 'labels', .* or 'realism'"):
         segment(image, finder(), output="masks")
     with pytest.raises(InputError, match=r"'small' is made to stain, not to segment.*\.stain\("):
         segment(image, model_of(Fn(lambda _, x: x), 1))
