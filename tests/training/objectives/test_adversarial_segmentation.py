@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from math import log
+from math import exp, log, log1p
 from typing import Any
 
 import numpy as np
@@ -48,9 +48,18 @@ class Weighing(nn.Module):
         return (x[:, 1:] * self.scores[:, None, None]).sum(1, keepdim=True)
 
 
+class Matching(nn.Module):
+    """A score of 2 where the class is what the image says, else of -2."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        image, first, second = x.split(1, dim=1)
+        return 2 * (1 - 2 * image) * (first - second)
+
+
 def toy(**options: Any) -> tuple[AdversarialSegmentation, Weighing]:
     judge = Weighing()
     weights = options.pop("weights", Weights(adversarial=0.5))
+    options.setdefault("mismatched", False)
     return build({"forward": Told(), "discriminator": judge}, weights, **options), judge
 
 
@@ -58,9 +67,11 @@ def flat(*values: float) -> Tensor:
     return torch.tensor(values).reshape(1, 1, 2, 2)
 
 
-def at_its_best(image: Tensor, labels: Tensor, game: Any) -> tuple[dict[str, float], Weighing]:
+def at_its_best(
+    image: Tensor, labels: Tensor, game: Any, **options: bool
+) -> tuple[dict[str, float], Weighing]:
     """Losses with the discriminator at its optimum, and that discriminator."""
-    objective, judge = toy(game=game)
+    objective, judge = toy(game=game, **options)
 
     def update(group: str, loss: Tensor) -> None:
         if group == "discriminators":
@@ -88,6 +99,28 @@ def test_the_game_has_the_optimum_of_theory(game: str) -> None:
         expected["D_real"] = expected["D_fake"] = -0.75 * log(0.75) - 0.25 * log(0.25)
         expected["G_GAN"] = 0.5 * (-0.25 * log(0.75) - 0.75 * log(0.25))
     assert {name: losses[name] for name in expected} == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_mismatched_pairs_are_wrong_ones(game: str) -> None:
+    image = flat(0, 1, 1, 1)
+    # Of any picture's labels ¾ are class 0: D* = ¾ / (¾ + (¼ + ¾) / 2), ¼ / (¼ + (¾ + ¼) / 2).
+    _, judge = at_its_best(image, flat(0, 0, 0, 1), game, mismatched=True)
+    scores = torch.sigmoid(judge.scores) if game == "vanilla" else judge.scores
+    torch.testing.assert_close(scores.detach(), torch.tensor([0.6, 1 / 3]), rtol=0, atol=1e-6)
+
+
+def test_labels_of_a_pair_s_neighbour_are_mismatched() -> None:
+    networks: dict[str, nn.Module] = {"forward": Told(), "discriminator": Matching()}
+    objective = build(networks, mismatched=True)
+    image = torch.cat([flat(0, 0, 0, 0), flat(1, 1, 1, 1)])
+    losses = objective.step({"a": image, "b": image}, lambda *_: None)
+    # The score is 2 for the right class and -2 for the wrong one: of the neighbour all are wrong.
+    assert float(losses["D_real"]) == pytest.approx(log1p(exp(-2)))
+    assert float(losses["D_mismatched"]) == pytest.approx(log1p(exp(-2)))
+    half = flat(0, 0, 1, 1)
+    losses = objective.step({"a": half, "b": half}, lambda *_: None)
+    assert float(losses["D_mismatched"]) == pytest.approx(log1p(exp(-2)))
 
 
 def test_a_segmentation_that_is_right_cannot_be_told_from_labels() -> None:

@@ -98,6 +98,7 @@ def build(
     unlabelled: int = 0,
     classes: Sequence[Any] | None = None,
     game: Game = "vanilla",
+    mismatched: bool = True,
     alternation: Alternation = "batch",
     epoch: int = 0,
 ) -> AdversarialSegmentation:
@@ -109,6 +110,10 @@ def build(
         As `segmentation` takes them.
     game
         "vanilla": cross-entropy; "lsgan": least squares; both of scores without a sigmoid.
+    mismatched
+        Show the discriminator images with the labels of other crops, too, as wrong ones. Without
+        these it may tell labels from probabilities by how sure they are, not by the image, and
+        its score says little of where a segmentation is right.
     alternation
         "batch": both networks learn from every batch. "epoch": by turns, the discriminator alone
         for an epoch, then the segmentation alone for one.
@@ -119,7 +124,8 @@ def build(
     ----------
     Luc et al. 2016, equation 1, with the adversarial term of the segmentation that does not
     saturate, as there; Isola et al., pix2pix, CVPR 2017 (order, and the discriminator's halved
-    loss).
+    loss); Reed et al., Generative adversarial text to image synthesis, ICML 2016, algorithm 1
+    (mismatched pairs).
     """
     labelling = Labelling.of({"target": target, "unlabelled": unlabelled, "classes": classes or ()})
     missing = [name for name in AdversarialSegmentation.parts if name not in networks]
@@ -134,7 +140,9 @@ def build(
             f"{', '.join(get_args(Alternation))}, and epochs of at least 0 steps."
         )
     turns = epoch or 1 if alternation == "epoch" else 0
-    return AdversarialSegmentation(networks, weights or Weights(), labelling, game, turns)
+    return AdversarialSegmentation(
+        networks, weights or Weights(), labelling, game, mismatched, turns
+    )
 
 
 class AdversarialSegmentation:
@@ -142,15 +150,17 @@ class AdversarialSegmentation:
 
     With images x, one-hot labels y, and L(D, 1) and L(D, 0) as `adversarial` has them:
 
-    1. D lowers ("D_real" + "D_fake") / 2 = (L(D(x, y), 1) + L(D(x, s(x)), 0)) / 2.
+    1. D lowers ("D_real" + "D_fake") / 2 = (L(D(x, y), 1) + L(D(x, s(x)), 0)) / 2; with labels y'
+       of other crops, ("D_real" + ("D_fake" + "D_mismatched") / 2) / 2, the last L(D(x, y'), 0).
     2. s lowers its losses of labels plus "G_GAN" = w · L(D(x, s(x)), 1), w the weight
        `adversarial`.
 
     s(x) are probabilities: the softmax over classes (of maps of objects, sigmoids). Where a pixel
-    has no label, or weight 0, both y and s(x) are shown as 0 to D. In the vanilla game D is best as
-    p_y / (p_y + p_s), and "G_GAN" then −w · log of it. Learned by turns, a step has the losses of
-    its turn alone. D learns to tell labels as they are given: of scribbles it sees little more
-    than where they lie.
+    has no label, or weight 0, both y and s(x) are shown as 0 to D; y' as it was shown with its own
+    image. In either game D is best as p_y / (p_y + p_s), or p_y / (p_y + (p_s + p_y') / 2) with
+    mismatched pairs: a vanilla D after a sigmoid, whose "G_GAN" is then −w · log of it. Learned by
+    turns, a step has the losses of its turn alone. D learns to tell labels as they are given: of
+    scribbles it sees little more than where they lie.
     """
 
     groups: Mapping[str, tuple[str, ...]] = {
@@ -165,12 +175,13 @@ class AdversarialSegmentation:
         weights: Weights,
         labelling: Labelling,
         game: Game,
+        mismatched: bool,
         turns: int,
     ) -> None:
         self.networks = {name: networks[name] for name in self.parts}
         self.segmentation = Segmentation(networks, weights, labelling, weights.adversarial > 0)
         self.weights, self.game, self.turns = weights, game, turns
-        self.steps = 0
+        self.mismatched, self.steps = mismatched, 0
 
     def step(self, batch: Batch, update: Update) -> Losses:
         """Take one step, of both networks or of the one whose turn it is."""
@@ -182,7 +193,8 @@ class AdversarialSegmentation:
         image, real, fake = self._shown(batch, logits, target, pixels)
         if turn != 1:
             losses |= self._judge(image, real, fake.detach())
-            update("discriminators", (losses["D_fake"] + losses["D_real"]) / 2)
+            wrong = [value for name, value in losses.items() if name != "D_real"]
+            update("discriminators", (torch.stack(wrong).mean() + losses["D_real"]) / 2)
         if turn != 0:
             with fixed(self.networks["discriminator"]):
                 own = self._of_labels(logits, target, pixels)
@@ -209,11 +221,15 @@ class AdversarialSegmentation:
         return self.segmentation.losses(logits, target, pixels) if self.weights.terms else {}
 
     def _judge(self, image: Tensor, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        made, given = (torch.cat([image, maps], dim=1) for maps in (fake, real))
-        scores, others = together(self.networks["discriminator"], made, given)
+        shown = {"D_fake": fake, "D_real": real}
+        if self.mismatched:
+            # A crop alone has no other one: its labels turned by half a turn are nearly as good.
+            shown["D_mismatched"] = real.roll(1, 0) if len(real) > 1 else real.flip(2, 3)
+        pairs = [torch.cat([image, maps], dim=1) for maps in shown.values()]
+        scores = together(self.networks["discriminator"], *pairs)
         return {
-            "D_fake": adversarial(scores, real=False, game=self.game),
-            "D_real": adversarial(others, real=True, game=self.game),
+            name: adversarial(each, real=name == "D_real", game=self.game)
+            for name, each in zip(shown, scores, strict=True)
         }
 
     def _convince(self, image: Tensor, fake: Tensor) -> Tensor:
