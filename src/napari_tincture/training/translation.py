@@ -38,7 +38,8 @@ class TranslationRecipe:
     data
         Where images are: "a" and "b" as `Domain.from_json` takes them, "pairs" with an "a", a "b"
         and perhaps an "order" as `Pairs.match` takes it. A family that learns from pairs needs
-        "pairs"; one that does not needs "a" and "b", and learns from "pairs" beside them.
+        "pairs"; one that does not needs "a" and "b", and learns from "pairs" beside them; one that
+        learns from images alone needs "a".
         "validation" and "test" hold the same three of images that are kept apart already, and
         perhaps the "rows" or "columns" of them that count, ``[start, stop]``.
         "corrections": the folder that `correct` filled, or it and which "regions".
