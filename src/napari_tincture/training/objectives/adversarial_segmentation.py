@@ -37,8 +37,8 @@ PUBLISHED = Published(
     },
     initialisation="none",
     labels=True,
-    sampling={"batch": 4, "foreground": 0.8},
-    augment={"flips": (True, True), "rot90": True},
+    sampling=segmentation.PUBLISHED.sampling,
+    augment=segmentation.PUBLISHED.augment,
 )  # fmt: skip
 NDF: Mapping[Size, int] = {"tiny": 16, "standard": 64, "large": 64}
 
