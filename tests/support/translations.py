@@ -72,10 +72,12 @@ def labels_of(image: Raster) -> Raster:
 
 
 def images_for(recipe: TranslationRecipe, count: int = 3, **options: Any) -> dict[str, Any]:
-    """What `open_material` takes: pairs for a family that needs them, else two domains."""
+    """What `open_material` takes: pairs for a family that needs them, else one or two domains."""
     if recipe.published.labels:
         images = fields(count, seed=1, **options)
         return {"image": images, "labels": [labels_of(image) for image in images]}
+    if recipe.published.data == "images":
+        return {"a": fields(count, seed=1, **options)}
     a, b = fields(count, seed=1, **options), fields(count, seed=2, **options)
     return {"pairs": {"a": a, "b": b}} if recipe.published.data == "paired" else {"a": a, "b": b}
 

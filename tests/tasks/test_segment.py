@@ -15,7 +15,11 @@ from skimage.measure import label
 from napari_tincture import Raster, compare, open_image, segment, stain
 from napari_tincture.errors import InputError, ModelError
 from napari_tincture.instances import label_instances
-from napari_tincture.models.card import Channel, ModelCard
+from napari_tincture.models import Model
+from napari_tincture.models.card import Channel, ModelCard, Part
+from napari_tincture.models.realism import Realism
+from napari_tincture.models.registry import build_network
+from napari_tincture.models.unet import SMALL
 from napari_tincture.placement import Placement
 from napari_tincture.tasks.segment import Classes, values_of
 from napari_tincture.tiling.engine import Engine
@@ -299,6 +303,45 @@ def test_classes_of_one_map_or_of_objects_lie_above_a_threshold():
     np.testing.assert_array_equal(high, dilated > 0.9)
 
 
+def judged(network: torch.nn.Module, **card) -> Model:
+    """A model of any network, and a discriminator of its three maps with its two channels."""
+    part = Part("patch", {"in_channels": 5, "ndf": 2, "n_layers": 2, "norm": "batch"})
+    plain = model_of(network, 2, 3, name="judged", task="segment", normalisation=NONE)
+    judge = build_network(part.architecture, part.options, "discriminators")
+    return Model(network, plain.card.replace(parts={"discriminator": part}, **card),
+                 {"discriminator": judge})  # fmt: skip
+
+
+def test_realism_is_what_the_discriminator_says_of_image_and_maps_in_tiles_as_at_once():
+    torch.manual_seed(0)
+    model = judged(build_network("unet", {**SMALL, "head": "softmax"}))
+    values = image_of((2, 64, 48), "float32")
+    image = open_image(values, axes="cyx", scale=(0.5, 0.5))
+    x = torch.from_numpy(values)[None]
+    with torch.inference_mode():
+        expected = Realism.of(model)(x, model.network(x))[0].numpy()
+    result = segment(image, model, output="realism", tile=16)
+    assert (result.axes, result.kind, result.dtype) == ("yx", "image", np.float32)
+    assert result.scale == (0.5, 0.5)
+    check_equal(result.compute(), expected, PLAIN)
+    low, high = np.quantile(expected, [0.25, 0.75])
+    steps = np.linspace(low, high, 101).tolist()
+    shares = segment(image, model.with_card(model.card.replace(calibration=tuple(steps))),
+                     output="realism")  # fmt: skip
+    # The share of quantiles below a score, between two of them in proportion.
+    wanted = np.interp(expected, steps, np.linspace(0, 1, 101))
+    np.testing.assert_allclose(shares.compute()[None], wanted, atol=1e-3)
+
+
+def test_models_that_cannot_tell_realism_say_why():
+    image = image_of((2, 61, 50))
+    with pytest.raises(ModelError, match=r"'sorter'.*adversarial_segmentation"):
+        segment(image[0], classes_of(3), output="realism")
+    bare = judged(build_network("unet", {**SMALL, "padded": False}))
+    with pytest.raises(ModelError, match=r"no padding.*padded=True"):
+        segment(Raster.from_array(image, "cyx"), bare, output="realism")
+
+
 def test_classes_can_be_saved(tmp_path):
     image = blobs((60, 70), 18)
     result = segment(image, finder(), output="classes", tile=16)
@@ -317,7 +360,7 @@ def test_objects_need_a_step_that_the_card_names():
 
 def test_other_outputs_and_models_are_refused():
     image = blobs((30, 30), 3)
-    with pytest.raises(InputError, match=r"output='masks': expected 'labels', 'classes' or"):
+    with pytest.raises(InputError, match=r"output='masks': expected 'labels', .* or 'realism'"):
         segment(image, finder(), output="masks")
     with pytest.raises(InputError, match=r"'small' is made to stain, not to segment.*\.stain\("):
         segment(image, model_of(Fn(lambda _, x: x), 1))

@@ -5,14 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from skimage.io import imsave
 from translations import fields, images_for, small_recipe
 
 from napari_tincture.errors import InputError
-from napari_tincture.training.material import open_material, windows
+from napari_tincture.training.material import AS_SEEN, open_material, windows
 from napari_tincture.training.translation import TranslationRecipe
 
-GAN, PAIRED = "cyclegan", "pix2pix"
+GAN, PAIRED, ALONE = "cyclegan", "pix2pix", "autoencoder"
 
 
 def recipe_of(family: str = GAN, **changes: Any) -> TranslationRecipe:
@@ -44,6 +45,9 @@ def recipe_of(family: str = GAN, **changes: Any) -> TranslationRecipe:
             {"pairs": {"a": fields(2), "b": fields(2, (3, 72, 80))}},
             r"2 of 2 pairs differ in size.*field-0 \(72 × 90\) and field-0 \(72 × 80\)",
         ),
+        (ALONE, {"b": fields(2)}, "one domain; give images={'a'.*neither b nor pairs"),
+        (ALONE, {"a": fields(2), "b": fields(2)}, "neither b nor pairs"),
+        (ALONE, {"pairs": {"a": fields(2), "b": fields(2)}}, "neither b nor pairs"),
         (
             PAIRED,
             {"pairs": {"a": fields(3), "b": fields(2)}},
@@ -111,6 +115,26 @@ def test_what_the_recipe_says_of_a_domain_holds_for_given_images() -> None:
     assert open_material(recipe, images=images).channels == (3, 3)
     other = {**images, "a": {"images": fields(2), "channels": [0, 1, 2]}}
     assert open_material(recipe, images=other).channels == (3, 3)
+
+
+def test_images_alone_are_made_of_themselves(tmp_path: Path) -> None:
+    recipe = recipe_of(ALONE).replace(split={"a": {"validation": ["field-1"]}})
+    weight = [np.full((72, 90), 3.0, np.float32) for _ in range(3)]
+    apart = {"test": {"a": {"images": fields(1, seed=5)}, "columns": [0, 80]}}
+    material = open_material(
+        recipe.replace(data=apart), images={"a": {"images": fields(3), "weight": weight}}
+    )
+    for part in (material.train, material.validation, material.test):
+        assert part.pairs is not None
+        for one, other in zip(part.pairs.a.pictures, part.pairs.b.pictures, strict=True):
+            y, x = (slice(0, n) for n in one.shape)
+            assert torch.equal(one.read(y, x), other.read(y, x))
+            assert one.normalisation == AS_SEEN
+    assert [p.name for p in material.validation.sources.pictures] == ["field-1"]
+    assert material.test.sources.pictures[0].shape == (72, 80)
+    batch = material.train.sampler(recipe.sampling)(0)
+    assert torch.equal(batch["a"], batch["b"])
+    assert batch["weight"].unique().tolist() == [3]
 
 
 def test_windows_are_evenly_spread_and_within_their_pictures() -> None:

@@ -232,10 +232,18 @@ def test_the_panel_offers_what_a_family_can_learn_from(panel: Any, viewer: Any) 
 
     for family, offered in (
         ("cyclegan", ["unpaired", "both"]), ("pix2pix", ["pairs"]),
-        ("attentiongan", ["unpaired", "both"]),
+        ("autoencoder", ["alone"]), ("attentiongan", ["unpaired", "both"]),
     ):  # fmt: skip
         panel.form.family.value = family
         assert pairings() == offered
+        assert panel.sides.b.isVisibleTo(panel) == (family != "autoencoder")
+        assert set(panel.plan().settings.sides) == (
+            {"a"}
+            if family == "autoencoder"
+            else {"a", "b"}
+            if len(offered) > 1
+            else {"pair_a", "pair_b"}
+        )
     assert panel.runner.train_button.isEnabled()
     panel.sides.pairing.value = "both"
     panel.refresh()
@@ -282,7 +290,7 @@ def test_a_recipe_opens_the_panel_with_its_images(
     (first,) = layers(viewer, (150, 160))
     sides = {"a": Chosen([first]), "b": Chosen(folder=str(library))}
     kept = make_train_plan(TrainChoices(sides=sides, settings=SETTINGS)).settings.kept
-    recipe = {**describe_families()[2]["sizes"]["tiny"], "name": "old", "start": "m.safetensors"}
+    recipe = {**preset("cyclegan", "tiny").to_dict(), "name": "old", "start": "m.safetensors"}
     recipe["data"] = {"corrections": {"folder": "marks", "regions": []}}
     Begun("old", recipe, json.loads(json.dumps(kept))).write()
     panel = open_recipe(viewer, recipe)

@@ -96,6 +96,18 @@ def test_a_training_tells_of_itself_and_leaves_a_model(library: Path) -> None:
     assert again.all("began")[0]["name"] == "my-stain-2"
 
 
+def test_images_alone_are_learned_from_and_previewed() -> None:
+    heard = Heard()
+    changes = {**CHANGES, "steps": 2}
+    facts = train(
+        settings(sides={"a": Side(images=(0,))}, family="autoencoder", changes=changes), heard
+    )
+    assert {"validation mse", "validation ssim"} <= facts["figures"].keys()
+    assert nt.load_model("my-stain").card.task == "stain"
+    with pytest.raises(InputError, match="Images of one domain are missing"):
+        settings(sides={"b": Side(images=(0,))})
+
+
 def test_interrupted_and_resumed_is_uninterrupted(library: Path) -> None:
     train(settings(), Heard())
     expected = weights()

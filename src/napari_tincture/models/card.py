@@ -101,6 +101,9 @@ class ModelCard:
         reduced to that size, or the mean of all "tiles" of that size.
     training_statistics
         Intensities of the training images, see `napari_tincture.models.statistics`.
+    start
+        What its first weights were taken from, and which; empty where they were random, or it is
+        not known.
     figures
         Measured on the test split named in `split`.
     """
@@ -133,6 +136,7 @@ class ModelCard:
     licence: str = ""
     data: str = ""
     split: str = ""
+    start: str = ""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     citation: str = ""
     figures: Mapping[str, float] = field(default_factory=dict)

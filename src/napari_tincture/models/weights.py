@@ -46,6 +46,18 @@ def read_card(path: str | PathLike[str]) -> ModelCard:
         raise ModelError(f"{path}: {error}") from error
 
 
+def has_card(path: str | PathLike[str]) -> bool:
+    """Whether a safetensors file was written by this package.
+
+    Raises
+    ------
+    ModelError
+        If it is damaged, or no such file.
+    """
+    header, _ = _read_header(Path(path))
+    return METADATA_KEY in (header.get("__metadata__") or {})
+
+
 def load_weights(path: str | PathLike[str], network: nn.Module, part: str = "") -> None:
     """Fill a network with the file's weights, cast to the network's precision.
 

@@ -104,7 +104,7 @@ def _joined(
 ) -> tuple[Raster, dict[str, Raster]]:
     """All answers of one job, together and one by one; `names` are of all that was asked for."""
     source, part = narrowed(image, settings["region"])
-    question, joined = _asked(model, settings["outputs"], _samples(settings["samples"]))
+    question, joined = question_of(model, settings["outputs"], _samples(settings["samples"]))
     job = make_job(source, joined, {**settings, **part}, "float32")
     recorded = record("stain", image, joined, settings)
     recipe = Recipe("stain", image, given, {**settings, "context": given_context(job)})
@@ -127,7 +127,7 @@ def _joined(
 _REACHES: weakref.WeakKeyDictionary[nn.Module, dict[Any, Reach]] = weakref.WeakKeyDictionary()
 
 
-def _asked(model: Model, names: Sequence[str], samples: int) -> tuple[Question, Model]:
+def question_of(model: Model, names: Sequence[str], samples: int = 1) -> tuple[Question, Model]:
     """The question, and its model measured: once for the same network and the same question."""
     question = ask(model, names, samples)
     known = _REACHES.setdefault(model.network, {})

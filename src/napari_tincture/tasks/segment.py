@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import dask.array as da
 import numpy as np
@@ -15,12 +15,15 @@ from napari_tincture.errors import InputError, ModelError
 from napari_tincture.instances import label_instances
 from napari_tincture.models import Model
 from napari_tincture.models.card import ModelCard
+from napari_tincture.models.outputs import Question
 from napari_tincture.raster import Raster
 from napari_tincture.recipe import Recipe
+from napari_tincture.tasks._answers import question_of
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import as_model, given_context, make_job, narrowed, opened
 from napari_tincture.tasks._sizes import SizeUnit, as_pixels
 from napari_tincture.tasks.link import LEAST, link_planes
+from napari_tincture.tiling.answers import as_answer
 from napari_tincture.tiling.cores import SeamMode
 from napari_tincture.tiling.inputs import NonFinite
 from napari_tincture.tiling.job import TileJob
@@ -30,7 +33,7 @@ from napari_tincture.tiling.objects import ObjectJob
 from napari_tincture.tiling.reading import OnReadError
 from napari_tincture.tiling.result import JobRunner, as_raster, order_of, place_of
 
-Output = Literal["labels", "classes", "probabilities"]
+Output = Literal["labels", "classes", "probabilities", "realism"]
 OBJECT_HALO = 96
 """Pixels segmented around a tile where the card does not name its largest object."""
 
@@ -69,7 +72,10 @@ def segment(
         lazy array the numbers are provisional (unique and consistent, not consecutive).
         "classes": the number of the likeliest class per pixel, 0 for background (where the card
         gives classes values, that of the class); 1 above the threshold where the card names an
-        instance step. "probabilities": the network's maps.
+        instance step. "probabilities": the network's maps. "realism", of models that keep a
+        discriminator of images with label maps: how much like true labels of this image the maps
+        look to it around each pixel, the share of held-out labelled pixels that it finds less
+        like them; its scores as they are if they were not calibrated.
     region
         As in `stain`; but objects are found in what lies within it, so that those at its edge are
         cut, and are numbered from 1.
@@ -95,20 +101,21 @@ def segment(
     Raster
         Of kind "labels" (t, z, y, x), int32 (int64 above 2³¹ pixels), or uint8 classes (wider for
         larger values); or of kind
-        "image" (t, c, z, y, x), float32.
+        "image" (t, c, z, y, x), float32, of "realism" (t, z, y, x).
 
     Raises
     ------
     InputError
         If image, model, channels or region do not fit each other.
     ModelError
-        If the model is unknown, damaged, or has no step from maps to objects.
+        If the model is unknown, damaged, or has no step from maps to objects, or no discriminator.
     DeviceError
         If the device or precision is not available.
     """
     found = as_model(model, "segment")
-    if output not in ("labels", "classes", "probabilities"):
-        raise InputError(f"output={output!r}: expected 'labels', 'classes' or 'probabilities'.")
+    if output not in get_args(Output):
+        *most, last = map(repr, get_args(Output))
+        raise InputError(f"output={output!r}: expected {', '.join(most)} or {last}.")
     given = opened(image)
     source, part = narrowed(given, region)
     settings = {
@@ -134,11 +141,21 @@ def segment(
             f"output={output!r} has no objects: leave link=, min_size= and max_size= out, or pass "
             "output='labels'."
         )
-    job = make_job(source, found, {**settings, **part}, "float32")
+    if output == "realism" and augment != "none":
+        raise InputError(
+            f"output='realism' is of one run of the network, got augment={augment!r}: leave it out."
+        )
+    question = _question(found) if output == "realism" else None
+    run = found if question is None else question.model
+    job = make_job(source, run, {**settings, **part}, "float32")
     name = f"{source.name} {found.card.name}".strip()
     settings["output"] = output
-    provenance, sources = record("segment", given, found, settings)
-    if output == "labels":
+    provenance, sources = record("segment", given, run, settings)
+    if question is not None:
+        answer, kind = question.answers["realism"], np.dtype("float32")
+        name = f"{name} realism"
+        result = as_answer(job, answer, kind, source, name, (provenance, sources))
+    elif output == "labels":
         result = _objects(job, found, source, name, (provenance, sources), sizes)
         result = result if link is None else link_planes(result, link, LEAST)
     else:
@@ -146,6 +163,21 @@ def segment(
         result = _classes(result, job) if output == "classes" else result
     recipe = Recipe("segment", given, found, {**settings, "context": given_context(job)})
     return replace(result, recipe=recipe)
+
+
+def _question(model: Model) -> Question:
+    if not model.card.judges:
+        raise ModelError(
+            f"Model {model.card.name!r} keeps no discriminator that judges its maps. Choose "
+            "another output, or a model of the family adversarial_segmentation."
+        )
+    if model.card.margin:
+        raise ModelError(
+            f"Model {model.card.name!r} has no padding: its maps are smaller than the image that "
+            "its discriminator judges them with. Choose another output, or train with padded=True."
+        )
+    question, joined = question_of(model, ("realism",))
+    return replace(question, model=joined)
 
 
 def _classes(maps: Raster, job: TileJob) -> Raster:

@@ -47,12 +47,14 @@ def train(
     images
         Layers, rasters, arrays or paths instead: ``{"a": …, "b": …}`` for unpaired domains,
         ``{"pairs": {"a": …, "b": …}}`` for registered ones, or both, where a few pairs steer an
-        unpaired training. Each may be a list, or a mapping with "images", "channels", "mask", ….
+        unpaired training; ``{"image": …, "labels": …}`` for segmentation, ``{"a": …}`` for an
+        autoencoder. Each may be a list, or a mapping with "images", "channels", "mask", ….
     corrections
         Folder that `correct` filled, or what it gave: what is marked there weighs more. The
         recipe then names the regions that there are now.
     start
-        Name or path of a model whose weights the networks begin with, instead of random ones.
+        Name or path of a model whose weights the networks begin with, instead of random ones; of
+        an autoencoder, or a torchvision file of ImageNet weights, those of the encoder.
     out
         ``.safetensors`` file to write; None: a new one among the user's own models, which panels
         and `list_models` offer. A checkpoint is kept beside it while training, so that

@@ -1,4 +1,4 @@
-"""Segmentation recipes made to suit their images: which classes there are, how many channels."""
+"""Recipes made to suit their images: which classes there are, how many channels."""
 
 from __future__ import annotations
 
@@ -21,16 +21,20 @@ Counts = Mapping[int, int]
 
 
 def fitted(recipe: TranslationRecipe, material: Material) -> tuple[TranslationRecipe, Material]:
-    """A recipe and its images as they are trained; those without labels stay as they are.
+    """A recipe and its images as they are trained; fitted again they stay the same.
 
-    All labels are read once. The recipe names every class then, and its network has the images'
-    channels and an output per class; fitted again it stays the same.
+    Of images with labels, all labels are read once. The recipe names every class then, its network
+    has the images' channels and an output per class, and a discriminator sees both; where these
+    learn by turns, an epoch has as many crops as there are training pictures. Networks that learn
+    from images alone have the images' channels. Other recipes stay as they are.
 
     Raises
     ------
     InputError
         If images have no label, all labels are of one class, or the training part lacks a class.
     """
+    if recipe.published.data == "images":
+        return recipe.replace(networks=_of_images(recipe, material)), material
     if not recipe.published.labels:
         return recipe, material
     labelling = Labelling.of(recipe.options)
@@ -51,15 +55,31 @@ def fitted(recipe: TranslationRecipe, material: Material) -> tuple[TranslationRe
     options = {**recipe.options, "target": labelling.target}
     if labelling.target == "classes":
         options |= {"unlabelled": labelling.unlabelled, "classes": labelling.to_json()}
-    networks = {**recipe.networks, "forward": _network(recipe, material, labelling)}
+    if options.get("alternation") == "epoch" and not options.get("epoch"):
+        assert material.train.sources is not None
+        options["epoch"] = -(-len(material.train.sources.pictures) // recipe.sampling.batch)
+    networks = _networks(recipe, material, len(labelling.outputs))
     return recipe.replace(options=options, networks=networks), _read_as(material, labelling)
 
 
-def _network(recipe: TranslationRecipe, material: Material, labelling: Labelling) -> Part:
-    forward, sources = recipe.networks["forward"], material.train.sources
-    assert sources is not None
-    counts = {"in_channels": sources.channels, "out_channels": len(labelling.outputs)}
-    return Part(forward.architecture, {**forward.options, **counts})
+def _of_images(recipe: TranslationRecipe, material: Material) -> dict[str, Part]:
+    assert material.train.sources is not None
+    return _networks(recipe, material, material.train.sources.channels)
+
+
+def _networks(recipe: TranslationRecipe, material: Material, outputs: int) -> dict[str, Part]:
+    """The networks for the images' channels; discriminators see these and the outputs."""
+    assert material.train.sources is not None
+    inputs = material.train.sources.channels
+    own = {"in_channels": inputs, "out_channels": outputs}
+    return {
+        name: _with(part, own if name == "forward" else {"in_channels": inputs + outputs})
+        for name, part in recipe.networks.items()
+    }
+
+
+def _with(part: Part, channels: Mapping[str, int]) -> Part:
+    return Part(part.architecture, {**part.options, **channels})
 
 
 def _read_as(material: Material, labelling: Labelling) -> Material:

@@ -57,6 +57,8 @@ class Trainer:
     ----------
     step, saved
         Steps taken, and those that the checkpoint holds; -1 where there is none.
+    begun
+        What weights were taken from elsewhere, for the model's card; empty: none.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Trainer:
                 recompute(network)
         self.groups = {name: self._group(name) for name in objective.groups}
         self.step = 0
+        self.begun = ""
         self.best_score = -math.inf
         self.best: State | None = None
         self.history: list[dict[str, float]] = []

@@ -21,7 +21,8 @@ from napari_tincture.training.splits import PARTS, Splits, split
 from napari_tincture.training.translation import DOMAINS, TranslationRecipe
 
 AS_SEEN = Normalisation("percentile", 1.0, 99.8, clip=(-0.5, 2.0))
-"""What segmentation takes where nothing is said: the range that a person would show."""
+"""What segmentation, and what prepares it, takes where nothing is said: the range that a person
+would show."""
 SPLIT = ("validation", "test", "seed", "gap", "columns", "rows")
 
 
@@ -88,7 +89,8 @@ def open_material(
     images
         "a", "b" and "pairs" (a mapping of "a" and "b") given as layers, rasters, arrays or paths
         instead of what the recipe names. For a family that learns from labels "a" and "b", or
-        "image" and "labels", are the two of the pairs.
+        "image" and "labels", are the two of the pairs; for one that learns from images alone
+        there is "a" only, and the pairs are those of each image and itself.
 
     Raises
     ------
@@ -101,8 +103,9 @@ def open_material(
     _check_given(given)
     wanted = {name: _described(recipe, name, given) for name in DOMAINS}
     labelling = Labelling.of(recipe.options) if recipe.published.labels else None
+    alone = recipe.published.data == "images"
     pairs = _pairs(wanted["pairs"], root, labelling)
-    domains = {name: _domain(wanted[name], root) for name in ("a", "b")}
+    domains = {name: _domain(wanted[name], root, alone) for name in ("a", "b")}
     _check(recipe, domains, pairs)
     found: dict[str, Splits[Any]] = {}
     for name, items in {**domains, "pairs": pairs}.items():
@@ -112,7 +115,9 @@ def open_material(
         part: Portion(**{name: getattr(own, part) for name, own in found.items()}) for part in PARTS
     }
     apart = {part: recipe.data[part] for part in PARTS if part in recipe.data}
-    parts |= {part: _portion(described, root, labelling) for part, described in apart.items()}
+    parts |= {p: _portion(described, root, labelling, alone) for p, described in apart.items()}
+    if alone:
+        parts = {part: _of_itself(portion) for part, portion in parts.items()}
     notes = [f"{name}: {own.note}" for name, own in found.items()]
     return Material(**parts, note="; ".join([*notes, *(f"{p} from files apart" for p in apart)]))
 
@@ -159,8 +164,11 @@ def _given(described: Mapping[str, Any] | None, images: Any) -> dict[str, Any]:
     return {**(described or {}), **own}
 
 
-def _domain(described: Mapping[str, Any] | None, root: str | Path) -> Domain | None:
-    return None if described is None else Domain.from_json(described, root)
+def _domain(
+    described: Mapping[str, Any] | None, root: str | Path, as_seen: bool = False
+) -> Domain | None:
+    usual = {"normalisation": asdict(AS_SEEN)} if as_seen else {}
+    return None if described is None else Domain.from_json({**usual, **described}, root)
 
 
 def _pairs(
@@ -179,8 +187,12 @@ def _pairs(
     return Pairs.match(a, b, described.get("order"))
 
 
+def _of_itself(portion: Portion) -> Portion:
+    return portion if portion.a is None else Portion(pairs=Pairs.of_itself(portion.a))
+
+
 def _portion(
-    described: Mapping[str, Any], root: str | Path, labelling: Labelling | None
+    described: Mapping[str, Any], root: str | Path, labelling: Labelling | None, alone: bool
 ) -> Portion:
     if labelling is not None:
         described = as_labelled(described)
@@ -190,7 +202,7 @@ def _portion(
         return items if items is None or where == (slice(None),) * 2 else items.part(*where)
 
     return Portion(
-        cut(_domain(described.get("a"), root)),
+        cut(_domain(described.get("a"), root, alone)),
         cut(_domain(described.get("b"), root)),
         cut(_pairs(described.get("pairs"), root, labelling)),
     )
@@ -227,6 +239,11 @@ def _check(
         )
     if published.data == "paired" and any(domain is not None for domain in domains.values()):
         raise InputError(f"{published.title} learns from pairs alone; leave out a and b.")
+    if published.data == "images" and (domains["a"] is None or domains["b"] or pairs):
+        raise InputError(
+            f"{published.title} learns from images of one domain; give images={{'a': …}}, and "
+            "neither b nor pairs."
+        )
     if published.data == "unpaired":
         missing = [name for name, domain in domains.items() if domain is None]
         if missing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,11 +11,13 @@ from torch import nn
 
 from napari_tincture.errors import InputError, ModelError
 from napari_tincture.models import load_model
+from napari_tincture.models.autoencoder import hand_over
 from napari_tincture.models.card import Part
 from napari_tincture.models.in_place import activate_in_place
 from napari_tincture.models.model import Model
+from napari_tincture.models.pretrained import load_encoder
 from napari_tincture.models.registry import build_network, room_of
-from napari_tincture.models.weights import fill_network
+from napari_tincture.models.weights import fill_network, has_card
 from napari_tincture.training.translation import TranslationRecipe
 
 STRIDES = tuple(2**power for power in range(1, 11))
@@ -23,32 +26,32 @@ STRIDES = tuple(2**power for power in range(1, 11))
 
 def check_crops(recipe: TranslationRecipe) -> None:
     """Raise `InputError` unless all networks take the recipe's crops; nothing is computed."""
-    side = recipe.sampling.crop
-    if recipe.published.labels and not recipe.networks["forward"].options.get("padded", True):
-        _check_unpadded(recipe.networks["forward"], side)
-        return
+    crop = side = recipe.sampling.crop
     shown = {n: p for n, p in recipe.networks.items() if room_of(n) != "encoders"}
+    if recipe.published.labels and not shown["forward"].options.get("padded", True):
+        side -= 2 * _check_unpadded(shown.pop("forward"), side)
     for name, part in shown.items():
         problem = _problem(name, part, side)
         if problem is None:
             continue
         sides = sorted({side // n * n or n for n in STRIDES}, key=lambda s: abs(s - side))
-        nearest = next((s for s in sides if _suits(shown, s)), None)
+        nearest = next((s for s in sides if _suits(shown, s)), None) if side == crop else None
         advice = f"Take crops of {nearest} px" if nearest else "Take larger crops"
+        left = "" if side == crop else f", of which {side} px are left,"
         raise InputError(
-            f"Crops of {side} px do not suit the network {name!r} ({part.architecture}): "
+            f"Crops of {crop} px{left} do not suit the network {name!r} ({part.architecture}): "
             f"{problem}. {advice}, or other networks."
         )
 
 
-def _check_unpadded(part: Part, side: int) -> None:
-    """Networks that lose a margin take crops of certain sides."""
+def _check_unpadded(part: Part, side: int) -> int:
+    """Networks that lose a margin, which is returned, take crops of certain sides."""
     with torch.device("meta"):
         network: Any = build_network(part.architecture, part.options)
     margin, stride = int(network.margin), 2 ** int(network.depth)
     rest = (side - network.residue) % stride
     if not rest and side > 2 * margin:
-        return
+        return margin
     least = max(side, 2 * margin + 1)
     near = least + (network.residue - least) % stride
     raise InputError(
@@ -89,24 +92,48 @@ def act_in_place(networks: Mapping[str, nn.Module], recipe: TranslationRecipe) -
             activate_in_place(networks[name], example, learning=True)
 
 
-def begin_from(networks: Mapping[str, nn.Module], recipe: TranslationRecipe) -> None:
+def begin_from(networks: Mapping[str, nn.Module], recipe: TranslationRecipe) -> str:
     """Give networks the weights of the model that the recipe starts from.
 
     Networks that the model does not keep, such as the discriminators of a published generator,
-    keep the weights that they have.
+    keep the weights that they have. Of an autoencoder, and of ImageNet weights in a file without a
+    card, the network "forward" takes the encoder.
+
+    Returns
+    -------
+    str
+        What was taken, for the model's card.
 
     Raises
     ------
     ModelError
-        If there is no such model, or one of its networks is another than the recipe's.
+        If there is no such model, or one of its networks, or encoders, is another than the
+        recipe's; it names what differs.
     """
+    file = Path(recipe.start).expanduser()
+    if file.is_file() and not (file.suffix == ".safetensors" and has_card(file)):
+        load_encoder(networks["forward"], file)
+        return f"{file.name}: the encoder"
     model = load_model(recipe.start)
     card = model.card
+    if card.architecture == "autoencoder" != recipe.networks["forward"].architecture:
+        return _take_encoder(networks["forward"], recipe, model)
     own = {"forward": Part(card.architecture, card.options), **card.parts}
     for name in networks.keys() & own.keys():
         _check_same(recipe, name, own[name])
         source = model.network if name == "forward" else model.part(name)
         fill_network(networks[name], source.state_dict(), f"{recipe.start} ({name})")
+    return f"{card.name}: {', '.join(sorted(networks.keys() & own.keys()))}"
+
+
+def _take_encoder(network: nn.Module, recipe: TranslationRecipe, model: Model) -> str:
+    try:
+        taken = hand_over(model.network.state_dict(), network)
+    except ModelError as error:
+        raise ModelError(
+            f"Recipe {recipe.name!r} cannot start from {recipe.start!r}: {error}"
+        ) from error
+    return f"{model.card.name}: the encoder, {len(taken)} tensors ({taken[0]} to {taken[-1]})"
 
 
 def _check_same(recipe: TranslationRecipe, name: str, found: Part) -> None:

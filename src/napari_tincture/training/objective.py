@@ -35,7 +35,8 @@ class Published:
     title
         What people call it.
     data
-        "unpaired" images of two domains, or "paired" ones.
+        "unpaired" images of two domains, "paired" ones, or "images" of one domain, which are
+        made of themselves.
     citation
         Where it was published.
     schedule
@@ -60,7 +61,7 @@ class Published:
     """
 
     title: str
-    data: Literal["unpaired", "paired"]
+    data: Literal["unpaired", "paired", "images"]
     citation: str
     schedule: Mapping[str, Any]
     flips: bool = True

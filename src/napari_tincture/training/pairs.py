@@ -77,6 +77,16 @@ class Pairs:
         sides = zip(b.pictures, a.pictures, strict=True)
         return cls(a, replace(b, pictures=tuple(other.on(one) for other, one in sides)))
 
+    @classmethod
+    def of_itself(cls, domain: Domain) -> Self:
+        """A domain whose pictures are to be made of themselves."""
+        # Masks and weights of a pair are joined: they count once.
+        bare = tuple(
+            p if p.mask is None and p.weight is None else replace(p, mask=None, weight=None)
+            for p in domain.pictures
+        )
+        return cls(domain, replace(domain, pictures=bare))
+
     @property
     def pictures(self) -> tuple[Picture, ...]:
         """Those of domain a, after which pairs are named and split."""

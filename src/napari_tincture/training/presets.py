@@ -18,6 +18,7 @@ from napari_tincture.training.stages import coarse_to_fine_parts, usual_stages
 from napari_tincture.training.translation import TranslationRecipe
 
 CROPS: Mapping[Size, int] = {"tiny": 128, "standard": 256, "large": 256}
+_LEARNS = {"paired": "pairs", "images": "images of one domain"}
 STEPS: Mapping[Size, int] = {"tiny": 2000, "standard": 30_000, "large": 100_000}
 
 
@@ -65,9 +66,10 @@ def preset(
     module = find_objective(family)
     published: Published = module.PUBLISHED
     halvings = levels if coarse_to_fine else 0
-    if halvings and published.data == "paired":
+    if halvings and published.data != "unpaired":
         raise InputError(
-            f"{published.title} learns from pairs; coarse_to_fine is for families that need none. "
+            f"{published.title} learns from {_LEARNS[published.data]}; coarse_to_fine is for "
+            "families that learn from unpaired images of two domains. "
             "For pairs choose pix2pixHD of size 'large', which has a local enhancer."
         )
     if published.equal_channels and in_channels != out_channels:

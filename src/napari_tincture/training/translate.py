@@ -23,6 +23,7 @@ from napari_tincture.training.domains import Domain, domain_statistics
 from napari_tincture.training.fitting import fitted
 from napari_tincture.training.held import choose_held
 from napari_tincture.training.judge import MOST, Judge
+from napari_tincture.training.label_calibration import label_quantiles
 from napari_tincture.training.label_judge import LabelJudge
 from napari_tincture.training.log import CsvLog, Log
 from napari_tincture.training.loop import Trainer, channels_last
@@ -99,7 +100,8 @@ def train_translation(
             batches, judge if judge.sees else None, run.checkpoint, run.progress, run.cancel,
             control=run.control, hooks=run.hooks, logs=logs,
         )  # fmt: skip
-    return finished(recipe, material, networks, run.device), trainer.history
+    model = finished(recipe, material, networks, run.device, trainer.begun)
+    return model, trainer.history
 
 
 def make_judge(
@@ -117,8 +119,7 @@ def make_trainer(recipe: TranslationRecipe, run: Run) -> Trainer:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.schedule.seed)
         networks = recipe.build_networks()
-    if recipe.start:
-        begin_from(networks, recipe)
+    begun = begin_from(networks, recipe) if recipe.start else ""
     act_in_place(networks, recipe)
     objective = recipe.build_objective(networks)
     settings: dict[str, Any] = {
@@ -128,8 +129,11 @@ def make_trainer(recipe: TranslationRecipe, run: Run) -> Trainer:
     }
     if isinstance(objective, Staged):
         settings["stages"] = recipe.stages
-        return StagedTrainer(objective, recipe.schedule, run.device, **settings)
-    return Trainer(objective, recipe.schedule, run.device, **settings)
+        trainer: Trainer = StagedTrainer(objective, recipe.schedule, run.device, **settings)
+    else:
+        trainer = Trainer(objective, recipe.schedule, run.device, **settings)
+    trainer.begun = begun
+    return trainer
 
 
 class _Batches(ExitStack):
@@ -156,8 +160,12 @@ def finished(
     material: Material,
     networks: Mapping[str, nn.Module],
     device: str = "cpu",
+    begun: str = "",
 ) -> Model:
-    """The model with all that its card should say; whole fields are stained on `device`."""
+    """The model with all that its card should say; whole fields are stained on `device`.
+
+    `begun`: what weights the training began with.
+    """
     kept = {name: channels_last(network.eval()).cpu() for name, network in networks.items()}
     model = with_reach(as_model(recipe, material, kept))
     fields = described(recipe, material, kept)
@@ -166,6 +174,7 @@ def finished(
     card = model.card.replace(
         calibration=calibration(model, material),
         training_statistics=domain_statistics(_known(material.train.sources)),
+        start=begun,
         **{**fields, "held": held, "figures": {**fields["figures"], **figures}},
     )
     return model.with_card(card.replace(**recipe.card))
@@ -176,11 +185,12 @@ def as_model(
 ) -> Model:
     """Networks as a model that can be run; nothing is measured."""
     sources, targets = _known(material.train.sources), _known(material.train.targets)
-    if recipe.published.labels:
-        return as_segmenter(recipe, sources, networks["forward"])
     forward = recipe.networks["forward"]
     kept = set(recipe.networks if recipe.keep is None else recipe.keep) - {"forward"}
     others = {name: part for name, part in recipe.networks.items() if name in kept}
+    if recipe.published.labels:
+        judges = {name: networks[name] for name in others}
+        return as_segmenter(recipe, sources, networks["forward"], judges)
     noise = [
         Channel(f"latent {index}" if index else "latent", source="noise")
         for index in range(recipe.published.noise)
@@ -214,6 +224,8 @@ def calibration(model: Model, material: Material) -> tuple[float, ...]:
     part = material.validation if material.validation.targets is not None else material.test
     if "realism" not in model.card.offers or part.targets is None:
         return ()
+    if model.card.task == "segment":
+        return label_quantiles(model, part.pairs) if part.pairs is not None else ()
     realism = Realism.of(model)
     paired = realism.inputs > 0
     if paired and part.pairs is None:

@@ -38,7 +38,8 @@ class TranslationRecipe:
     data
         Where images are: "a" and "b" as `Domain.from_json` takes them, "pairs" with an "a", a "b"
         and perhaps an "order" as `Pairs.match` takes it. A family that learns from pairs needs
-        "pairs"; one that does not needs "a" and "b", and learns from "pairs" beside them.
+        "pairs"; one that does not needs "a" and "b", and learns from "pairs" beside them; one that
+        learns from images alone needs "a".
         "validation" and "test" hold the same three of images that are kept apart already, and
         perhaps the "rows" or "columns" of them that count, ``[start, stop]``.
         "corrections": the folder that `correct` filled, or it and which "regions".
@@ -53,7 +54,9 @@ class TranslationRecipe:
     initialisation
         How the first weights are drawn; "none" leaves torch's own.
     start
-        Name or path of a model whose weights the networks begin with instead; "": none.
+        Name or path of a model whose weights the networks begin with instead; "": none. Of an
+        autoencoder, or of a torchvision file of ImageNet weights (``.pth``, or ``.safetensors``),
+        a network with the same encoder takes the encoder alone.
     card
         Fields of the model's card that no training knows: description, licence, data, ….
     keep

@@ -83,6 +83,7 @@ PAIRINGS = {
     "pairs": Item(
         "registered pairs", "pairs", "Images of the same places, matched by name or by order"
     ),
+    "alone": Item("images alone", "alone", "Images of one kind, which are made of themselves"),
     "both": Item("unpaired, and a few pairs", "both", "Registered pairs steer the training"),
 }
 
@@ -128,6 +129,8 @@ class Sides(QWidget):
         """What is chosen for each side, by the names of `TrainSettings`."""
         if self.pairing.value == "pairs":
             return {"pair_a": self.a.chosen, "pair_b": self.b.chosen}
+        if self.pairing.value == "alone":
+            return {"a": self.a.chosen}
         found = {"a": self.a.chosen, "b": self.b.chosen}
         if self.pairing.value == "both":
             found |= {"pair_a": self.pair_a.chosen, "pair_b": self.pair_b.chosen}
@@ -166,14 +169,15 @@ class Sides(QWidget):
             place.layers.ticked = [viewer.layers[n] for n in known if n in viewer.layers]
 
     def offer_pairings(self, data: str, pairs: bool, labels: bool = False) -> None:
-        """Offer what a family can learn from: "paired" or "unpaired" data, perhaps with pairs.
+        """Offer what a family can learn from, see `Published.data`, perhaps with pairs beside.
 
         `labels`: whether Labels layers are what it should make.
         """
         if self.b.labelled != labels:
             self.b.labelled = labels
             self.b.offer(self._layers)
-        names = ["pairs"] if data == "paired" else ["unpaired", *(["both"] if pairs else [])]
+        unpaired = ["unpaired", *(["both"] if pairs else [])]
+        names = {"paired": ["pairs"], "images": ["alone"]}.get(data, unpaired)
         self.pairing.set_items(PAIRINGS[name] for name in names)
         self._show_pairs()
 
@@ -199,3 +203,4 @@ class Sides(QWidget):
     def _show_pairs(self) -> None:
         for sources in (self.pair_a, self.pair_b):
             show_row(self._form, sources, self.pairing.value == "both")
+        show_row(self._form, self.b, self.pairing.value != "alone")

@@ -33,6 +33,8 @@ SIZES = {
     "large": "Wider and deeper, for a large graphics card",
 }
 LOADED = "loaded"
+FAMILY = "cyclegan"
+"""Which is chosen where nobody has chosen."""
 
 
 class TrainForm(QWidget):
@@ -54,6 +56,7 @@ class TrainForm(QWidget):
             [Item(name, name) for name in sorted(own_modules(ROOM, frozenset()))],
             tooltip="What is trained, and how",
         )
+        self.family.value = FAMILY
         self.preset = Choice([Item(name, name, text) for name, text in SIZES.items()])
         self.name = QLineEdit()
         self.name.setPlaceholderText("family and size")

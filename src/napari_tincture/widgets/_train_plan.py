@@ -230,5 +230,9 @@ def _size_text(opened: Mapping[str, list[Raster]], sides: Mapping[str, Chosen]) 
         return " and ".join([*parts, *([Path(sides[name].folder).name] * bool(sides[name].folder))])
 
     pairs = [("a", "b", ""), ("pair_a", "pair_b", "pairs of ")]
-    told = [f"{word}{text(one)} → {text(two)}" for one, two, word in pairs if one in sides]
+    told = [
+        f"{word}{' → '.join(text(side) for side in (one, two) if side in sides)}"
+        for one, two, word in pairs
+        if one in sides
+    ]
     return ", ".join(told)

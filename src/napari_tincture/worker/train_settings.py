@@ -58,7 +58,8 @@ class TrainSettings:
     name
         Of the model and of its training in the user's library.
     sides
-        What is learned from: "a" and "b", "pair_a" and "pair_b", or all four.
+        What is learned from: "a" and "b", "pair_a" and "pair_b", or all four; "a" for a family
+        that learns from images alone.
     family, size, networks, changes
         As `training.presets.preset` takes them.
     base
@@ -98,7 +99,7 @@ class TrainSettings:
             raise InputError("No family was chosen; choose one.")
         given = {side for side, own in self.sides.items() if own.images}
         for one, other in (("a", "b"), ("pair_a", "pair_b")):
-            if (one in given) != (other in given):
+            if (one in given) != (other in given) and set(self.sides) != {"a"}:
                 raise InputError("Images of one domain are missing; choose some for From and To.")
         if not given:
             raise InputError("There is nothing to learn from; choose layers or folders.")

@@ -63,7 +63,7 @@ def train_for_panel(
         teller = Teller(begun, send)
         steering.tell_paused = teller.paused
         look = sides.get("a") or sides["pair_a"]
-        made = Preview(recipe, look, Domain.from_json(sides.get("b") or sides["pair_b"]))
+        made = Preview(recipe, look, Domain.from_json(_target(sides)))
         previews = Previews(made, steering, open_view, teller)
         hooks = Hooks(teller.begin, previews.after_step, previews, max(settings.preview_every, 1))
         run = Run(
@@ -119,8 +119,8 @@ def make_recipe(
         recipe = changed_recipe(settings.base, {**changes, "data": data, "name": settings.name})
         return TranslationRecipe.from_dict(recipe)
     counts = [
-        Domain.from_json(sides.get(one) or sides[other]).channels
-        for one, other in (("a", "pair_a"), ("b", "pair_b"))
+        Domain.from_json(side).channels
+        for side in (sides.get("a") or sides["pair_a"], _target(sides))
     ]
     networks = dict(settings.networks)
     for name in COARSE_TO_FINE & networks.keys():
@@ -132,6 +132,11 @@ def make_recipe(
         settings.family, settings.size, name=settings.name, in_channels=counts[0],  # type: ignore[arg-type]
         out_channels=counts[1], networks=networks, data=data, **own, **changes,
     )  # fmt: skip
+
+
+def _target(sides: Mapping[str, Any]) -> Any:
+    """Images as the model should make them; of images alone these."""
+    return sides.get("b") or sides.get("pair_b") or sides["a"]
 
 
 def described(side: Side, sources: list[Raster]) -> dict[str, Any]:

@@ -109,15 +109,20 @@ class Segmentation:
     """One network that learns from pairs: "a" the image, "b" what `LabelPicture` reads of labels.
 
     A batch may hold "weight" (b, 1, y, x) of the pixels. Networks without padding give less than
-    they see: the labels' rim is left out.
+    they see: the labels' rim is left out. `others`: whether there are further losses, which one
+    that uses this adds.
     """
 
     groups: Mapping[str, tuple[str, ...]] = {"generators": ("forward",)}
 
     def __init__(
-        self, networks: Mapping[str, nn.Module], weights: SegmentationWeights, labelling: Labelling
+        self,
+        networks: Mapping[str, nn.Module],
+        weights: SegmentationWeights,
+        labelling: Labelling,
+        others: bool = False,
     ) -> None:
-        if not weights.terms:
+        if not (weights.terms or others):
             raise InputError("There is no loss to learn from: give one of them a weight.")
         strange = [t.kind for t in weights.terms if t.kind not in OF_MAPS]
         if labelling.target == "instances" and strange:
@@ -129,13 +134,8 @@ class Segmentation:
 
     def step(self, batch: Batch, update: Update) -> Losses:
         """Lower the sum of the losses; "loss" is that sum."""
-        logits = self.networks["forward"](batch["a"])
-        target = centre(batch["b"], logits)
-        pixels = batch.get("weight")
-        pixels = None if pixels is None else centre(pixels, logits)
-        with torch.autocast(logits.device.type, enabled=False):
-            losses = self._losses(logits.float(), target, pixels)
-            loss = torch.stack([*losses.values()]).sum()
+        losses = self.losses(*self.seen(batch))
+        loss = torch.stack([*losses.values()]).sum()
         update("generators", loss)
         found = {name: value.detach() for name, value in losses.items()}
         return {"loss": loss.detach(), **(found if len(found) > 1 else {})}
@@ -146,6 +146,18 @@ class Segmentation:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Nothing to take up."""
+
+    def seen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Logits (b, k, y, x) of a batch; its labels and the weights of its pixels, as large."""
+        logits = self.networks["forward"](batch["a"])
+        pixels = batch.get("weight")
+        pixels = None if pixels is None else centre(pixels, logits)
+        return logits, centre(batch["b"], logits), pixels
+
+    def losses(self, logits: Tensor, target: Tensor, pixels: Tensor | None) -> dict[str, Tensor]:
+        """Weighted losses by their names; arguments as `seen` gives them."""
+        with torch.autocast(logits.device.type, enabled=False):
+            return self._losses(logits.float(), target, pixels)
 
     def _losses(self, logits: Tensor, target: Tensor, pixels: Tensor | None) -> dict[str, Tensor]:
         if self.labelling.target == "instances":
