@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import Qt, QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QCheckBox,
     QDialog,
     QDialogButtonBox,
     QDoubleSpinBox,
+    QGridLayout,
     QLabel,
     QLineEdit,
     QPushButton,
@@ -26,6 +27,7 @@ from qtpy.QtWidgets import (
 
 from napari_tincture.widgets._background import in_panel
 from napari_tincture.widgets._form import (
+    LABEL_WIDTH,
     Choice,
     Item,
     Level,
@@ -71,7 +73,10 @@ class PackageDialog(QDialog):
         self._path, self._hub, self._panel_task = path, hub, task
         self._open = True
         self.found: Mapping[str, Any] | None = None
-        self.about, self.message, self.programs = form(), Message(), Programs()
+        self.about, self.message, self.programs = QGridLayout(), Message(), Programs()
+        self.about.setHorizontalSpacing(8)
+        self.about.setVerticalSpacing(4)
+        self.about.setColumnStretch(1, 1)
         self._make_fields()
         self.import_button = QPushButton("Import")
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
@@ -140,6 +145,7 @@ class PackageDialog(QDialog):
         for part in (self.about, self._form):
             inner.addLayout(part)
         inner.addWidget(self.programs)
+        inner.addStretch(1)
         layout = QVBoxLayout(self)
         for widget in (Scrolling(body), self.message):
             layout.addWidget(widget)
@@ -155,11 +161,7 @@ class PackageDialog(QDialog):
             self.message.show_text(Level.PROBLEM, in_panel(answer.error))
             return
         self.found = found = answer.values
-        for label, text in described(found):
-            value = Wrapped()
-            value.setText(text)
-            self.about.addRow(QLabel(label), value)
-        align_labels(self.about)
+        self._describe(found)
         self.name.setText(found["name"])
         self.task.value = found["task"]
         usable = [entry["kind"] for entry in found["weights"] if not entry["lacking"]]
@@ -175,6 +177,17 @@ class PackageDialog(QDialog):
         self.programs.show_programs(found["programs"])
         self.import_button.setEnabled(True)
         self._note()
+        QTimer.singleShot(0, self.adjustSize)  # once the texts know how high they are
+
+    def _describe(self, found: Mapping[str, Any]) -> None:
+        for number, (label, text) in enumerate(described(found)):
+            title, value = QLabel(label), Wrapped()
+            title.setMinimumWidth(LABEL_WIDTH)
+            value.setText(text)
+            value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            # In a form, the label would stand in the middle of a long text.
+            self.about.addWidget(title, number, 0, Qt.AlignmentFlag.AlignTop)
+            self.about.addWidget(value, number, 1)
 
     def _note(self) -> None:
         """Say what a person should know before the import."""
@@ -202,19 +215,21 @@ class PackageDialog(QDialog):
 def described(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a package is, by what a person calls it; what it does not say is left out."""
     files = {program["sha256"]: program["file"] for program in found["programs"]}
-    weights = []
+    usable, others = [], []
     for entry in found["weights"]:
-        runs = f"runs {files[entry['runs']]}" if entry["runs"] else "can be used"
         name = KINDS.get(entry["kind"], entry["kind"])
-        weights.append(f"{name}: {entry['lacking'] or runs}")
-    version = f" {found['version']}" if found["version"] else ""
+        runs = f"runs {files[entry['runs']]}" if entry["runs"] else "can be used"
+        if entry["lacking"]:
+            others.append(f"{name}: {entry['lacking'].removeprefix(entry['kind']).strip()}")
+        else:
+            usable.append(f"{name}: {runs}")
     rows = [
-        ("Package", f"{found['name']}{version}"),
+        ("Package", f"{found['name']} (format {found['version']})"),
         ("About", found["description"]),
         ("Licence", found["licence"] or "not stated"),
         ("Cite", found["citation"]),
         ("Takes", ", ".join(found["inputs"])),
         ("Gives", ", ".join(found["outputs"])),
-        ("Weights", "\n".join(weights)),
+        ("Weights", "\n".join([*usable, *others])),
     ]
     return [(label, text) for label, text in rows if text]

@@ -24,6 +24,8 @@ from napari_tincture.widgets._form import Choice, Item, OneLine, row
 _LONGEST = 60
 LINE = 14
 """Pixels, of a font of 11."""
+ARROW = 14
+"""Pixels that napari's style forgets where a button has a menu."""
 
 
 class ModelRow(QWidget):
@@ -130,6 +132,7 @@ class ModelRow(QWidget):
         menu.addAction("Import…", self.importing.emit)
         menu.addAction("Export as a BioImage.IO package…", self.exporting.emit)
         button.setMenu(menu)
+        button.setStyleSheet(f"QToolButton {{ padding-right: {ARROW}px; }}")
         button.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
         return button
 
