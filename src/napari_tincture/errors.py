@@ -47,7 +47,17 @@ class ReadError(InputError):
 
 
 class ModelError(TinctureError, ValueError):
-    """A model is unknown, damaged, foreign, or does not fit its card."""
+    """A model is unknown, damaged, foreign, or does not fit its card.
+
+    Attributes
+    ----------
+    panel
+        As of `InputError`.
+    """
+
+    def __init__(self, message: object = "", *, panel: str = "") -> None:
+        super().__init__(message)
+        self.panel = panel or str(message)
 
 
 class ConsentError(ModelError):
@@ -59,8 +69,10 @@ class ConsentError(ModelError):
         What the files are, by their SHA-256: the keys that ``consent=`` takes.
     """
 
-    def __init__(self, message: object = "", programs: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: object = "", programs: Mapping[str, str] | None = None, *, panel: str = ""
+    ) -> None:
+        super().__init__(message, panel=panel)
         self.programs = dict(programs or {})
 
 

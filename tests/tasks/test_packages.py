@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 import torch
@@ -88,6 +89,22 @@ def test_what_is_exported_gives_the_same_numbers_again(
     assert program.card.exact == (options.get("norm") != "instance")
     # The same operators in the same order; scaling in one step or two rounds differently.
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * expected.std())
+
+
+def test_of_a_slide_no_more_is_read_than_becomes_the_test(tmp_path: Path) -> None:
+    def block(block_info: Any = None) -> np.ndarray:
+        places = block_info[None]["array-location"][1:]
+        assert all(start >= 384 and stop <= 640 for start, stop in places), places
+        return picture(2, 128, 128)
+
+    slide = da.map_blocks(block, chunks=((2,), (128,) * 8, (128,) * 8), dtype=np.uint16)
+    steps: list[tuple[int, int]] = []
+    path = nt.export_package(
+        unet(Normalisation(), padded=True), tmp_path / "p", progress=lambda *at: steps.append(at),
+        test_image=nt.open_image(slide, axes="cyx"), authors=["A. Maker"],
+    )  # fmt: skip
+    assert np.load(path / "test_input.npy").shape == (1, 2, 256, 256)
+    assert steps == [(done, 3) for done in range(4)]
 
 
 def test_torchscript_is_tiled_exactly(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,15 @@ from napari_tincture.models.shipped import library_folder
 FILE = "consents.json"
 _LOCK = threading.Lock()
 _GIVEN: dict[str, bool] = {}
+
+
+class _Limit(threading.local):
+    """The only programs that may be run in a thread; None for all with consent."""
+
+    programs: frozenset[str] | None = None
+
+
+_LIMIT = _Limit()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +87,52 @@ def give_consent(consent: Mapping[str, bool]) -> None:
 
 def has_consent(sha256: str) -> bool:
     """Whether the user agreed, in this process or when the model was put into the library."""
+    if _LIMIT.programs is not None and sha256 not in _LIMIT.programs:
+        return False
     with _LOCK:
         given = _GIVEN.get(sha256)
     return sha256 in _remembered() if given is None else given
+
+
+@contextmanager
+def nothing_but(programs: Collection[str]) -> Iterator[None]:
+    """Let this thread run no other programs, by SHA-256, whatever was agreed to before."""
+    before, _LIMIT.programs = _LIMIT.programs, frozenset(programs)
+    try:
+        yield
+    finally:
+        _LIMIT.programs = before
 
 
 def require_consent(programs: tuple[Program, ...]) -> None:
     """Raise a `ConsentError` that names every program without consent."""
     lacking = [program for program in programs if not has_consent(program.sha256)]
     if lacking:
-        raise ConsentError(asking(lacking), {p.sha256: p.text for p in lacking})
+        raise refusal(lacking)
 
 
-def asking(programs: list[Program]) -> str:
-    """What a person must be told before programs are run."""
-    listed = "; ".join(program.text for program in programs)
+def refusal(programs: Sequence[Program], others: str = "") -> ConsentError:
+    """What a person must be told before programs are run.
+
+    Parameters
+    ----------
+    others
+        A sentence on what could be used instead.
+    """
     keys = ", ".join(f'"{program.sha256}": True' for program in programs)
-    return (
-        f"The model is a program of others, which could do anything that you can: {listed}. It is "
-        "not run without your consent. If you know and trust where it comes from, pass "
-        f"consent={{{keys}}}."
+    files = ", ".join(f"{program.file} ({program.what})" for program in programs)
+
+    def text(listed: str, remedy: str) -> str:
+        return (
+            f"The model is a program of others, which could do anything that you can: {listed}. "
+            "It is not run without your consent. If you know and trust where it comes from, "
+            f"{remedy}.{others}"
+        )
+
+    return ConsentError(
+        text("; ".join(program.text for program in programs), f"pass consent={{{keys}}}"),
+        {program.sha256: program.text for program in programs},
+        panel=text(files, "tick 'Run this code' where its package is imported"),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from napari_tincture.errors import InputError, ModelError
 from napari_tincture.models.card import Task
 from napari_tincture.models.packages._check import OnMismatch
+from napari_tincture.progress import CancelToken, Progress, as_callback
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -160,6 +161,8 @@ def export_package(
     cite: Sequence[Mapping[str, str]] = (),
     tags: Sequence[str] = (),
     documentation: str = "",
+    progress: bool | Progress | None = None,
+    cancel: CancelToken | None = None,
 ) -> Path:
     """Write a model as a BioImage.IO model package, format 0.5.
 
@@ -190,6 +193,8 @@ def export_package(
         Further tags.
     documentation
         Markdown; made of the card if empty.
+    progress, cancel
+        As in every call that computes; counts steps: measure, read, write.
 
     Returns
     -------
@@ -206,23 +211,36 @@ def export_package(
     OutputError
         If the package exists or cannot be written.
     """
-    from napari_tincture.models.packages.write import Words, write
+    from napari_tincture.models.packages.write import Words, test_span, write
     from napari_tincture.models.shipped import load_model
     from napari_tincture.tasks._run import opened
     from napari_tincture.tasks.channels import map_channels
     from napari_tincture.tiling.reach import reach_of, with_reach
 
+    report, token = as_callback(progress), cancel or CancelToken()
+
+    def after(step: int) -> None:
+        token.check()
+        report(step, 3)
+
+    after(0)
     found = load_model(model)
     plain = found.card.replace(parts={}, calibration=())
     found = with_reach(found.with_card(plain))
+    after(1)
     inputs = map_channels(opened(test_image), found.card, channels)
-    height, width = inputs.shape
-    plane = inputs.finite(inputs.planes[0], slice(0, height), slice(0, width))
+    # Of a slide, no more is read than is taken.
+    spans = [test_span(found.geometry, length) for length in inputs.shape]
+    y, x = (slice(max(a, 0), min(b, n)) for (a, b), n in zip(spans, inputs.shape, strict=True))
+    plane = inputs.finite(inputs.planes[0], y, x)
+    after(2)
     reach = reach_of(found)
     notes = [WHOLE] if reach.sites else []
     notes += [f"Tiles are not exact: {reason}." for reason in reach.reasons]
     words = Words(authors, licence, cite, tags, documentation)
-    return write(found, Path(path), plane, words, notes)
+    written = write(found, Path(path), plane, words, notes)
+    report(3, 3)
+    return written
 
 
 def _check_choices(**given: tuple[Any, Any]) -> None:

@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QDoubleSpinBox,
-    QFileDialog,
     QLineEdit,
     QPushButton,
     QSpinBox,
@@ -24,7 +23,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_tincture.models.checkpoints._files import SUFFIXES
 from napari_tincture.models.checkpoints._found import MAIN, Found, Question
 from napari_tincture.widgets._background import in_panel
 from napari_tincture.widgets._form import Choice, Item, Level, Message, Wrapped, form, show_row
@@ -200,16 +198,6 @@ class ImportDialog(QDialog):
             return
         self.imported.emit(answer.values["name"])
         self.accept()
-
-
-def choose_checkpoint(row: ModelRow, hub: JobHub) -> None:
-    """Let a person choose a checkpoint; once it is imported, the row offers it."""
-    pattern = " ".join(f"*{suffix}" for suffix in SUFFIXES)
-    path, _ = QFileDialog.getOpenFileName(
-        row, "Import a checkpoint", "", f"Checkpoints ({pattern})"
-    )
-    if path:
-        open_import(Path(path), row, hub).open()
 
 
 def open_import(path: Path, row: ModelRow, hub: JobHub) -> ImportDialog:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QFileDialog, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QLabel,
+    QMenu,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_tincture.errors import ModelError
 from napari_tincture.models import find_card, list_models
@@ -16,6 +24,8 @@ from napari_tincture.widgets._form import Choice, Item, OneLine, row
 _LONGEST = 60
 LINE = 14
 """Pixels, of a font of 11."""
+ARROW = 14
+"""Pixels that napari's style forgets where a button has a menu."""
 
 
 class ModelRow(QWidget):
@@ -29,7 +39,9 @@ class ModelRow(QWidget):
 
     changed = Signal()
     importing = Signal()
-    """A published checkpoint is to be imported."""
+    """A package or a published checkpoint is to be imported."""
+    exporting = Signal()
+    """The chosen model is to be written as a package."""
 
     def __init__(self, task: str) -> None:
         super().__init__()
@@ -55,13 +67,7 @@ class ModelRow(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        bring = QToolButton()
-        bring.setText("Import…")
-        bring.setToolTip(f"Import a checkpoint of {SUPPORTED}")
-        bring.clicked.connect(self.importing)
-        # What can be imported stains.
-        buttons = [browse, bring] if task == "stain" else [browse]
-        layout.addWidget(row([self.choice, *buttons]))
+        layout.addWidget(row([self.choice, browse, self._exchange()]))
         layout.addWidget(self.about)
         layout.addWidget(self.expects)
         self._list()
@@ -113,6 +119,22 @@ class ModelRow(QWidget):
         """Offer what has come into the user's library."""
         self._listed = self._offered()
         self._list()
+
+    def _exchange(self) -> QToolButton:
+        """Import and, in its menu, export."""
+        button = QToolButton()
+        button.setText("Import…")
+        # Published checkpoints stain.
+        checkpoints = f", or a checkpoint of {SUPPORTED}" if self.task == "stain" else ""
+        button.setToolTip(f"Import a BioImage.IO package{checkpoints}; the arrow: export one")
+        button.clicked.connect(self.importing)
+        menu = QMenu(button)
+        menu.addAction("Import…", self.importing.emit)
+        menu.addAction("Export as a BioImage.IO package…", self.exporting.emit)
+        button.setMenu(menu)
+        button.setStyleSheet(f"QToolButton {{ padding-right: {ARROW}px; }}")
+        button.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
+        return button
 
     def _offered(self) -> dict[str, ModelCard]:
         return {card.name: card for card in list_models() if card.task == self.task}

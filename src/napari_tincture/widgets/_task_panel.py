@@ -18,8 +18,10 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QVBoxLayout, QWidget
 from napari_tincture.errors import InputError, ModelError, TinctureError
 from napari_tincture.models.card import ModelCard
 from napari_tincture.widgets._batch import Batch, batch_choices, batch_settings
+from napari_tincture.widgets._bring import choose_import
 from napari_tincture.widgets._channel_rows import ChannelRows
 from napari_tincture.widgets._docked import Docked
+from napari_tincture.widgets._export import open_export
 from napari_tincture.widgets._form import (
     Choice,
     Item,
@@ -30,7 +32,6 @@ from napari_tincture.widgets._form import (
     form,
     show_row,
 )
-from napari_tincture.widgets._import import choose_checkpoint
 from napari_tincture.widgets._inputs import origins
 from napari_tincture.widgets._jobs import JobHub, job_hub
 from napari_tincture.widgets._layers import (
@@ -151,6 +152,13 @@ class TaskPanel(Docked):
         TinctureError
             If something is missing or does not fit.
         """
+        return self._plan(
+            save_to=self.output.save_to,
+            overwrite=self.output.replace.isChecked(),
+            live=self.output.live,
+        )
+
+    def _plan(self, **output: Any) -> Plan:
         card = self.card
         if not self.layer.value:
             raise InputError("Open an image, or choose an image layer.")
@@ -160,8 +168,7 @@ class TaskPanel(Docked):
             shapes=self.shapes.value or "", planes=self.planes.value,
             context=self.more.context.value, device=self.more.device.value,
             precision=self.more.precision.value, options=self.options(),
-            any_pixel_size=self.more.any_pixel_size.isChecked(), save_to=self.output.save_to,
-            overwrite=self.output.replace.isChecked(), live=self.output.live,
+            any_pixel_size=self.more.any_pixel_size.isChecked(), **output,
         )  # fmt: skip
         return make_plan(self.viewer, choices, card)
 
@@ -248,7 +255,8 @@ class TaskPanel(Docked):
             choice.chosen.connect(self._later.start)
         self.axes.chosen.connect(self._on_axes)
         self.model.changed.connect(self._on_model)
-        self.model.importing.connect(partial(choose_checkpoint, self.model, self._hub))
+        self.model.importing.connect(partial(choose_import, self.model, self._hub))
+        self.model.exporting.connect(self._on_export)
         for part in (self.channels, self.output, self.more, self.batch):
             part.changed.connect(self._later.start)
         self.runner.run.connect(partial(self._on_run, self.run))
@@ -357,6 +365,13 @@ class TaskPanel(Docked):
         try:
             start()
         except TinctureError as error:  # something changed since the last refresh
+            self._say(Level.PROBLEM, str(error))
+
+    def _on_export(self) -> None:
+        try:
+            # Nothing of the size of the layer is made.
+            open_export(self._plan(live=True), self.card, self._hub, self).open()
+        except TinctureError as error:
             self._say(Level.PROBLEM, str(error))
 
     def _on_live(self, live: LiveLink, view: LiveView) -> None:

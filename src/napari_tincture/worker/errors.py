@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Mapping
 
 from napari_tincture import errors
-from napari_tincture.errors import TinctureError, WorkerError
+from napari_tincture.errors import InputError, ModelError, TinctureError, WorkerError
 from napari_tincture.worker.wire import Message
 
 
@@ -20,7 +20,9 @@ def describe_error(error: Exception) -> Mapping[str, str]:
             "to disk instead of memory.",
             "details": details,
         }
-    return {"error": type(error).__name__, "message": str(error), "details": details}
+    told = {"error": type(error).__name__, "message": str(error), "details": details}
+    panel = getattr(error, "panel", "")
+    return told | ({"panel": panel} if panel and panel != str(error) else {})
 
 
 def rebuild_error(message: Message) -> TinctureError:
@@ -29,6 +31,10 @@ def rebuild_error(message: Message) -> TinctureError:
     text = message["message"]
     if not (isinstance(kind, type) and issubclass(kind, TinctureError)):
         kind, text = WorkerError, f"{message['error']}: {text}"
-    error = kind(text)
+    panel = message.fields.get("panel", "")
+    if panel and issubclass(kind, InputError | ModelError):
+        error: TinctureError = kind(text, panel=panel)
+    else:
+        error = kind(text)
     error.add_note(message["details"])
     return error

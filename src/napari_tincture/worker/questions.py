@@ -1,4 +1,4 @@
-"""Short questions to the worker beside its jobs: checkpoints, families and recipes.
+"""Short questions to the worker beside its jobs: checkpoints, packages, families and recipes.
 
 No torch here before a question is answered.
 """
@@ -15,6 +15,7 @@ from typing import Any
 
 from napari_tincture.errors import TinctureError, WorkerError
 from napari_tincture.worker.errors import describe_error, rebuild_error
+from napari_tincture.worker.package_questions import import_package, inspect_package
 from napari_tincture.worker.train_questions import families, recipe
 from napari_tincture.worker.wire import Link, Message
 
@@ -110,6 +111,8 @@ def bring(fields: Mapping[str, Any]) -> dict[str, Any]:
 KNOWN: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "inspect": inspect,
     "import": bring,
+    "inspect_package": inspect_package,
+    "import_package": import_package,
     "families": families,
     "recipe": recipe,
 }

@@ -25,6 +25,7 @@ from napari_tincture.raster import Raster
 from napari_tincture.tasks.batch import batch
 from napari_tincture.tasks.batch_report import BatchProgress
 from napari_tincture.tasks.find import find_task
+from napari_tincture.worker import packing
 from napari_tincture.worker.deliver import deliver, told_of
 from napari_tincture.worker.remote import Windows
 from napari_tincture.worker.settings import JobSettings
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 MODELS_KEPT = 2
 _PACKAGE = Path(napari_tincture.__file__).parent
-AT_ONCE = ("process_sheet",)
+AT_ONCE = ("process_sheet", packing.TASK)
 """Tasks that give no lazy result, but a file."""
 WARM_SIDE = 128
 """Side in pixels of the empty image that warms up a model."""
@@ -129,7 +130,9 @@ class Workbench:
         def made(what: Mapping[str, Any], **now: Any) -> Any:
             settings = JobSettings.from_json(what["settings"])
             sources = [source(number) for number in what["of"]]
-            result = find_task(settings.task)(
+            packed = settings.task == packing.TASK
+            task: Callable[..., Any] = packing.pack if packed else find_task(settings.task)
+            result = task(
                 sources[0],
                 load(settings.model),
                 channels=channel_choices(settings.channels, sources),

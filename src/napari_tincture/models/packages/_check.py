@@ -124,7 +124,10 @@ def check(
         f"off by more than {allowed.absolute:g} + {allowed.relative:g} × the value."
     )
     if on_mismatch == "error":
-        raise ModelError(f"{text} Pass on_mismatch='warn' to have it all the same.")
+        raise ModelError(
+            f"{text} Pass on_mismatch='warn' to have it all the same.",
+            panel=f"{text} Tick 'even if its test fails' to have it all the same.",
+        )
     _warn(text)
 
 

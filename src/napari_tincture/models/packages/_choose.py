@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 
-from napari_tincture.errors import ConsentError, ModelError
-from napari_tincture.models.consent import Program, asking, has_consent, sha256_of
+from napari_tincture.errors import ModelError
+from napari_tincture.models.consent import Program, has_consent, refusal, sha256_of
 from napari_tincture.models.packages._archive import Archive
 from napari_tincture.models.packages._description import Description, Weights
 from napari_tincture.models.registry import ENTRY_POINT_GROUP, architecture_names
@@ -113,7 +113,7 @@ def chosen(found: Mapping[str, Choice], wanted: str, plain: str) -> Choice:
     programs = [c.program for c in able.values() if c.program is not None and not c.lacking]
     if programs:
         others = f" Or: {'; '.join(reasons)}." if reasons else ""
-        raise ConsentError(asking(programs) + others, {p.sha256: p.text for p in programs})
+        raise refusal(programs, others)
     raise ModelError(
         f"None of the package's weights can be used: {'; '.join(reasons)}. State dicts of known "
         "architectures, TorchScript and ONNX can."

@@ -40,8 +40,11 @@ class Package:
     ----------
     weights
         By format: "" if they can be used, else what is lacking.
-    programs
-        What is run if these weights are used: each needs consent, by its SHA-256.
+    runs
+        By format: what is run if these weights are used, which needs consent by its SHA-256;
+        formats that can be used and run nothing are left out.
+    tested
+        Whether it holds a test of its result.
     """
 
     name: str
@@ -53,7 +56,13 @@ class Package:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     weights: Mapping[str, str]
-    programs: tuple[Program, ...]
+    runs: Mapping[str, Program]
+    tested: bool
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """What needs consent."""
+        return tuple(self.runs.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +115,7 @@ def inspect(path: Path) -> Package:
     archive = Archive(path)
     description = read_description(archive.describe())
     found = choices(archive, description)
-    programs = (choice.program for choice in found.values() if not choice.lacking)
+    tensors = (*description.inputs, *description.outputs)
     return Package(
         description.name,
         description.version,
@@ -117,7 +126,8 @@ def inspect(path: Path) -> Package:
         tuple(tensor.name for tensor in description.inputs),
         tuple(tensor.name for tensor in description.outputs),
         {kind: choice.lacking for kind, choice in found.items()},
-        tuple(program for program in programs if program is not None),
+        {kind: c.program for kind, c in found.items() if c.program and not c.lacking},
+        all(tensor.test is not None for tensor in tensors),
     )
 
 

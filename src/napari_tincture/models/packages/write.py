@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture.errors import InputError, ModelError, OutputError
-from napari_tincture.grid import mirror_index
+from napari_tincture.grid import Geometry, mirror_index
 from napari_tincture.models.consent import sha256_of
 from napari_tincture.models.packages import _say
 from napari_tincture.models.packages.load import CONFIG
@@ -186,6 +186,15 @@ def _place(architecture: str) -> str:
     return f"{build.__module__}:{build.__qualname__}"
 
 
+def test_span(geometry: Geometry, length: int) -> tuple[int, int]:
+    """Where the test lies along a side of an image; beyond it, mirrored, if that is too short."""
+    least = _say.smallest(geometry)
+    wanted = max(min(length, LARGEST_TEST), least)
+    side = least + (wanted - least) // geometry.stride * geometry.stride
+    start = (length - side) // 2
+    return start, start + side
+
+
 def _test_image(model: Model, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The middle of an image, (1, c, y, x) of a legal size; mirrored where it is too small."""
     if image.ndim != 3 or len(image) != len(model.card.inputs) or not image.size:
@@ -193,14 +202,8 @@ def _test_image(model: Model, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
             f"Expected a test image (c, y, x) of {len(model.card.inputs)} channels, got the shape "
             f"{image.shape}."
         )
-    geometry = model.geometry
-    least = _say.smallest(geometry)
-    places = []
-    for length in image.shape[1:]:
-        wanted = max(min(length, LARGEST_TEST), least)
-        side = least + (wanted - least) // geometry.stride * geometry.stride
-        start = (length - side) // 2
-        places.append(mirror_index(start, start + side, length))
+    spans = [test_span(model.geometry, length) for length in image.shape[1:]]
+    places = [mirror_index(*s, n) for s, n in zip(spans, image.shape[1:], strict=True)]
     part = image[:, places[0][:, None], places[1]]
     dtype = np.uint8 if image.dtype == bool else _say.image_type(image.dtype)
     return np.ascontiguousarray(part[None], dtype)
