@@ -67,13 +67,19 @@ class StrokeSource:
         self._check_place(image)
         self._marked: dict[Key, None] = {}
         self._known: dict[Key, int] = {}
+        self._edited: dict[Key, None] = {}
 
     def mark(self, box: Mapping[str, tuple[int, int]]) -> None:
         """Note that something changed in a box of the layer, in its pixels by axis letter."""
+        keys = self._keys(box)
+        self._marked.update(keys)
+        self._edited.update(keys)
+
+    def _keys(self, box: Mapping[str, tuple[int, int]]) -> dict[Key, None]:
         rows, columns = self._on_image(box["y"], box["x"])
-        for plane in product(*(range(*box[axis]) for axis in self._leading)):
-            for i, j in product(_blocks(rows), _blocks(columns)):
-                self._marked[plane, i, j] = None
+        planes = product(*(range(*box[axis]) for axis in self._leading))
+        places = product(planes, _blocks(rows), _blocks(columns))
+        return dict.fromkeys(places)
 
     def look_over(self, plane: Plane | None = None) -> None:
         """Mark what may differ from what was given on, in one plane or in all."""
@@ -82,13 +88,19 @@ class StrokeSource:
         for each in planes:
             for rows, columns in self._painted(each):
                 place = dict(zip(self._leading, ((p, p + 1) for p in each), strict=True))
-                self.mark({**place, "y": rows, "x": columns})
+                keys = self._keys({**place, "y": rows, "x": columns})
+                self._marked.update(keys)
         known = [key for key in self._known if plane is None or key[0] == plane]
         self._marked.update(dict.fromkeys(known))
 
     def look_again(self) -> None:
-        """Mark all that was ever given on: it may have been undone."""
-        self._marked.update(dict.fromkeys(self._known))
+        """Mark all that was ever edited: it may have been undone."""
+        self._marked.update(self._edited)
+
+    def follow(self, before: StrokeSource) -> None:
+        """Go on where another stands, whose layer had other data or another place."""
+        self._known, self._edited = before._known, before._edited
+        self.look_over()
 
     def take(self) -> list[Patch]:
         """Give on what is marked and has changed."""
@@ -110,10 +122,10 @@ class StrokeSource:
     def _read(self, plane: Plane, rows: slice, columns: slice) -> NDArray[Any]:
         grid = self._grid(plane)
         if grid.shift == (0, 0) and (memory := self._labels.memory) is not None:
-            values = memory[(*plane, rows, columns)]
+            values = memory[_index(plane, rows, columns)]
         else:
-            values = grid((rows, columns)).values[0]
-        values = np.maximum(values, 0)
+            values = grid((rows, columns)).values
+        values = np.maximum(values.reshape(values.shape[-2:]), 0)
         # Most labels are small, and they are sent to another process.
         return np.ascontiguousarray(values.astype(np.min_scalar_type(int(values.max(initial=0)))))
 
@@ -129,11 +141,8 @@ class StrokeSource:
         memory, (height, width) = self._labels.memory, self._labels.shape[-2:]
         for top, left in product(range(0, height, BLOCK), range(0, width, BLOCK)):
             bottom, right = min(top + BLOCK, height), min(left + BLOCK, width)
-            index = (slice(top, bottom), slice(left, right))
-            if memory is not None:
-                values = memory[(*plane, *index)]
-            else:
-                values = self._labels.read((*(slice(p, p + 1) for p in plane), *index))
+            index = _index(plane, slice(top, bottom), slice(left, right))
+            values = self._labels.read(index) if memory is None else memory[index]
             if values.any():
                 yield (top, bottom), (left, right)
 
@@ -183,6 +192,10 @@ class StrokeSource:
         )
 
 
+def _index(plane: Plane, rows: slice, columns: slice) -> tuple[slice, ...]:
+    return (*(slice(place, place + 1) for place in plane), rows, columns)
+
+
 def _blocks(bounds: tuple[int, int]) -> range:
     return range(bounds[0] // BLOCK, -(-bounds[1] // BLOCK))
 
@@ -194,7 +207,7 @@ def _planes_off(labels: Raster, image: Raster, axis: str) -> float:
     at = image.axes.index(axis)
     factor = micrometres(image.units[at]) or 1.0
     step = abs(image.placement.matrix()[at, at]) * factor or 1.0
-    return max(abs(a - b) for a, b in zip(*places, strict=True)) / step
+    return float(max(abs(a - b) for a, b in zip(*places, strict=True)) / step)
 
 
 def _plane_place(raster: Raster, axis: str, index: int) -> float:

@@ -12,6 +12,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -218,7 +219,7 @@ def pieces(y: tuple[int, int], x: tuple[int, int]) -> Iterator[tuple[slice, slic
 def _cuts(start: int, stop: int) -> list[slice]:
     count = -(-(stop - start) // PIECE)
     edges = np.linspace(start, stop, count + 1).round().astype(int).tolist()
-    return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    return [slice(a, b) for a, b in pairwise(edges)]
 
 
 def _called(model: Model, classes: list[Mapping[str, Any]]) -> Model:

@@ -60,9 +60,7 @@ class TeachingClient(WorkerClient):
         self._tell(job, labels, what="paint", number=number, **place)
         return number
 
-    def look(
-        self, job: TeachingJob, plane: Plane, y: tuple[int, int], x: tuple[int, int]
-    ) -> int:
+    def look(self, job: TeachingJob, plane: Plane, y: tuple[int, int], x: tuple[int, int]) -> int:
         """Have a window predicted after each update; gives the number of this view."""
         number = next(self._numbers)
         view = {"number": number, "plane": list(plane), "y": list(y), "x": list(x)}
