@@ -20,6 +20,7 @@ from benchmarks.any_size import print_any_size
 from benchmarks.compare import print_compare
 from benchmarks.limits import LIMITS
 from benchmarks.live import print_live
+from benchmarks.segmentation_parts import print_segmentation_parts
 from benchmarks.startup import print_startup
 from benchmarks.training import print_training
 from benchmarks.training_memory import print_training_memory
@@ -29,6 +30,9 @@ from napari_tincture.display import virtual_display
 GIB = 2**30
 GENERATOR = str(Path(__file__).parent / "weights" / "phase-to-dapi-generator.safetensors")
 MODELS = ("phase-to-dapi", GENERATOR)
+SECTIONS = (
+    "startup", "live", "compare", "speed", "memory", "any", "training", "segmentation", "cuda",
+)  # fmt: skip
 Result = dict[str, Any]
 
 
@@ -37,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=4096, help="side of the image in pixels")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured")
-    parser.add_argument("--only", default="startup,live,compare,speed,memory,any,training,cuda")
+    parser.add_argument("--only", default=",".join(SECTIONS))
     parser.add_argument("--sides", default="256,512,1024,2048", help="of training crops, in pixels")
     parser.add_argument("--widths", default="16,64", help="of networks in training")
     options = parser.parse_args()
@@ -59,6 +63,8 @@ def main() -> None:
         print_any_size(options.size)
     if "training" in chosen:
         print_training(options.rounds)
+    if "segmentation" in chosen:
+        print_segmentation_parts()
     if "training-memory" in chosen:
         _print_training_memory(options.sides, options.widths)
     if "cuda" in chosen:

@@ -49,6 +49,14 @@ LIMITS: dict[str, dict[str, Limit]] = {
         ": plain / ours": ("at least", 1.3),
         "losses differ, relative": ("at most", 1e-5),
     },
+    "segmentation": {
+        "weight map, seconds": ("at most", 2),
+        "weight map: one transform per cell / ours": ("at least", 200),
+        "weight map: largest difference": ("at most", 1e-6),
+        "elastic crop of image and labels, ms": ("at most", 10),
+        "elastic crop: SciPy / ours": ("at least", 2),
+        "elastic crop: largest difference, of values in 0 … 1": ("at most", 1e-3),
+    },
     "startup": {
         "import napari_tincture": ("at most", 0.1),
         "open a widget": ("at most", 0.5),

@@ -50,10 +50,19 @@ def test_small_objects_are_dropped_and_flat_ones_kept() -> None:
     assert (labels > 0).sum() == 100
 
 
+def test_background_parts_objects_of_two_maps() -> None:
+    inside = np.ones((9, 21), np.float32)
+    inside[:, 10] = 0.5
+    labels = label_instances(np.stack([inside, 1 - inside]), min_size=1)
+    assert labels[:, 10].max() == 0
+    assert np.unique(labels[:, :10]).tolist() == [1]
+    assert np.unique(labels[:, 11:]).tolist() == [2]
+
+
 def test_an_empty_field_has_no_objects() -> None:
     assert label_instances(np.zeros((3, 9, 9))).max() == 0
 
 
 def test_other_shapes_are_refused() -> None:
     with pytest.raises(InputError, match=r"\(3, y, x\)"):
-        label_instances(np.zeros((2, 9, 9)))
+        label_instances(np.zeros((4, 9, 9)))

@@ -94,7 +94,7 @@ def test_all_skip_connections_but_the_finest_are_gated() -> None:
         assert not torch.allclose(gated(image), plain(image))
         for gate in gated.gates:
             gate.psi.bias.fill_(50)
-    # sigmoid(50) is 1 in float32: the gates are open.
+    # sigmoid(50) is 1 in float32: the gates are open, and skip connections as they were.
     torch.testing.assert_close(gated(image), plain(image), rtol=0, atol=0)
 
 

@@ -16,7 +16,9 @@ from napari_tincture import Raster, compare, open_image, segment, stain
 from napari_tincture.errors import InputError, ModelError
 from napari_tincture.instances import label_instances
 from napari_tincture.models import Normalisation
+from napari_tincture.models.card import Channel, ModelCard
 from napari_tincture.placement import Placement
+from napari_tincture.tasks.segment import Classes, values_of
 from napari_tincture.tiling.engine import Engine
 
 NONE = Normalisation("none")
@@ -371,3 +373,16 @@ def test_values_that_are_no_numbers():
     found = segment(image, finder(), tile=16, nonfinite="background").compute()
     np.testing.assert_array_equal(found > 0, labels_of(np.nan_to_num(image, nan=darkest)) > 0)
     assert found.max() == expected.max()
+
+
+def test_classes_have_the_values_of_their_labels() -> None:
+    maps = np.zeros((3, 1, 4), np.float32)
+    maps[[2, 0, 1, 2], 0, range(4)] = 1
+    outputs = [Channel(f"class {value}", value=value) for value in (4, 9, 300)]
+    card = ModelCard("m", "segment", "unet", (Channel("grey"),), tuple(outputs))
+    classes = Classes(None, values_of(card))
+    found = classes(maps)
+    assert found.tolist() == [[[300, 4, 9, 300]]]
+    assert found.dtype == classes.dtype == np.uint16
+    assert Classes(None)(maps).dtype == np.uint8
+    assert values_of(card.replace(instances={})) == ()

@@ -4,12 +4,19 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
+from torch.nn import functional
 
+from napari_tincture.errors import InputError
 from napari_tincture.training.augment import (
     Augment,
     flip_relief,
+    folded,
     gaussian_blur,
+    places_of,
     random_crop,
+    random_matrix,
+    sample_at,
+    sample_labels,
     vary_values,
 )
 
@@ -19,6 +26,8 @@ EVERYTHING = Augment(
     rotate=30,
     scale=(0.7, 1.4),
     elastic=2,
+    elastic_alpha=20,
+    elastic_sigma=3,
     gain=(0.5, 2),
     offset=0.1,
     noise=0.1,
@@ -135,3 +144,50 @@ def test_relief_is_its_own_inverse() -> None:
     assert 0 < len(changed) < 20
     assert torch.equal(-changed[0][0].flip(1), image)
     assert torch.equal(changed[0][1].flip(1), target)
+
+
+def test_places_are_turned_moved_and_bent() -> None:
+    augment = Augment(rotate=40, scale=(0.5, 2.0), elastic=10.0, elastic_knots=3)
+    rng = np.random.default_rng(0)
+    matrix = random_matrix(augment, rng)
+    vectors = np.random.default_rng(1).normal(size=(1, 2, 3, 3)) * 10.0
+    bend = functional.interpolate(
+        torch.from_numpy(vectors), size=(21, 21), mode="bicubic", align_corners=True
+    )
+    y, x = np.mgrid[:21, :21] - 10
+    expected = np.stack([x, y], -1) @ matrix.T + [50.0, 60.0] + bend[0].permute(1, 2, 0).numpy()
+    found = places_of(21, matrix, (50.0, 60.0), augment, np.random.default_rng(1))
+    # Sums of a few float32 numbers of some tens.
+    np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=3e-5)
+
+
+def test_labels_come_from_the_nearest_pixels_of_the_same_places() -> None:
+    size, height, width = 40, 30, 34
+    augment = Augment(rotate=45, elastic=5.0, elastic_knots=3)
+    rng = np.random.default_rng(4)
+    places = places_of(size, random_matrix(augment, rng), (15.0, 14.0), augment, rng)
+    labels = torch.arange(height * width).view(height, width) + 2**40
+    rounded = folded(places, (height, width)).round()
+    assert not torch.equal(rounded, places.round())  # some are beyond the edge
+    # Images at whole places are the pixels there; labels too large for float32 are exact.
+    image = torch.stack([v.float() for v in torch.meshgrid(
+        torch.arange(height), torch.arange(width), indexing="ij")])  # fmt: skip
+    y, x = sample_at(image, rounded).round().long()
+    mirrored = sample_labels(labels, places)
+    assert torch.equal(mirrored, labels[y, x])
+    assert torch.equal(sample_labels(torch.stack([labels, -labels]), places)[1], -mirrored)
+    shown = functional.grid_sample(
+        torch.ones(1, 1, height, width),
+        (2 * places.round() / torch.tensor([width - 1.0, height - 1.0]) - 1)[None],
+        mode="nearest", padding_mode="zeros", align_corners=True,
+    )[0, 0]  # fmt: skip
+    assert 0 < shown.mean() < 1
+    known = torch.where(shown > 0, mirrored, -1)
+    assert torch.equal(sample_labels(labels, places, outside=-1), known)
+
+
+def test_bends_without_a_size_are_refused() -> None:
+    with pytest.raises(InputError, match="elastic_sigma"):
+        Augment(elastic_alpha=30.0)
+    with pytest.raises(InputError, match="elastic_knots=1"):
+        Augment(elastic=10.0, elastic_knots=1)

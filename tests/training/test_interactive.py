@@ -46,7 +46,7 @@ def test_strokes_teach_more_with_every_update() -> None:
     column = np.zeros((120, 1), np.uint8)
     column[:, 0] = classes[:, 60]
     counts = session.paint(0, 60, column)
-    assert counts["ground"] + counts["cell"] == 100 + 120 - 5
+    assert counts["ground"] + counts["cell"] == 100 + 120 - 1
     found = session.learn()
     assert found["steps"] == 34
     assert found["mean_iou"] > found["constant"] + 0.2

@@ -18,6 +18,7 @@ from napari_tincture.models.unet_blocks import (
     descend,
     double_conv,
     init_weights,
+    joined,
 )
 
 Head = Literal["none", "sigmoid", "softmax"]
@@ -126,11 +127,11 @@ class UNet(nn.Module):
         """Map (b, in_channels, y, x) to (b, out_channels, y', x')."""
         *skips, x = descend(self.down, x)
         for level, (up, merge) in enumerate(zip(self.up, self.merge, strict=True)):
-            skip = skips.pop()
-            if level < len(self.gates):
-                skip = self.gates[level](skip, x)
-            x = up(x)
+            skip, below, x = skips.pop(), x, up(x)
             skip = skip if self.padded else centre_crop(skip, x)
+            if level < len(self.gates):
+                x, skip, weights = joined(x, skip, self.gates[level](skip, below))
+                skip = skip * weights
             x = merge(torch.cat([x, skip], dim=1))
         return with_head(self.last(x), self.head)
 

@@ -82,7 +82,7 @@ class ResidualBlock(nn.Module):
 
 
 class AttentionGate(nn.Module):
-    """Weighs a skip connection's pixels by what the coarser level finds there.
+    """Attention coefficients of a skip connection, from it and from the coarser level.
 
     References
     ----------
@@ -98,9 +98,20 @@ class AttentionGate(nn.Module):
         self.psi = nn.Conv2d(skip, 1, 1)
 
     def forward(self, skip: Tensor, gate: Tensor) -> Tensor:
-        """Weigh `skip` (b, c, 2y, 2x) by values in (0, 1), made of it and `gate` (b, g, y, x)."""
-        weights = torch.sigmoid(self.psi(torch.relu(self.skip(skip) + self.gate(gate))))
-        return skip * functional.interpolate(weights, scale_factor=2, mode="bilinear")
+        """Map (b, c, 2y, 2x) and the gating signal (b, g, y, x) to (b, 1, 2y, 2x) in (0, 1)."""
+        skip, gate = joined(self.skip(skip), self.gate(gate))
+        weights = torch.sigmoid(self.psi(torch.relu(skip + gate)))
+        return functional.interpolate(weights, scale_factor=2, mode="bilinear")
+
+
+def joined(*maps: Tensor) -> tuple[Tensor, ...]:
+    """The same maps, joined and parted again.
+
+    Tiles lose what they need no more of their halo where maps are joined. Maps of one size on the
+    whole image would not be alike in a tile, if one has been cut and the other has not.
+    """
+    parts: tuple[Tensor, ...] = torch.cat(maps, 1).split([one.shape[1] for one in maps], 1)
+    return parts
 
 
 def centre_crop(value: Tensor, like: Tensor) -> Tensor:

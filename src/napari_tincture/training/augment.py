@@ -7,7 +7,7 @@ its number and the recipe's seed.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_tincture.errors import InputError
+from napari_tincture.training.elastic import gaussian_bend, grid_bend
+
 
 @dataclass(frozen=True, slots=True)
 class Augment:
@@ -23,8 +26,11 @@ class Augment:
 
     Geometry: `flips` upside down, left to right; `relief` upside down with the input's sign
     changed (shading by a light from above or below, as in differential interference contrast);
-    `rot90` quarter turns; `rotate` degrees either way; `scale` limits of the zoom; `elastic`
-    pixels of smooth displacement (standard deviation, on a grid of `elastic_grid` pixels).
+    `rot90` quarter turns; `rotate` degrees either way; `scale` limits of the zoom. Smooth
+    displacements, see `training.elastic`: `elastic` pixels (standard deviation) on a grid of
+    `elastic_grid` pixels, or of `elastic_knots` knots along a crop whatever its size
+    (``elastic=10, elastic_knots=3``: U-Net, 2015); `elastic_alpha` times random numbers smoothed by
+    a Gaussian of `elastic_sigma` pixels (Simard et al. 2003), alone or with the former.
 
     `resize`, unless 0, first makes the whole image so many pixels high and wide, as published for
     images of about the crop's size: 286 with crops of 256 (CycleGAN, pix2pix, U-GAT-IT). For images
@@ -47,6 +53,9 @@ class Augment:
     scale: tuple[float, float] = (1.0, 1.0)
     elastic: float = 0.0
     elastic_grid: int = 32
+    elastic_knots: int = 0
+    elastic_alpha: float = 0.0
+    elastic_sigma: float = 0.0
     gain: tuple[float, float] = (1.0, 1.0)
     offset: float = 0.0
     noise: float = 0.0
@@ -63,10 +72,24 @@ class Augment:
     value_range: tuple[float, float] = (-1.0, 1.0)
     colour_on: Literal["a", "both"] = "a"
 
+    def __post_init__(self) -> None:
+        if self.elastic_alpha and self.elastic_sigma < 1:
+            raise InputError(
+                f"elastic_alpha={self.elastic_alpha} needs elastic_sigma, the Gaussian's standard "
+                f"deviation in pixels, of 1 or more (usually 4 or more); got "
+                f"{self.elastic_sigma}."
+            )
+        if self.elastic_grid < 1 or self.elastic_knots < 0 or self.elastic_knots == 1:
+            raise InputError(
+                f"elastic_grid={self.elastic_grid}, elastic_knots={self.elastic_knots}: expected "
+                "at least 1 pixel between knots, and at least 2 knots, or 0 for the grid."
+            )
+
     @property
     def moves_whole_pixels(self) -> bool:
         """Whether crops hold the image's own values, at most turned and mirrored."""
-        return not (self.rotate or self.elastic or self.scale != (1.0, 1.0))
+        bent = self.elastic or self.elastic_alpha
+        return not (self.rotate or bent or self.scale != (1.0, 1.0))
 
 
 def random_crop(image: Tensor, size: int, augment: Augment, rng: np.random.Generator) -> Tensor:
@@ -91,20 +114,71 @@ def places_of(
 ) -> Tensor:  # fmt: skip
     """Where each pixel of a crop comes from: (y, x, 2) float32, x then y in the image's pixels."""
     axis = torch.arange(size, dtype=torch.float32) - (size - 1) / 2
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    places = torch.stack([x, y], dim=-1) @ torch.tensor(matrix.T, dtype=torch.float32)
-    places = places + torch.tensor(centre, dtype=torch.float32)
-    return places + _random_bend(size, augment, rng) if augment.elastic else places
+    turn = torch.tensor(matrix, dtype=torch.float32)
+    # x' = (rows of y, 1, kernels) · (columns of the matrix, the centre, vectors): one product.
+    rows = [torch.stack([axis, torch.ones(size)], dim=1)]
+    columns = [turn[:, 1].expand(1, size, 2)]
+    columns += [(axis[:, None] * turn[:, 0] + torch.tensor(centre, dtype=torch.float32))[None]]
+    for kernel, vectors in _bends(size, augment, rng):
+        rows.append(kernel)
+        columns.append(vectors)
+    places = torch.cat(rows, dim=1) @ torch.cat(columns).reshape(-1, 2 * size)
+    return places.view(size, size, 2)
 
 
 def sample_at(image: Tensor, places: Tensor) -> Tensor:
     """Values (c, y, x) of an image between its pixels, which is mirrored at its edges."""
     height, width = image.shape[1:]
-    extent = torch.tensor([max(width - 1, 1), max(height - 1, 1)], dtype=torch.float32)
-    grid = 2 * places / extent - 1
+    scale = 2 / torch.tensor([max(width - 1, 1), max(height - 1, 1)], dtype=torch.float32)
+    grid = torch.addcmul(torch.tensor(-1.0), places, scale)
     return functional.grid_sample(
         image[None], grid[None], mode="bilinear", padding_mode="reflection", align_corners=True
     )[0]
+
+
+def sample_labels(labels: Tensor, places: Tensor, outside: int | None = None) -> Tensor:
+    """Values of the nearest pixels, by the same places as those of an image.
+
+    Parameters
+    ----------
+    labels
+        (y, x) or (c, y, x) of any type: ids are neither mixed nor rounded.
+    places
+        (y, x, 2) float32, x then y in the labels' pixels.
+    outside
+        Value of pixels from beyond the labels' edge, such as that of unlabelled ones; None:
+        they are mirrored there, as `sample_at` does.
+    """
+    height, width = labels.shape[-2:]
+    inside = folded(places, (height, width))
+    kind = torch.int32 if height * width < 2**31 else torch.int64  # half the memory is faster
+    x, y = (plane.round().to(kind) for plane in inside.unbind(-1))
+    values = labels.reshape(*labels.shape[:-2], -1)[..., y.mul_(width).add_(x)]
+    if outside is None or inside is places:
+        return values
+    last = torch.tensor([width, height]) - 0.5
+    beyond = ((places < -0.5) | (places > last)).any(dim=-1)
+    return values.masked_fill(beyond, outside)
+
+
+def folded(places: Tensor, shape: Sequence[int]) -> Tensor:
+    """Places (y, x, 2) as x, y, those outside mirrored about the outermost pixels of (y, x)."""
+    height, width = shape
+    last = torch.tensor([width - 1, height - 1], dtype=places.dtype)
+    ends = list(zip(limits_of(places), last.tolist(), strict=True))
+    if all(low >= 0 and high <= end for (low, high), end in ends):
+        return places
+    period, inside = (2 * last).clamp_min(1), places.abs()
+    # Mirroring more than once is rare and takes most of the time.
+    if any(max(-low, high) > 2 * end for (low, high), end in ends):
+        inside = inside % period
+    return torch.minimum(torch.minimum(inside, period - inside), last)
+
+
+def limits_of(places: Tensor) -> list[tuple[float, float]]:
+    """Least and greatest x, and y. Plane by plane: over both at once it takes ten times as long."""
+    limits = [plane.aminmax() for plane in places.unbind(-1)]
+    return [(float(low), float(high)) for low, high in limits]
 
 
 def flip_relief(
@@ -172,13 +246,14 @@ def _random_centre(length: int, reach: float, rng: np.random.Generator) -> float
     return first + float(rng.integers(int(last - first) + 1))
 
 
-def _random_bend(size: int, augment: Augment, rng: np.random.Generator) -> Tensor:
-    knots = max(size // augment.elastic_grid, 1) + 3
-    coarse = torch.tensor(rng.normal(size=(1, 2, knots, knots)) * augment.elastic)
-    fine = functional.interpolate(
-        coarse.float(), size=(size, size), mode="bicubic", align_corners=True
-    )
-    return fine[0].permute(1, 2, 0)
+def _bends(
+    size: int, augment: Augment, rng: np.random.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    if augment.elastic:
+        knots = augment.elastic_knots or max(size // augment.elastic_grid, 1) + 3
+        yield grid_bend(size, knots, augment.elastic, rng)
+    if augment.elastic_alpha:
+        yield gaussian_bend(size, augment.elastic_alpha, augment.elastic_sigma, rng)
 
 
 def _refocus(x: Tensor, augment: Augment, rng: np.random.Generator) -> Tensor:

@@ -17,9 +17,12 @@ from napari_tincture.errors import InputError
 from napari_tincture.tiling.cache import BlockCache
 from napari_tincture.training.augment import (
     Augment,
+    folded,
+    limits_of,
     places_of,
     random_matrix,
     sample_at,
+    sample_labels,
 )
 from napari_tincture.training.coverage import (
     Condition,
@@ -155,13 +158,14 @@ class Crops:
             corner = self._corner(number, shape, (self._size, self._size), wish, rng)
             return corner and Crop(number, *corner, matrix)
         places = places_of(self._size, matrix, (0.0, 0.0), self._augment, rng)
-        first, last = places.amin((0, 1)), places.amax((0, 1))
-        width, height = ((last - first).ceil().int() + 1).tolist()
+        limits = limits_of(places)
+        width, height = (math.ceil(high - low) + 1 for low, high in limits)
         corner = self._corner(number, shape, (height, width), wish, rng)
         if corner is None:
             return None
-        moved = places - first + torch.tensor(corner[::-1], dtype=places.dtype)
-        return Crop(number, *corner, matrix, _folded(moved, shape))
+        shift = [at - low for at, (low, _) in zip(corner[::-1], limits, strict=True)]
+        places += torch.tensor(shift, dtype=places.dtype)
+        return Crop(number, *corner, matrix, folded(places, shape))
 
     def _corner(
         self, number: int, shape: Extent, extent: Extent, wish: Wish,
@@ -230,27 +234,12 @@ def turned(values: Tensor, matrix: NDArray[np.float64]) -> Tensor:
     return values.transpose(1, 2).contiguous() if matrix[0, 0] == 0 else values
 
 
-def _folded(places: Tensor, shape: Extent) -> Tensor:
-    """Places (y, x, 2) as x, y, those outside mirrored about the outermost pixels."""
-    height, width = shape
-    last = torch.tensor([width - 1, height - 1], dtype=places.dtype)
-    period = (2 * last).clamp_min(1)
-    inside = places.abs() % period
-    return torch.minimum(torch.minimum(inside, period - inside), last)
-
-
 def _between(window: Window, places: Tensor, shape: Extent, nearest: bool) -> Tensor:
     """Values between pixels, from the least window that holds those around them."""
-    left, top = places.amin((0, 1)).floor().int().tolist()
-    right, bottom = places.amax((0, 1)).floor().int().tolist()
+    (left, right), (top, bottom) = (tuple(map(math.floor, each)) for each in limits_of(places))
     y, x = slice(top, min(bottom + 2, shape[0])), slice(left, min(right + 2, shape[1]))
     places = places - torch.tensor([left, top], dtype=places.dtype)
-    return _nearest(window(y, x), places) if nearest else sample_at(window(y, x), places)
-
-
-def _nearest(values: Tensor, places: Tensor) -> Tensor:
-    x, y = places.round().long().unbind(-1)
-    return values[:, y.clamp_max(values.shape[1] - 1), x.clamp_max(values.shape[2] - 1)]
+    return (sample_labels if nearest else sample_at)(window(y, x), places)
 
 
 def _resized(picture: Picture, side: int) -> Window:

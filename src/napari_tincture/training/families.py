@@ -27,11 +27,11 @@ def describe_families() -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        "name", "title", "data" and "citation" as `Published` has them; "pairs" whether registered
-        pairs may steer an unpaired training; "sizes": the recipe of each preset; "networks",
-        "weights" and "options": what ``parts`` (beside `COARSE_TO_FINE`), ``Weights`` and ``build``
-        take, each as "name", "kind" ("bool", "int", "float" or "choice"), "default", "choices" and
-        "help".
+        "name", "title", "data", "labels" and "citation" as `Published` has them; "pairs" whether
+        registered pairs may steer an unpaired training; "sizes": the recipe of each preset;
+        "networks", "weights" and "options": what ``parts`` (beside `COARSE_TO_FINE`), ``Weights``
+        and ``build`` take, each as "name", "kind" ("bool", "int", "float" or "choice"), "default",
+        "choices" and "help".
     """
     return [describe_family(name) for name in objective_names()]
 
@@ -47,6 +47,7 @@ def describe_family(name: str) -> dict[str, Any]:
         "name": name,
         "title": published.title,
         "data": published.data,
+        "labels": published.labels,
         "citation": published.citation,
         "pairs": any(field["name"].startswith("pair_") for field in weights),
         "sizes": {size: preset(name, size).to_dict() for size in get_args(Size)},

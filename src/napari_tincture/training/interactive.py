@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_tincture.errors import Cancelled, InputError
+from napari_tincture.metrics.labels.confusion import Confusion
 from napari_tincture.models.card import ModelCard, Part
 from napari_tincture.models.model import Model
 from napari_tincture.models.normalisation import Normalisation
@@ -28,12 +29,13 @@ from napari_tincture.training.augment import Augment, random_matrix, vary_values
 from napari_tincture.training.crops import turned
 from napari_tincture.training.domains import Domain, domain_statistics
 from napari_tincture.training.held import whole
-from napari_tincture.training.labelling import UNKNOWN, Labelling, as_classes
+from napari_tincture.training.label_judge import table_of
+from napari_tincture.training.labelling import Labelling, as_classes
 from napari_tincture.training.loop import Trainer
 from napari_tincture.training.material import AS_SEEN
 from napari_tincture.training.presets import preset
 from napari_tincture.training.segmenters import as_segmenter, refill
-from napari_tincture.training.strokes import Strokes
+from napari_tincture.training.strokes import BLOCK, Strokes
 
 NETWORK: Mapping[str, Any] = {
     "depth": 3, "width": 12, "max_width": 48, "padded": True, "norm": "batch", "dropout": 0.0,
@@ -279,16 +281,14 @@ class Session:
         blocks = self.strokes.blocks
         for plane, i, j in blocks[:: max(len(blocks) // JUDGED, 1)][:JUDGED]:
             y, x = (
-                slice(index * CROP, min((index + 1) * CROP, length))
+                slice(index * BLOCK, min((index + 1) * BLOCK, length))
                 for index, length in zip((i, j), self.strokes.shape, strict=True)
             )
             truth = self.strokes.get(plane, y, x)
             found = self.predict(y, x, plane=plane).argmax(axis=0)
-            known = truth != UNKNOWN
-            places = truth[known].astype(np.int64) * count + found[known]
-            table += np.bincount(places, minlength=count**2).reshape(count, count)
+            table += table_of(truth, found, count)
         shares = table.sum(axis=1) / table.sum()
-        return {"mean_iou": _mean_iou(table),
+        return {"mean_iou": Confusion(tuple(range(count)), table).mean_iou,
                 "constant": float(shares.max() / (shares > 0).sum())}  # fmt: skip
 
     def _check(self, plane: tuple[int, ...]) -> None:
@@ -305,9 +305,3 @@ def _around(rng: np.random.Generator, place: int, length: int) -> slice:
     start = place - int(rng.integers(CROP))
     start = min(max(start, 0), length - CROP) if length >= CROP else (length - CROP) // 2
     return slice(start, start + CROP)
-
-
-def _mean_iou(table: NDArray[np.int64]) -> float:
-    right, either = np.diagonal(table), table.sum(0) + table.sum(1) - np.diagonal(table)
-    some = either > 0
-    return float((right[some] / either[some]).mean())

@@ -99,7 +99,7 @@ class LabelJudge:
         table = np.zeros((count, count), np.int64)
         for number, region in self._places:
             found = self._maps(model, number, region).argmax(axis=0)
-            table += _table(self._truth(number, region), found, count)
+            table += table_of(self._truth(number, region), found, count)
         return self._class_figures(table)
 
     def _class_figures(self, table: NDArray[np.int64]) -> dict[str, float]:
@@ -200,7 +200,7 @@ def _slices(region: Region | None, picture: LabelPicture) -> tuple[slice, slice]
     return slice(*y), slice(*x)
 
 
-def _table(truth: NDArray[np.int16], found: NDArray[np.integer], count: int) -> NDArray[np.int64]:
+def table_of(truth: NDArray[np.int16], found: NDArray[np.integer], count: int) -> NDArray[np.int64]:
     """Pixels by expected (rows) and found class."""
     known = truth != UNKNOWN
     places = truth[known].astype(np.int64) * count + found[known]

@@ -48,7 +48,8 @@ def _check_unpadded(part: Part, side: int) -> None:
     rest = (side - network.residue) % stride
     if not rest and side > 2 * margin:
         return
-    near = max(side - rest, (2 * margin // stride + 1) * stride + network.residue)
+    least = max(side, 2 * margin + 1)
+    near = least + (network.residue - least) % stride
     raise InputError(
         f"Crops of {side} px do not suit a network without padding: it loses {margin} px on every "
         f"side and takes sides that leave {network.residue} when divided by {stride}. Take crops "

@@ -17,7 +17,9 @@ from napari_tincture.raster import Raster
 from napari_tincture.training.channels import channels_of
 from napari_tincture.training.domains import Domain
 from napari_tincture.training.judge import translated
+from napari_tincture.training.labelling import Labelling
 from napari_tincture.training.pictures import Picture
+from napari_tincture.training.segmenters import probabilities
 from napari_tincture.training.translation import TranslationRecipe
 
 
@@ -42,11 +44,15 @@ class Preview:
     @property
     def rgb(self) -> bool:
         """Whether results are red, green and blue."""
+        if self.recipe.published.labels:
+            return False
         return tuple(channel.name for channel in channels_of(self.targets)) == RGB
 
     @property
     def limits(self) -> tuple[float, float]:
         """Range of the results' values."""
+        if self.recipe.published.labels:
+            return 0.0, 1.0
         return (0.0, 255.0) if self.rgb else self.targets.pictures[0].normalisation.span
 
     def picture(self, raster: Raster) -> Picture:
@@ -68,17 +74,24 @@ class Preview:
         Returns
         -------
         ndarray
-            (c, y, x): uint8 of a colour image, else float32 as the networks give it.
+            (c, y, x): uint8 of a colour image, else float32 as the networks give it; of
+            segmentation probabilities.
         """
         network = networks["forward"]
         device = next(network.parameters()).device
         # Every network takes multiples of the crops that it learns from.
-        rows, columns = (_widened(s, self.recipe.sampling.crop) for s in (y, x))
+        margin = int(getattr(network, "margin", 0))
+        rows, columns = (
+            _legal(s, network) if margin else _widened(s, self.recipe.sampling.crop) for s in (y, x)
+        )
         image = picture.read(rows, columns)
         values = values_to_hold(network, image[None].to(device))
         with torch.inference_mode(), holding(network, values):
             result = translated(network, image, self.recipe.published.noise, device)
-        inner = result[:, y.start - rows.start :, x.start - columns.start :]
+        if self.recipe.published.labels:
+            result = probabilities(result, Labelling.of(self.recipe.options))
+        first = y.start - rows.start - margin, x.start - columns.start - margin
+        inner = result[:, first[0] :, first[1] :]
         made: NDArray[Any] = inner[:, : y.stop - y.start, : x.stop - x.start].numpy()
         if not self.rgb:
             return made
@@ -92,3 +105,10 @@ def _widened(window: slice, side: int) -> slice:
     length = window.stop - window.start
     more = -length % side
     return slice(window.start - more // 2, window.stop + more - more // 2)
+
+
+def _legal(window: slice, network: Any) -> slice:
+    """What a network without padding must see of an axis to give a window of it."""
+    start = window.start - network.margin
+    length = window.stop + network.margin - start
+    return slice(start, start + length + (network.residue - length) % 2**network.depth)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from napari_tincture.models.card import ModelCard
 from napari_tincture.models.model import Model
@@ -55,3 +55,10 @@ def refill(model: Model, trained: nn.Module) -> None:
     """
     state = {key: value.detach().cpu() for key, value in trained.state_dict().items()}
     model.network.load_state_dict(state)
+
+
+def probabilities(logits: Tensor, labelling: Labelling) -> Tensor:
+    """What the head makes of logits (c, y, x)."""
+    if labelling.head == "softmax":
+        return logits.softmax(dim=0)
+    return logits.sigmoid()

@@ -38,7 +38,7 @@ def weight_map(
     Cells that touch are first parted by `split_touching`; use its labels as the target, too.
     Distances are from a pixel's centre to that of the nearest pixel of a cell, and exact. They
     look as far as `border_reach` tells: a window with so many pixels around it gives the same
-    weights as the whole image. Memory beyond the result does not grow with the rows.
+    weights as the whole image. What the distances take of memory does not grow with the rows.
 
     Parameters
     ----------

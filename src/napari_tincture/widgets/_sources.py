@@ -32,6 +32,8 @@ class Sources(QWidget):
 
     def __init__(self, what: str) -> None:
         super().__init__()
+        self.labelled = False
+        """Whether Labels layers are what to choose from."""
         self.layers = Ticks(tooltip=f"Layers with {what}", rows=ROWS)
         self.folder = QLineEdit()
         self.folder.setPlaceholderText("or a folder of images")
@@ -63,11 +65,12 @@ class Sources(QWidget):
         """Offer the layers of a viewer, but for previews."""
         images = [x for x in layers if isinstance(x, Image) and MARK not in x.metadata]
         labels = [x for x in layers if isinstance(x, Labels)]
-        self.layers.set_items([Item(layer.name, layer, layer.name) for layer in images])
+        shown = labels if self.labelled else images
+        self.layers.set_items([Item(layer.name, layer, layer.name) for layer in shown])
         masks = [Item(f"leave out: {layer.name}", layer) for layer in labels]
         self.left_out.set_items([Item("leave out nothing", None), *masks])
         self.left_out.setVisible(bool(labels))
-        self.layers.setVisible(bool(images))
+        self.layers.setVisible(bool(shown))
 
     def _browse(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Choose a folder", self.folder.text())
@@ -98,6 +101,7 @@ class Sides(QWidget):
         self.pair_a = Sources("images as the model will be given them, with partners")
         self.pair_b = Sources("their partners, of the same places")
         self._known_axes: dict[str, str] = {}
+        self._layers: Sequence[Any] = ()
         self._form = form()
         self._form.setContentsMargins(0, 0, 0, 0)
         self.setLayout(self._form)
@@ -131,6 +135,7 @@ class Sides(QWidget):
 
     def offer(self, layers: Sequence[Any]) -> None:
         """Offer the layers of a viewer, but for previews."""
+        self._layers = layers
         for sources in (self.a, self.b, self.pair_a, self.pair_b):
             sources.offer(layers)
 
@@ -160,8 +165,14 @@ class Sides(QWidget):
             known = [layer["name"] for layer in own.get("layers", ())]
             place.layers.ticked = [viewer.layers[n] for n in known if n in viewer.layers]
 
-    def offer_pairings(self, data: str, pairs: bool) -> None:
-        """Offer what a family can learn from: "paired" or "unpaired" data, perhaps with pairs."""
+    def offer_pairings(self, data: str, pairs: bool, labels: bool = False) -> None:
+        """Offer what a family can learn from: "paired" or "unpaired" data, perhaps with pairs.
+
+        `labels`: whether Labels layers are what it should make.
+        """
+        if self.b.labelled != labels:
+            self.b.labelled = labels
+            self.b.offer(self._layers)
         names = ["pairs"] if data == "paired" else ["unpaired", *(["both"] if pairs else [])]
         self.pairing.set_items(PAIRINGS[name] for name in names)
         self._show_pairs()

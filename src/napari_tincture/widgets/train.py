@@ -180,7 +180,7 @@ class TrainPanel(Docked):
         self.previews.offer(self.sides.a.layers.offered)
         try:
             family = self.form.described
-            self.sides.offer_pairings(family["data"], family["pairs"])
+            self.sides.offer_pairings(family["data"], family["pairs"], family["labels"])
             self.sides.ask_axes(self._unclear())
             plan = self.plan()
         except TinctureError as error:

@@ -19,10 +19,10 @@ from napari_tincture.training.presets import preset
 from napari_tincture.training.translate import Run, train_translation
 from napari_tincture.training.translation import TranslationRecipe
 
-NARROW = {"depth": 2, "width": 6, "max_width": 12, "dropout": 0.0}
+NARROW = {"depth": 2, "width": 8, "max_width": 16, "dropout": 0.0}
 
 
-def recipe(steps: int = 40, **changes: Any) -> TranslationRecipe:
+def recipe(steps: int = 30, **changes: Any) -> TranslationRecipe:
     settings = {"warmup": 0, "ema": 0.9, "lr": 1e-2, "validate_every": steps, **changes}
     made = preset("segmentation", "tiny", steps=steps, crop=32, **settings)
     part = made.networks["forward"]
@@ -68,7 +68,7 @@ def test_classes_with_gaps_are_learned_from_dense_and_sparse_labels(labels: Any)
 
 @pytest.mark.parametrize("target", ["instances", "borders"])
 def test_objects_are_learned(target: str) -> None:
-    made = recipe(60, options={"target": target})
+    made = recipe(50, options={"target": target})
     model = train(made, lambda objects: objects.astype(np.int64) * 2**33)
     assert model.card.figures["validation ap_50"] > 0.4
     assert model.card.figures["validation constant"] < 0.1
