@@ -226,9 +226,10 @@ class JobHub(QObject):
 
     def _rest(self) -> None:
         """Give back the workers' memory when nobody needs it."""
-        for client in (self.trainer, self.teacher):
-            if not client.jobs:
-                client.stop()
+        if not self.trainer.jobs:
+            self.trainer.stop()
+        if not self.teacher.jobs and not self.teacher.awake:
+            self.teacher.stop()
         if self._resting and not self.client.jobs and not self.client.lives:
             self.client.stop()
 

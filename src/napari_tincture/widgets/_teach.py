@@ -148,6 +148,7 @@ class Teach(Folding):
         self._tick.stop()
         self._leave()
         self._watch(None)
+        self._hub.teacher.rest(id(self))
 
     def _lay_out(self, body: QWidget) -> None:
         layout = QVBoxLayout(body)
@@ -169,7 +170,7 @@ class Teach(Folding):
         self.classes.chosen.connect(self.choose)
         self._hub.changed.connect(self._on_job)
         self.destroyed.connect(self._keys.release)
-        self.destroyed.connect(partial(_end, self._lessons))
+        self.destroyed.connect(partial(_end, self._lessons, self._hub, id(self)))
 
     def _fits(self, lesson: Lesson, image: Any) -> bool:
         """Whether a session learns from what is chosen now."""
@@ -188,6 +189,8 @@ class Teach(Folding):
     def _fold(self, shown: bool) -> None:
         super()._fold(shown)
         self._bind()
+        if shown:
+            self._hub.teacher.wake(id(self))
 
     def _bind(self) -> None:
         """Take the number keys while there are classes to choose, and the section is open."""
@@ -271,9 +274,10 @@ class Teach(Folding):
             self.status.show_text(Level.PROBLEM, in_panel(error))
 
 
-def _end(lessons: list[Lesson], *_: Any) -> None:
+def _end(lessons: list[Lesson], hub: JobHub, panel: int, *_: Any) -> None:
     for lesson in lessons:
         lesson.end()
+    hub.teacher.rest(panel)
 
 
 def _button(text: str, tooltip: str) -> QPushButton:

@@ -121,6 +121,7 @@ class ClassRow(QWidget):
         self.pick, self.colour, self.name = QToolButton(), QToolButton(), QLineEdit()
         self.pick.setText(str(place + 1))
         self.pick.setCheckable(True)
+        self.pick.setStyleSheet("QToolButton:checked { background: rgba(128, 128, 128, 160); }")
         self.pick.setToolTip(f"Paint this class{key}")
         self.colour.setToolTip("Its colour")
         self.name.setToolTip("Its name")

@@ -232,4 +232,5 @@ def _called(model: Model, classes: list[Mapping[str, Any]]) -> Model:
         if channel.value in known else channel
         for channel in model.card.outputs
     )  # fmt: skip
-    return model.with_card(model.card.replace(outputs=outputs))
+    about = f"{', '.join(each.name for each in outputs)}; learned from strokes."
+    return model.with_card(model.card.replace(outputs=outputs, description=about))

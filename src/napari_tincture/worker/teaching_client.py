@@ -29,6 +29,24 @@ class TeachingClient(WorkerClient):
 
     def __init__(self, command: Sequence[str] = COMMAND) -> None:
         super().__init__(command, first=FIRST)
+        self._awake: set[int] = set()
+
+    @property
+    def awake(self) -> bool:
+        """Whether somebody may begin a session soon."""
+        return bool(self._awake)
+
+    def wake(self, panel: int) -> None:
+        """Start the process, so that a session of this panel need not wait for it."""
+        self._awake.add(panel)
+        with self._lock:
+            self._start_session()
+
+    def rest(self, panel: int) -> None:
+        """Let the process go with the last panel and session."""
+        self._awake.discard(panel)
+        if not self._awake and not self.jobs:
+            self.stop()
 
     def teach(
         self, settings: TeachSettings, image: Raster, listener: Callable[[Job], None] = ignore
