@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QApplication, QInputDialog
 
 import napari_tincture as nt
 from napari_tincture.models.shipped import library_folder
+from napari_tincture.widgets import _lesson
 from napari_tincture.widgets.segment import SegmentPanel
 from napari_tincture.worker.jobs import State
 
@@ -60,6 +61,8 @@ def stroke(qtbot: Any, viewer: Any, layer: Any, pixels: list[tuple[float, float]
 def test_from_strokes_to_a_segmented_layer(
     qtbot: Any, viewer: Any, library: Path, hub: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # One that learns in a fifth of the time.
+    monkeypatch.setattr(_lesson, "NETWORK", {"depth": 2, "width": 6, "max_width": 8})
     values, objects = discs(3, side=120, count=10)
     image = viewer.add_image(values, name="cells", **PLACED)
     panel = SegmentPanel(viewer)

@@ -27,6 +27,8 @@ from napari_tincture.worker.teaching_job import TeachingJob
 
 _SEND, _LOOK = 150, 250
 """Milliseconds without a change after which strokes are sent, and the view is told."""
+NETWORK: Mapping[str, Any] = {}
+"""Options of what learns that differ from the usual."""
 _MOVED = ("data", "scale", "translate", "rotate", "shear", "affine", "units")
 
 
@@ -61,7 +63,9 @@ class Lesson(QObject):
         self._viewer, self._hub = viewer, hub
         self.image, self.strokes, self._raster = image, strokes, raster
         self.classes = tuple(classes)
-        settings = TeachSettings(classes=tuple(each.to_json() for each in classes), device=device)
+        settings = TeachSettings(
+            classes=tuple(each.to_json() for each in classes), device=device, network=NETWORK
+        )
         self._source = self._open_strokes()
         self.overlay = Overlay(viewer, raster, strokes, classes)
         self.paused = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -130,7 +129,7 @@ class NumberKeys:
             for number in range(1, 10):
                 key = str(number)
                 before = owner.bind_key(key, None)
-                owner.bind_key(key, partial(self._pressed, number - 1))
+                owner.bind_key(key, self._chooser(number - 1))
                 self._bound.append((owner, key, before))
 
     def release(self, *_: Any) -> None:
@@ -139,5 +138,9 @@ class NumberKeys:
             owner.bind_key(key, before, overwrite=True)
         self._bound, self._owners = [], []
 
-    def _pressed(self, place: int, _: Any) -> None:
-        self._choose(place)
+    def _chooser(self, place: int) -> Callable[[Any], None]:
+        # A function: napari asks what is bound for its name.
+        def choose_class(_: Any) -> None:
+            self._choose(place)
+
+        return choose_class

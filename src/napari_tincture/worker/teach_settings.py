@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Self
 
 from napari_tincture.errors import InputError
@@ -21,6 +21,8 @@ class TeachSettings:
         As `train` takes it.
     seed
         Decides all draws.
+    network
+        Options that differ from the small network's, see `Session`.
 
     Raises
     ------
@@ -32,6 +34,7 @@ class TeachSettings:
     classes: tuple[Mapping[str, Any], ...]
     device: str = "auto"
     seed: int = 0
+    network: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         values = [each["value"] for each in self.classes]

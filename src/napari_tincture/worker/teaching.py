@@ -55,7 +55,11 @@ def teach_for_panel(settings: TeachSettings, image: Raster, inbox: Inbox, send: 
         When it is told to end.
     """
     session = Session(
-        image, settings.classes, device=str(resolve_device(settings.device)), seed=settings.seed
+        image,
+        settings.classes,
+        device=str(resolve_device(settings.device)),
+        seed=settings.seed,
+        network=settings.network,
     )
     send("began")
     Teaching(session, [each["value"] for each in settings.classes], inbox, send).run()
