@@ -56,6 +56,7 @@ def shared_hub(qapp: Any) -> Iterator[JobHub]:
     yield hub
     hub.client.close()
     hub.trainer.close()
+    hub.teacher.close()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@
 3. There the result becomes a layer, an error a notification, and panels hear `changed`.
 
 When the window closes, its jobs are cancelled. The worker ends with the last panel and job. A
-second worker trains; it ends with the last training.
+second worker trains, a third learns while somebody paints; they end with their last job.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ from napari_tincture.worker.live_client import LiveLink
 from napari_tincture.worker.process import COMMAND
 from napari_tincture.worker.questions import Answer, Listener
 from napari_tincture.worker.settings import JobSettings
+from napari_tincture.worker.teach_settings import TeachSettings
+from napari_tincture.worker.teaching_client import TeachingClient
+from napari_tincture.worker.teaching_job import TeachingJob
 from napari_tincture.worker.train_settings import TrainSettings
 from napari_tincture.worker.training_client import TrainingClient
 from napari_tincture.worker.training_job import TrainingJob
@@ -84,6 +87,7 @@ class JobHub(QObject):
         self._woken.connect(self.ready, Qt.ConnectionType.QueuedConnection)
         self.client = WorkerClient(command, on_ready=self._woken.emit)
         self.trainer = TrainingClient(command)
+        self.teacher = TeachingClient(command)
         self._lock = threading.Lock()
         self._waiting: set[int] = set()
         self._orders: dict[int, _Order] = {}
@@ -94,8 +98,8 @@ class JobHub(QObject):
         self._closing: set[int] = set()
         application = QApplication.instance()
         if application is not None:
-            application.aboutToQuit.connect(self.client.stop)
-            application.aboutToQuit.connect(self.trainer.stop)
+            for client in (self.client, self.trainer, self.teacher):
+                application.aboutToQuit.connect(client.stop)
 
     def start(self, viewer: Any, settings: JobSettings, sources: Sequence[Raster]) -> Job:
         """Queue a job whose result becomes a layer of the viewer."""
@@ -106,6 +110,12 @@ class JobHub(QObject):
     def train(self, viewer: Any, settings: TrainSettings, sources: Sequence[Raster]) -> TrainingJob:
         """Queue a training, in a process of its own."""
         job = self.trainer.train(settings, sources, self._hear)
+        self._orders[job.number] = _Order(viewer)
+        return job
+
+    def teach(self, viewer: Any, settings: TeachSettings, image: Raster) -> TeachingJob:
+        """Begin to learn while somebody paints, in a process of its own."""
+        job = self.teacher.teach(settings, image, self._hear)
         self._orders[job.number] = _Order(viewer)
         return job
 
@@ -209,7 +219,7 @@ class JobHub(QObject):
             if _bare(other) is _bare(viewer):
                 del self._live_viewers[number]
         close_views(_bare(viewer))
-        for client in (self.client, self.trainer):
+        for client in (self.client, self.trainer, self.teacher):
             for job in client.jobs:
                 order_of_job = self._orders.get(job.number)
                 if order_of_job is not None and order_of_job.viewer is None:
@@ -220,6 +230,8 @@ class JobHub(QObject):
         """Give back the workers' memory when nobody needs it."""
         if not self.trainer.jobs:
             self.trainer.stop()
+        if not self.teacher.jobs and not self.teacher.awake:
+            self.teacher.stop()
         if self._resting and not self.client.jobs and not self.client.lives:
             self.client.stop()
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, ClassVar
 
+from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QPushButton
 
 from napari_tincture.errors import InputError, OutputError
 from napari_tincture.object_table import ObjectTable
+from napari_tincture.raster import Raster
 from napari_tincture.widgets._form import Choice, Item, Level, show_row
 from napari_tincture.widgets._plan import open_layer
 from napari_tincture.widgets._run_layer import run_layer
 from napari_tincture.widgets._task_panel import TaskPanel
+from napari_tincture.widgets._teach import Teach
 from napari_tincture.worker.jobs import Job
 
 _RESULTS = (
@@ -65,6 +68,11 @@ class SegmentPanel(TaskPanel):
         self.link.set_items([Item("none", "", "Every plane has numbers of its own"), *known])
         show_row(self._form, self.link, bool(known) and self.result.value == "labels")
 
+    def refresh(self) -> None:
+        """Bring what the panel offers and says up to date, now."""
+        super().refresh()
+        self.teach.refresh()
+
     def settings(self) -> dict[str, Choice]:
         """Give the drop-downs whose values are remembered."""
         own = {"result": self.result, "augment": self.augment, "link": self.link}
@@ -94,6 +102,34 @@ class SegmentPanel(TaskPanel):
             self.table.save(path)
         except OutputError as error:
             self._say(Level.PROBLEM, str(error))
+
+    def changeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Learn no more while in no window."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.teach.close_down()
+
+    def _lay_out(self) -> None:
+        super()._lay_out()
+        self.teach = Teach(
+            self.viewer, self._hub, self._painted_on, lambda: str(self.more.device.value)
+        )
+        settings = self.batch.parentWidget()
+        assert settings is not None
+        layout = settings.layout()
+        assert layout is not None
+        layout.addWidget(self.teach)
+        self.teach.kept.connect(self._on_kept)
+
+    def _painted_on(self) -> tuple[Any, Raster]:
+        raster = open_layer(self.viewer, self.layer.value or "", self._axes)
+        return self.viewer.layers[self.layer.value], raster
+
+    def _on_kept(self, name: str) -> None:
+        """Go on with what was taught, which knows classes and no objects."""
+        self.model.choose(name)
+        self.result.value = "classes"
+        self.refresh()
 
 
 def segment_layer(viewer: Any, layer: Any, model: str, **settings: Any) -> Job:

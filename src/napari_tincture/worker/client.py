@@ -20,6 +20,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_tincture.errors import Cancelled, InputError, WorkerError
 from napari_tincture.raster import Raster
 from napari_tincture.worker.jobs import Job, State
@@ -165,6 +167,12 @@ class WorkerClient:
                 self._session.post("cancel", job=job.number)
         if waiting:
             job.end(State.CANCELLED, Cancelled("The job was cancelled before it began."))
+
+    def _tell(self, job: Job, payload: np.ndarray | None = None, /, **fields: Any) -> None:
+        """Steer a job that runs; nothing is heard of it by one that does not."""
+        with self._lock:
+            if job is self._running and self._session is not None:
+                self._session.post("steer", payload, job=job.number, **fields)
 
     def warm(self, settings: JobSettings) -> None:
         """Start the process if there is none, and load and try the model in the background."""

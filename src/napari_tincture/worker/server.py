@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from napari_tincture.errors import Cancelled
 from napari_tincture.progress import CancelToken
 from napari_tincture.worker.errors import describe_error
+from napari_tincture.worker.inbox import Inbox
 from napari_tincture.worker.live import LiveDesk, PausingToken
 from napari_tincture.worker.process import LISTENING
 from napari_tincture.worker.questions import Desk
@@ -62,7 +63,7 @@ class Server:
         self._link = link
         self._commands: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._windows = Windows(link)
-        self._cancels: dict[int, CancelToken | Steering] = {}
+        self._cancels: dict[int, CancelToken | Steering | Inbox] = {}
         self._desk = LiveDesk(link)
         self._questions = Desk(link)
         self._ended = threading.Event()
@@ -107,6 +108,8 @@ class Server:
             cancel.check()
             if isinstance(cancel, Steering):
                 bench.train(job, command.fields, cancel)
+            elif isinstance(cancel, Inbox):
+                bench.teach(job, command.fields, cancel)
             else:
                 bench.run(job, command.fields, cancel)
         except Cancelled as error:
@@ -149,7 +152,7 @@ class Server:
             self._windows.deliver(message)
         elif message.kind == "steer":
             steering = self._cancels.get(message["job"])
-            if isinstance(steering, Steering):
+            if isinstance(steering, Steering | Inbox):
                 steering.take(message)
         elif message.kind.startswith("live_"):
             self._desk.take(message)
@@ -162,6 +165,8 @@ class Server:
                 self._cancels[message["job"]] = PausingToken(self._desk)
             elif message.kind == "train":
                 self._cancels[message["job"]] = Steering()
+            elif message.kind == "teach":
+                self._cancels[message["job"]] = Inbox()
             self._commands.put(message)
         return True
 

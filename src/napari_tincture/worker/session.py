@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from napari_tincture.errors import TinctureError, WorkerError
 from napari_tincture.raster import Raster
 from napari_tincture.worker.process import WorkerProcess
@@ -54,9 +56,9 @@ class Session:
         """Process id of the worker, once there is one."""
         return None if self._process is None else self._process.pid
 
-    def post(self, kind: str, **fields: Any) -> None:
+    def post(self, kind: str, payload: np.ndarray | None = None, /, **fields: Any) -> None:
         """Send a message soon, without waiting."""
-        self._commands.put(lambda: self._send(Message(kind, fields)))
+        self._commands.put(lambda: self._send(Message(kind, fields, payload)))
 
     def answer(self, request: Message, source: Raster | None) -> None:
         """Read a window for the worker soon, without waiting; None: the job has ended."""

@@ -63,8 +63,3 @@ class TrainingClient(WorkerClient):
             view["region"] = {axis: list(bounds) for axis, bounds in region.items()}
         self._tell(job, what="look", view=view)
         return number
-
-    def _tell(self, job: TrainingJob, **fields: Any) -> None:
-        with self._lock:
-            if job is self._running and self._session is not None:
-                self._session.post("steer", job=job.number, **fields)

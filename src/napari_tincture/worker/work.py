@@ -27,10 +27,12 @@ from napari_tincture.tasks.batch_report import BatchProgress
 from napari_tincture.tasks.find import find_task
 from napari_tincture.worker import packing
 from napari_tincture.worker.deliver import deliver, told_of
+from napari_tincture.worker.inbox import Inbox
 from napari_tincture.worker.remote import Windows
 from napari_tincture.worker.settings import JobSettings
 from napari_tincture.worker.sources import channel_choices, rebuild
 from napari_tincture.worker.steering import Steering
+from napari_tincture.worker.teach_settings import TeachSettings
 from napari_tincture.worker.train_settings import TrainSettings
 from napari_tincture.worker.wire import Link, Message
 
@@ -121,6 +123,19 @@ class Workbench:
             sources = [source(number) for number in range(len(fields["sources"]))]
             facts = train_for_panel(settings, sources, steering, send, open_view)
         self._link.send(Message("finished", {"job": job, "facts": facts}))
+
+    def teach(self, job: int, fields: Mapping[str, Any], inbox: Inbox) -> None:
+        """Learn while somebody paints, until told to end."""
+        from napari_tincture.worker.teaching import teach_for_panel
+
+        _, source = self._makers(job, fields["sources"], self._model)
+
+        def send(kind: str, payload: np.ndarray | None = None, **more: Any) -> None:
+            self._link.send(Message(kind, {"job": job, **more}, payload))
+
+        with self._telling_warnings(job):
+            settings = TeachSettings.from_json(fields["settings"])
+            teach_for_panel(settings, source(0), inbox, send)
 
     def _makers(
         self, job: int, described: Sequence[Mapping[str, Any]], load: Callable[[str], Model]
