@@ -49,8 +49,9 @@ def pictures(case: Case, models: Mapping[str, Model]) -> dict[str, Picture]:
             image, model, outputs=("image", *extra), dtype="float32", samples=SAMPLES,
             context="exact",
         ).compute()  # fmt: skip
+        stained = made["image"] if extra else made
         low, high = model.card.output_range
-        found[family] = _rgb((np.asarray(made["image"])[part] - low) / (high - low))
+        found[family] = _rgb((np.asarray(stained)[part] - low) / (high - low))
         for name in extra:
             maps[f"{TITLES[name]}, {family}"] = np.asarray(made[name], np.float32)[part[1:]]
     target = in_target_range(case.target, next(iter(models.values())))
@@ -58,7 +59,7 @@ def pictures(case: Case, models: Mapping[str, Model]) -> dict[str, Picture]:
 
 
 def _rgb(values: NDArray[Any]) -> Picture:
-    return np.clip(np.moveaxis(values, 0, -1), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(np.moveaxis(values, 0, -1), 0, 1), np.float32)
 
 
 def _stretched(values: NDArray[Any]) -> Picture:

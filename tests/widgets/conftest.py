@@ -27,8 +27,8 @@ def model_paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("models")
     normal = Normalisation("percentile", 1.0, 99.0)
 
-    def save(name: str, task: str, inputs: int, outputs: int, **fields: Any) -> Path:
-        torch.manual_seed(3)
+    def save(name: str, task: str, inputs: int, outputs: int, seed: int = 3, **fields: Any) -> Path:
+        torch.manual_seed(seed)
         options = {
             "in_channels": inputs, "out_channels": outputs, "depth": 2, "width": 4,
             "padded": True, "head": "sigmoid", "dropout": 0.0,
@@ -46,7 +46,8 @@ def model_paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "rgb": save("colour", "stain", 3, 3, rgb_output=True),
         "planes": save("focus", "stain", 3, 2),
         "sized": save("sized", "stain", 1, 1, pixel_size=0.5),
-        "segment": save("objects", "segment", 1, 3, instances={"largest": 20, "min_size": 4}),
+        # These weights find objects in the tests' images.
+        "segment": save("objects", "segment", 1, 3, 0, instances={"largest": 20, "min_size": 4}),
     }
 
 
