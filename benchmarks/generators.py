@@ -208,12 +208,8 @@ def _verdicts(case: Result, known: Result, found: Result, seams: str) -> Iterato
     if seams == "exact":
         yield _verdict(title, "max |tiled − whole| / output std", found["max"], limits)
     if seams == "blend" or known["halo"] <= NEAR:
-        yield _verdict(
-            title,
-            "seconds / best raw forward",
-            found["ratio"],
-            "blend" if seams == "blend" else limits,
-        )
+        limits = "blend" if seams == "blend" else limits
+        yield _verdict(title, "seconds / best raw forward", found["ratio"], limits)
 
 
 def _verdict(title: str, name: str, value: float, limits: str) -> str:
