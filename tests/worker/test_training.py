@@ -262,7 +262,7 @@ def test_settings_survive_json_and_refuse_nonsense() -> None:
     with pytest.raises(InputError, match="no name"):
         settings(name=" ")
     with pytest.raises(InputError, match="one domain"):
-        settings(sides={"a": Side(images=(0,))})
+        settings(sides={"b": Side(images=(0,))})
     with pytest.raises(InputError, match="nothing to learn"):
         settings(sides={})
     with pytest.raises(InputError, match="values"):

@@ -99,6 +99,7 @@ class TrainSettings:
             raise InputError("No family was chosen; choose one.")
         given = {side for side, own in self.sides.items() if own.images}
         for one, other in (("a", "b"), ("pair_a", "pair_b")):
+            # Whether one domain is enough, its family says when the images are opened.
             if (one in given) != (other in given) and set(self.sides) != {"a"}:
                 raise InputError("Images of one domain are missing; choose some for From and To.")
         if not given:
