@@ -59,7 +59,9 @@ class ClassList(QWidget):
                 own.show_class(one)
             return
         for own in self.rows:
-            own.setParent(None)
+            # Not now: it may be one of its own buttons that was pressed.
+            self._layout.removeWidget(own)
+            own.hide()
             own.deleteLater()
         self.rows = []
         for place, one in enumerate(classes):
