@@ -24,8 +24,8 @@ from napari_tincture.widgets._form import Choice, Item, OneLine, row
 _LONGEST = 60
 LINE = 14
 """Pixels, of a font of 11."""
-ARROW = 14
-"""Pixels that napari's style forgets where a button has a menu."""
+ARROW = 34
+"""Pixels around a button's text, with the arrow of its menu."""
 
 
 class ModelRow(QWidget):
@@ -132,8 +132,10 @@ class ModelRow(QWidget):
         menu.addAction("Import…", self.importing.emit)
         menu.addAction("Export as a BioImage.IO package…", self.exporting.emit)
         button.setMenu(menu)
-        button.setStyleSheet(f"QToolButton {{ padding-right: {ARROW}px; }}")
         button.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
+        # napari's style forgets the arrow. A style sheet of the button's own would outlive that of
+        # the window, which Qt does not survive when the panel has left it.
+        button.setMinimumWidth(button.fontMetrics().horizontalAdvance(button.text()) + ARROW)
         return button
 
     def _offered(self) -> dict[str, ModelCard]:
