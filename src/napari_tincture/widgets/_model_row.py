@@ -6,7 +6,6 @@ from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QFileDialog,
     QLabel,
-    QMenu,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -24,8 +23,6 @@ from napari_tincture.widgets._form import Choice, Item, OneLine, row
 _LONGEST = 60
 LINE = 14
 """Pixels, of a font of 11."""
-ARROW = 34
-"""Pixels around a button's text, with the arrow of its menu."""
 
 
 class ModelRow(QWidget):
@@ -67,7 +64,7 @@ class ModelRow(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        layout.addWidget(row([self.choice, browse, self._exchange()]))
+        layout.addWidget(row([self.choice, browse, *self._exchange()]))
         layout.addWidget(self.about)
         layout.addWidget(self.expects)
         self._list()
@@ -120,23 +117,18 @@ class ModelRow(QWidget):
         self._listed = self._offered()
         self._list()
 
-    def _exchange(self) -> QToolButton:
-        """Import and, in its menu, export."""
-        button = QToolButton()
-        button.setText("Import…")
+    def _exchange(self) -> list[QToolButton]:
+        """Import and export."""
+        bring, give = QToolButton(), QToolButton()
         # Published checkpoints stain.
         checkpoints = f", or a checkpoint of {SUPPORTED}" if self.task == "stain" else ""
-        button.setToolTip(f"Import a BioImage.IO package{checkpoints}; the arrow: export one")
-        button.clicked.connect(self.importing)
-        menu = QMenu(button)
-        menu.addAction("Import…", self.importing.emit)
-        menu.addAction("Export as a BioImage.IO package…", self.exporting.emit)
-        button.setMenu(menu)
-        button.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
-        # napari's style forgets the arrow. A style sheet of the button's own would outlive that of
-        # the window, which Qt does not survive when the panel has left it.
-        button.setMinimumWidth(button.fontMetrics().horizontalAdvance(button.text()) + ARROW)
-        return button
+        bring.setText("Import…")
+        bring.setToolTip(f"Import a BioImage.IO package{checkpoints}")
+        bring.clicked.connect(self.importing)
+        give.setText("Export…")
+        give.setToolTip("Write the chosen model as a BioImage.IO package")
+        give.clicked.connect(self.exporting)
+        return [bring, give]
 
     def _offered(self) -> dict[str, ModelCard]:
         return {card.name: card for card in list_models() if card.task == self.task}
