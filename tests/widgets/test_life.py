@@ -179,7 +179,7 @@ def test_a_closed_window_cancels_its_jobs(
 
 
 def test_settings_survive_closing_the_panel(
-    viewer: Any, open_panel: Open, model_paths: Models
+    qtbot: Any, viewer: Any, open_panel: Open, model_paths: Models
 ) -> None:
     viewer.add_image(np.zeros((30, 8), np.uint8))
     first = open_panel(StainPanel, model_paths["sized"], region="viewport")
@@ -190,7 +190,7 @@ def test_settings_survive_closing_the_panel(
     assert first.plan().settings.options == {"nonfinite": "background", "seams": "blend"}
     viewer.window.remove_dock_widget(first)
     second = StainPanel(viewer)
-    viewer.window.add_dock_widget(second, name="again")
+    qtbot.addWidget(second)
     assert second.region.value == "viewport"
     assert second.more.precision.value == "bfloat16"
     assert second.more.nan_is_background.isChecked()

@@ -26,6 +26,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_tincture.object_table import ObjectTable
 from napari_tincture.raster import Raster
+from napari_tincture.widgets._gone import when_gone
 from napari_tincture.widgets._live import close_views
 from napari_tincture.widgets._live_open import open_view
 from napari_tincture.worker.client import WorkerClient
@@ -145,7 +146,7 @@ class JobHub(QObject):
         if id(window) not in self._windows:
             self._windows[id(window)] = viewer
             window.installEventFilter(self)
-            window.destroyed.connect(partial(self._on_window_gone, id(window)))
+            when_gone(window, partial(self._on_window_gone, id(window)))
 
     def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
         """Notice at once that a window was closed: it is destroyed only later."""

@@ -32,6 +32,7 @@ from napari_tincture.widgets._form import (
     form,
     show_row,
 )
+from napari_tincture.widgets._gone import when_gone
 from napari_tincture.widgets._inputs import origins
 from napari_tincture.widgets._jobs import JobHub, job_hub
 from napari_tincture.widgets._layers import (
@@ -270,7 +271,7 @@ class TaskPanel(Docked):
         self._hub.models_changed.connect(self.model.look_again)
         self._watch = LayerWatch(self.viewer, self._later.start, self._on_active, self._on_view)
         self.destroyed.connect(self._watch.stop)
-        self.destroyed.connect(partial(self._hub.close_panel, id(self)))
+        when_gone(self, partial(self._hub.close_panel, id(self)))
         self._wake()
         self._offer_devices()
         self._on_model()

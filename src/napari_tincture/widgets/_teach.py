@@ -18,6 +18,7 @@ from napari_tincture.errors import InputError, TinctureError
 from napari_tincture.raster import Raster
 from napari_tincture.widgets._background import in_panel
 from napari_tincture.widgets._form import Choice, Folding, Item, Level, Message, row
+from napari_tincture.widgets._gone import when_gone
 from napari_tincture.widgets._jobs import JobHub
 from napari_tincture.widgets._lesson import Lesson
 from napari_tincture.widgets._teach_classes import ClassList
@@ -170,7 +171,7 @@ class Teach(Folding):
         self.classes.chosen.connect(self.choose)
         self._hub.changed.connect(self._on_job)
         self.destroyed.connect(self._keys.release)
-        self.destroyed.connect(partial(_end, self._lessons, self._hub, id(self)))
+        when_gone(self, partial(_end, self._lessons, self._hub, id(self)))
 
     def _fits(self, lesson: Lesson, image: Any) -> bool:
         """Whether a session learns from what is chosen now."""
@@ -274,7 +275,7 @@ class Teach(Folding):
             self.status.show_text(Level.PROBLEM, in_panel(error))
 
 
-def _end(lessons: list[Lesson], hub: JobHub, panel: int, *_: Any) -> None:
+def _end(lessons: list[Lesson], hub: JobHub, panel: int) -> None:
     for lesson in lessons:
         lesson.end()
     hub.teacher.rest(panel)

@@ -25,6 +25,7 @@ from napari_tincture.widgets._background import in_panel
 from napari_tincture.widgets._begun_row import BegunRow
 from napari_tincture.widgets._docked import Docked
 from napari_tincture.widgets._form import Level, Message, Scrolling
+from napari_tincture.widgets._gone import when_gone
 from napari_tincture.widgets._jobs import JobHub, job_hub
 from napari_tincture.widgets._layers import LayerWatch
 from napari_tincture.widgets._memory import keep, kept
@@ -234,9 +235,9 @@ class TrainPanel(Docked):
         look = self.previews.later.start
         self._watch = LayerWatch(self.viewer, self._later.start, lambda: None, look)
         alive = self._alive = [True]
-        self.destroyed.connect(lambda: alive.clear())
+        when_gone(self, alive.clear)
         self.destroyed.connect(self._watch.stop)
-        self.destroyed.connect(partial(self._hub.close_panel, id(self)))
+        when_gone(self, partial(self._hub.close_panel, id(self)))
         self._wake()
         self._offer_devices()
         self._ask("families", self._on_families)
