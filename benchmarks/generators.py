@@ -25,7 +25,7 @@ from benchmarks.limits import LIMITS
 from napari_tincture import samples
 from napari_tincture.device import allocator_environment, tune_allocator
 from napari_tincture.models import Model
-from napari_tincture.models.fixed_size import blanks, fixed_parts, holding
+from napari_tincture.models.layers.fixed_size import blanks, fixed_parts, holding
 from napari_tincture.tasks.channels import map_channels
 from napari_tincture.tiling.cores import geometry_of
 from napari_tincture.tiling.inputs import Inputs

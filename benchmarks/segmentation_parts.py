@@ -66,7 +66,7 @@ def print_segmentation_parts() -> None:
 
 def weights_ours(path: str) -> float:
     """Seconds for the whole field."""
-    from napari_tincture.training.weight_map import weight_map
+    from napari_tincture.training.labels.weight_map import weight_map
 
     labels = cells()
     np.save(path, weight_map(labels[:CUT_OUT, :CUT_OUT]))
@@ -75,7 +75,7 @@ def weights_ours(path: str) -> float:
 
 def weights_scipy(path: str) -> float:
     """Seconds for the whole field, from those for a few of its cells."""
-    from napari_tincture.training.weight_map import split_touching
+    from napari_tincture.training.labels.weight_map import split_touching
 
     labels = split_touching(cells())
     np.save(path, _by_transforms(split_touching(cells()[:CUT_OUT, :CUT_OUT])))
@@ -116,7 +116,7 @@ def elastic_ours(path: str, *, labels: bool = False) -> float:
     """Seconds for a crop of an image, or of an image and its labels."""
     import torch
 
-    from napari_tincture.training.augment import (
+    from napari_tincture.training.images.augment import (
         Augment,
         places_of,
         random_matrix,
@@ -144,7 +144,7 @@ def elastic_ours(path: str, *, labels: bool = False) -> float:
 
 def elastic_scipy(path: str) -> float:
     """The same with the functions that published code takes."""
-    from napari_tincture.training.augment import Augment, random_matrix
+    from napari_tincture.training.images.augment import Augment, random_matrix
 
     image = _picture()
 

@@ -31,7 +31,7 @@ from napari_tincture.device import tune_allocator
 from napari_tincture.durable import write_json
 from napari_tincture.models.model import Model
 from napari_tincture.progress import CancelToken
-from napari_tincture.training.blood import FOLDER, Settings, prepare
+from napari_tincture.training.blood.prepare import FOLDER, Settings, prepare
 from napari_tincture.training.control import Control
 from napari_tincture.training.judge import likeness
 from napari_tincture.training.presets import preset

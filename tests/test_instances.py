@@ -5,7 +5,7 @@ import pytest
 
 from napari_tincture.errors import InputError
 from napari_tincture.instances import label_instances
-from napari_tincture.training.targets import instance_targets
+from napari_tincture.training.labels.targets import instance_targets
 
 
 def nuclei(seed: int, shape: tuple[int, int] = (160, 200)) -> np.ndarray:

@@ -17,7 +17,7 @@ from bruteforce import brute_halo, positive
 from models import CONTEXT, PLAIN, check_equal, image_of, model_of, whole
 
 from napari_tincture.models import Model, architecture_names
-from napari_tincture.models.fixed_size import blanks, holding
+from napari_tincture.models.layers.fixed_size import blanks, holding
 from napari_tincture.models.registry import build_network
 from napari_tincture.raster import Raster
 from napari_tincture.tasks.seams import seam_error
@@ -27,7 +27,7 @@ from napari_tincture.tiling.reach import measure, reach_of
 
 def choices(name: str) -> list[dict[str, Any]]:
     """The small options, and each with one option changed to another of its choices."""
-    module = importlib.import_module(f"napari_tincture.models.{name}")
+    module = importlib.import_module(f"napari_tincture.models.architectures.{name}")
     small = dict(module.SMALL)
     found = [small]
     defaults = inspect.signature(module.build).parameters

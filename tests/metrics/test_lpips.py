@@ -19,7 +19,7 @@ from napari_tincture.metrics import stream
 from napari_tincture.metrics.lpips import LAYERS, METRIC
 from napari_tincture.metrics.metric import Undefined
 from napari_tincture.models import architecture_names
-from napari_tincture.models.lpips import load_lpips
+from napari_tincture.models.features.lpips import load_lpips
 from napari_tincture.models.user_weights import LPIPS
 from napari_tincture.progress import CancelToken
 from napari_tincture.regrid import Window

@@ -7,7 +7,7 @@ import pytest
 import torch
 from two_way import JUDGES, two_way
 
-from napari_tincture.models.evened import evened
+from napari_tincture.models.layers.evened import evened
 from napari_tincture.models.realism import Realism, calibrated, first_width
 
 GENERATOR = torch.Generator().manual_seed(2)

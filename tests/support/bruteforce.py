@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from napari_tincture.models.layer_instance_norm import (
+from napari_tincture.models.layers.layer_instance_norm import (
     AdaptiveLayerInstanceNorm,
     LayerInstanceNorm,
 )

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_tincture.models.registry import build_network
-from napari_tincture.models.resnet_generator import make_norm
+from napari_tincture.models.architectures.resnet_generator import make_norm
+from napari_tincture.models.registry import ROOM, build_network
 
 INSTANCE = type(make_norm("instance", 1))
 CLASSIC = {
@@ -20,7 +20,7 @@ CLASSIC = {
 }
 
 
-def made(architecture: str, room: str = "", **options: Any) -> nn.Module:
+def made(architecture: str, room: str = ROOM, **options: Any) -> nn.Module:
     """A network with random weights and running statistics."""
     network = build_network(architecture, options, room).eval()
     for key, value in network.state_dict().items():

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from napari_tincture.models.card import Part
 from napari_tincture.models.published import read_checkpoint
-from napari_tincture.models.registry import build_network, room_of
+from napari_tincture.models.registry import ROOM, build_network, room_of
 from napari_tincture.models.weights import fill_network
 from napari_tincture.training.objective import Update
 
 DATA = Path(__file__).parents[1] / "data"
 
 
-def reference_network(file: str, architecture: str, room: str = "", **options: Any) -> nn.Module:
+def reference_network(file: str, architecture: str, room: str = ROOM, **options: Any) -> nn.Module:
     """A network filled with a published checkpoint of tests/data."""
     network = build_network(architecture, options, room)
     fill_network(network, read_checkpoint(DATA / file), file)

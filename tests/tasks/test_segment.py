@@ -16,10 +16,10 @@ from napari_tincture import Raster, compare, open_image, segment, stain
 from napari_tincture.errors import InputError, ModelError
 from napari_tincture.instances import label_instances
 from napari_tincture.models import Model
+from napari_tincture.models.architectures.unet import SMALL
 from napari_tincture.models.card import Channel, ModelCard, Part
 from napari_tincture.models.realism import Realism
 from napari_tincture.models.registry import build_network
-from napari_tincture.models.unet import SMALL
 from napari_tincture.placement import Placement
 from napari_tincture.tasks.segment import Classes, values_of
 from napari_tincture.tiling.engine import Engine

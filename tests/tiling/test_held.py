@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from napari_tincture import Raster, stain
 from napari_tincture.models import Normalisation
-from napari_tincture.models.fixed_size import find_held, holding
+from napari_tincture.models.layers.fixed_size import find_held, holding
 from napari_tincture.models.registry import build_network
 from napari_tincture.progress import CancelToken
 from napari_tincture.tiling import held

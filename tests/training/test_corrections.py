@@ -16,8 +16,8 @@ from napari_tincture.models.model import Model
 from napari_tincture.raster import Raster
 from napari_tincture.training.correction_set import Corrections, pinned
 from napari_tincture.training.corrections import Lessons, corrected, open_lessons
-from napari_tincture.training.crops import Crops
-from napari_tincture.training.material import open_material
+from napari_tincture.training.images.crops import Crops
+from napari_tincture.training.images.material import open_material
 from napari_tincture.training.objective import find_objective
 
 SIDE = np.s_[20:52, 30:70]

@@ -8,7 +8,7 @@ from cells import named
 
 from napari_tincture.errors import InputError
 from napari_tincture.training.fitting import fitted
-from napari_tincture.training.material import Material, open_material
+from napari_tincture.training.images.material import Material, open_material
 from napari_tincture.training.presets import preset
 from napari_tincture.training.translation import TranslationRecipe
 

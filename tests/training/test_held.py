@@ -13,12 +13,12 @@ from translations import fields, images_for, small_recipe
 import napari_tincture as nt
 from napari_tincture.io.open import open_image
 from napari_tincture.models.card import Channel, ModelCard
-from napari_tincture.models.fixed_size import FixedSize
+from napari_tincture.models.layers.fixed_size import FixedSize
 from napari_tincture.models.model import Model
 from napari_tincture.models.normalisation import Normalisation
 from napari_tincture.tiling.reach import with_reach
 from napari_tincture.training.held import choose_held, whole
-from napari_tincture.training.material import Material, open_material
+from napari_tincture.training.images.material import Material, open_material
 from napari_tincture.training.translate import train_translation
 
 SIDE = 16

@@ -10,8 +10,8 @@ from skimage.metrics import structural_similarity
 from torch import nn
 from translations import fields, images_for, small_recipe
 
+from napari_tincture.training.images.material import Material, open_material
 from napari_tincture.training.judge import Judge, likeness
-from napari_tincture.training.material import Material, open_material
 
 
 class Grey(nn.Module):

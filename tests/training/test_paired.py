@@ -13,9 +13,9 @@ from napari_tincture.errors import Cancelled, InputError
 from napari_tincture.models import Channel, ModelCard, Normalisation, load_model
 from napari_tincture.progress import CancelToken
 from napari_tincture.tasks.train import train
-from napari_tincture.training.augment import Augment
 from napari_tincture.training.control import Control, Hooks
 from napari_tincture.training.data import load_examples
+from napari_tincture.training.images.augment import Augment
 from napari_tincture.training.losses import LossTerm
 from napari_tincture.training.paired import Batches, Recipe, train_paired
 from napari_tincture.training.schedule import Schedule

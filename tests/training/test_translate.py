@@ -18,7 +18,7 @@ from napari_tincture.io.open import open_image
 from napari_tincture.progress import CancelToken
 from napari_tincture.training.checkpoints import load_checkpoint
 from napari_tincture.training.control import Hooks
-from napari_tincture.training.material import open_material
+from napari_tincture.training.images.material import open_material
 from napari_tincture.training.translate import Run, as_model, make_trainer, train_translation
 
 

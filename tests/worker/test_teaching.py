@@ -14,8 +14,8 @@ from cells import discs
 import napari_tincture as nt
 from napari_tincture.errors import Cancelled, InputError, TrainingError
 from napari_tincture.raster import Raster
-from napari_tincture.training import interactive
-from napari_tincture.training.interactive import Session
+from napari_tincture.training.labels import interactive
+from napari_tincture.training.labels.interactive import Session
 from napari_tincture.worker import teaching
 from napari_tincture.worker.inbox import Inbox
 from napari_tincture.worker.teach_settings import TeachSettings

@@ -15,8 +15,8 @@ import napari_tincture as nt
 from napari_tincture.errors import Cancelled, InputError, TrainingError
 from napari_tincture.raster import Raster
 from napari_tincture.training.begun import list_begun, read_begun
-from napari_tincture.training.domains import Domain
-from napari_tincture.training.pictures import Picture
+from napari_tincture.training.images.domains import Domain
+from napari_tincture.training.images.pictures import Picture
 from napari_tincture.worker.steering import Steering
 from napari_tincture.worker.train_settings import Side, TrainSettings
 from napari_tincture.worker.training import described, train_for_panel

@@ -20,7 +20,7 @@ from napari_tincture.metrics.metric import Block, Metric, State, Statistic, Unde
 from napari_tincture.models.user_weights import LPIPS
 
 if TYPE_CHECKING:
-    from napari_tincture.models.lpips import Lpips
+    from napari_tincture.models.features.lpips import Lpips
 
 
 class Layer(NamedTuple):
@@ -168,7 +168,7 @@ def _network() -> Lpips:
 @lru_cache(maxsize=1)
 def _loaded(file: tuple[Path, int]) -> Lpips:
     """By path and time of change."""
-    from napari_tincture.models.lpips import load_lpips
+    from napari_tincture.models.features.lpips import load_lpips
 
     return load_lpips(file[0]).double()
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from napari_tincture.errors import InputError, ModelError
 from napari_tincture.grid import Geometry, mirror_index
 from napari_tincture.models.card import ModelCard
-from napari_tincture.models.fixed_size import holding, values_to_hold
+from napari_tincture.models.layers.fixed_size import holding, values_to_hold
 from napari_tincture.models.registry import build_network, find_build, room_of
 from napari_tincture.models.weights import key_of, load_weights, read_card, save_weights
 

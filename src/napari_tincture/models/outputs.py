@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Channel, ModelCard
-from napari_tincture.models.copies import sharing_weights
+from napari_tincture.models.layers.copies import sharing_weights
 from napari_tincture.models.model import Model
 from napari_tincture.models.realism import Realism
 

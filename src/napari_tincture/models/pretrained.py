@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from napari_tincture.errors import InputError, ModelError
-from napari_tincture.models.pyramid import PyramidEncoder
+from napari_tincture.models.layers.pyramid import PyramidEncoder
 from napari_tincture.models.registry import build_network
 from napari_tincture.models.user_weights import read_tensors
 from napari_tincture.models.weights import fill_network

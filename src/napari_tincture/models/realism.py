@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_tincture.models.evened import drift, evened, lost
+from napari_tincture.models.layers.evened import drift, evened, lost
 from napari_tincture.models.model import Model
 
 QUANTILES = 101

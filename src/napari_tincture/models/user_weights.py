@@ -105,7 +105,7 @@ INCEPTION = UserWeights(
     file="pt_inception-2015-12-05-6726825d.pth",
     get="Get pt_inception-2015-12-05-6726825d.pth, which pytorch-fid publishes",
     variable="NAPARI_TINCTURE_INCEPTION",
-    home="napari_tincture.models.inception:Inception",
+    home="napari_tincture.models.features.inception:Inception",
 )
 LPIPS = UserWeights(
     purpose="Figures of LPIPS",
@@ -113,7 +113,7 @@ LPIPS = UserWeights(
     file="its state dict (.pth or .safetensors)",
     get='Save it with the package lpips: torch.save(lpips.LPIPS(net="alex").state_dict(), path)',
     variable="NAPARI_TINCTURE_LPIPS",
-    home="napari_tincture.models.lpips:Lpips",
+    home="napari_tincture.models.features.lpips:Lpips",
 )
 VGG = UserWeights(
     purpose="Perceptual losses",
@@ -121,5 +121,5 @@ VGG = UserWeights(
     file="its state dict (.pth or .safetensors)",
     get="Get vgg19-dcbb9e9d.pth, which torchvision publishes",
     variable="NAPARI_TINCTURE_VGG19",
-    home="napari_tincture.models.vgg:Vgg19",
+    home="napari_tincture.models.features.vgg:Vgg19",
 )

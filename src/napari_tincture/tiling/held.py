@@ -1,7 +1,7 @@
 """What networks of fixed size take from the whole image, found before any tile is run.
 
-See `napari_tincture.models.fixed_size`: either from the image reduced to that size, which is read
-once, block by block; or as the mean over tiles of that size.
+See `napari_tincture.models.layers.fixed_size`: either from the image reduced to that size, which is
+read once, block by block; or as the mean over tiles of that size.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from napari_tincture.models.fixed_size import find_held, fixed_parts, starts, trained_side
+from napari_tincture.models.layers.fixed_size import find_held, fixed_parts, starts, trained_side
 from napari_tincture.progress import CancelToken
 from napari_tincture.tiling.inputs import Plane
 

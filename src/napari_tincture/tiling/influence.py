@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 from torch.utils.weak import WeakIdKeyDictionary
 
-from napari_tincture.models.copies import stand_in
+from napari_tincture.models.layers.copies import stand_in
 from napari_tincture.tiling import ops
 from napari_tincture.tiling.influence_maps import (
     ROUNDING,

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.copies import stand_in
+from napari_tincture.models.layers.copies import stand_in
 from napari_tincture.tiling import ops
 from napari_tincture.tiling.reductions import reduction
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from napari_tincture.models.card import GREY, RGB, Channel
-from napari_tincture.training.domains import Domain
-from napari_tincture.training.pictures import Picture
+from napari_tincture.training.images.domains import Domain
+from napari_tincture.training.images.pictures import Picture
 
 
 def channels_of(domain: Domain) -> tuple[Channel, ...]:

@@ -14,10 +14,10 @@ from napari_tincture.io.open import open_image
 from napari_tincture.models.normalisation import Normalisation
 from napari_tincture.tiling.cache import BlockCache
 from napari_tincture.training.correction_set import Corrections, Record, filled
-from napari_tincture.training.domains import Domain
-from napari_tincture.training.material import Material, Portion
-from napari_tincture.training.pairs import Pairs
-from napari_tincture.training.pictures import AS_STORED, DECODED_BYTES, Picture, pictures_of
+from napari_tincture.training.images.domains import Domain
+from napari_tincture.training.images.material import Material, Portion
+from napari_tincture.training.images.pairs import Pairs
+from napari_tincture.training.images.pictures import AS_STORED, DECODED_BYTES, Picture, pictures_of
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def _planes(data: Mapping[str, Any], folder: Path, split: Split) -> list[Example
 
 
 def _instances(data: Mapping[str, Any], folder: Path, split: Split) -> list[Example]:
-    from napari_tincture.training.targets import instance_targets
+    from napari_tincture.training.labels.targets import instance_targets
 
     examples = []
     with (folder / data["index"]).open(newline="") as handle:

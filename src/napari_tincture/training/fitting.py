@@ -8,12 +8,12 @@ from typing import cast
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
-from napari_tincture.training.label_pictures import LabelPicture, labelled
-from napari_tincture.training.label_places import values_in
-from napari_tincture.training.labelling import EVERY, Labelling, as_classes
-from napari_tincture.training.material import Material, Portion
-from napari_tincture.training.names import listed
-from napari_tincture.training.pairs import Pairs
+from napari_tincture.training.images.material import Material, Portion
+from napari_tincture.training.images.names import listed
+from napari_tincture.training.images.pairs import Pairs
+from napari_tincture.training.labels.labelling import EVERY, Labelling, as_classes
+from napari_tincture.training.labels.pictures import LabelPicture, labelled
+from napari_tincture.training.labels.places import values_in
 from napari_tincture.training.translation import TranslationRecipe
 
 Counts = Mapping[int, int]

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_tincture.models.card import Held
-from napari_tincture.models.fixed_size import trained_side
+from napari_tincture.models.layers.fixed_size import trained_side
 from napari_tincture.models.model import Model
 from napari_tincture.tiling.inputs import Plane
 from napari_tincture.tiling.job import Plan, TileJob
 from napari_tincture.tiling.stream import stream
 from napari_tincture.tiling.whole import PlaneValues
+from napari_tincture.training.images.material import Portion, read_windows, windows
+from napari_tincture.training.images.pictures import Picture
 from napari_tincture.training.judge import distances, likeness
-from napari_tincture.training.material import Portion, read_windows, windows
-from napari_tincture.training.pictures import Picture
 
 FIELDS = 4
 """Whole fields that are looked at."""

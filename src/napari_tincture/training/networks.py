@@ -11,12 +11,12 @@ from torch import nn
 
 from napari_tincture.errors import InputError, ModelError
 from napari_tincture.models import load_model
-from napari_tincture.models.autoencoder import hand_over
+from napari_tincture.models.architectures.autoencoder import hand_over
 from napari_tincture.models.card import Part
-from napari_tincture.models.in_place import activate_in_place
+from napari_tincture.models.layers.in_place import activate_in_place
 from napari_tincture.models.model import Model
 from napari_tincture.models.pretrained import load_encoder
-from napari_tincture.models.registry import build_network, room_of
+from napari_tincture.models.registry import ROOM, build_network, room_of
 from napari_tincture.models.weights import fill_network, has_card
 from napari_tincture.training.translation import TranslationRecipe
 
@@ -77,7 +77,7 @@ def _problem(name: str, part: Part, side: int, *, resized: bool = False) -> str 
             result = network(image)
     except (RuntimeError, ValueError) as error:
         return str(error).rstrip(".")
-    if room_of(name) or result.shape[-2:] == image.shape[-2:]:
+    if room_of(name) != ROOM or result.shape[-2:] == image.shape[-2:]:
         return None
     return "it gives images of {} × {} px for them".format(*result.shape[-2:])
 

@@ -55,7 +55,7 @@ class Published:
     initialisation
         How first weights are drawn, see `initialise`; "none" leaves torch's own.
     labels
-        Whether "b" of the pairs are label images, see `label_pictures`.
+        Whether "b" of the pairs are label images, see `labels.pictures`.
     sampling, augment
         Fields of `Sampling` and `Augment` that are usual.
     """

@@ -18,10 +18,10 @@ from napari_tincture.models.card import ModelCard
 from napari_tincture.models.model import Model
 from napari_tincture.models.registry import build_network
 from napari_tincture.progress import CancelToken, Progress
-from napari_tincture.training.augment import Augment, flip_relief, random_crop, vary_values
 from napari_tincture.training.control import Control, Hooks
 from napari_tincture.training.data import Example, load_examples
 from napari_tincture.training.evaluate import evaluate
+from napari_tincture.training.images.augment import Augment, flip_relief, random_crop, vary_values
 from napari_tincture.training.log import CsvLog
 from napari_tincture.training.loop import Trainer, channels_last
 from napari_tincture.training.losses import LossTerm
@@ -156,7 +156,7 @@ def training_network(recipe: Recipe) -> nn.Module:
 
 def finished_model(recipe: Recipe, trained: nn.Module) -> Model:
     """The network as it is shipped, with normalisations folded into convolutions if asked."""
-    from napari_tincture.models.unet import fold_batch_norm
+    from napari_tincture.models.architectures.unet import fold_batch_norm
 
     card = recipe.card
     network = build_network(card.architecture, card.options)

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from napari_tincture.errors import InputError
-from napari_tincture.training.augment import Augment
+from napari_tincture.training.images.augment import Augment
+from napari_tincture.training.images.sampling import Sampling
 from napari_tincture.training.objective import Published, find_objective
 from napari_tincture.training.objectives import cyclegan
-from napari_tincture.training.sampling import Sampling
 from napari_tincture.training.schedule import Schedule
 from napari_tincture.training.sizes import Size, pick
 from napari_tincture.training.stages import coarse_to_fine_parts, usual_stages

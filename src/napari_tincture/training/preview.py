@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from napari_tincture.models.card import RGB
-from napari_tincture.models.fixed_size import holding, values_to_hold
+from napari_tincture.models.layers.fixed_size import holding, values_to_hold
 from napari_tincture.raster import Raster
 from napari_tincture.training.channels import channels_of
-from napari_tincture.training.domains import Domain
+from napari_tincture.training.images.domains import Domain
+from napari_tincture.training.images.pictures import Picture
 from napari_tincture.training.judge import translated
-from napari_tincture.training.labelling import Labelling
-from napari_tincture.training.pictures import Picture
-from napari_tincture.training.segmenters import probabilities
+from napari_tincture.training.labels.labelling import Labelling
+from napari_tincture.training.labels.segmenters import probabilities
 from napari_tincture.training.translation import TranslationRecipe
 
 

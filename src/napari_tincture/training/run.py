@@ -12,7 +12,7 @@ from napari_tincture.tiling.reach import with_reach
 from napari_tincture.training.corrections import corrected, open_lessons
 from napari_tincture.training.data import load_examples
 from napari_tincture.training.evaluate import evaluate
-from napari_tincture.training.material import open_material
+from napari_tincture.training.images.material import open_material
 from napari_tincture.training.paired import Recipe, train_paired
 from napari_tincture.training.translate import Run, train_translation
 from napari_tincture.training.translation import TranslationRecipe

@@ -11,7 +11,7 @@ from pathlib import Path
 from napari_tincture.device import tune_allocator
 from napari_tincture.errors import InputError
 from napari_tincture.models.shipped import shipped_folder
-from napari_tincture.training.blood import FOLDER, Settings, prepare
+from napari_tincture.training.blood.prepare import FOLDER, Settings, prepare
 from napari_tincture.training.run import AnyRecipe, as_recipe, run_recipe
 from napari_tincture.training.translate import Run
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_tincture.models.spectral_norm import SpectralWeight
+from napari_tincture.models.layers.spectral_norm import SpectralWeight
 
 ALONE_FROM = 192 * 192
 """Pixels of an image from which a CPU is faster with one at a time: the maps of several leave its

@@ -19,20 +19,20 @@ from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.tiling.reach import with_reach
 from napari_tincture.training.channels import channels_of, pixel_size_of
 from napari_tincture.training.control import Control, Hooks
-from napari_tincture.training.domains import Domain, domain_statistics
 from napari_tincture.training.fitting import fitted
 from napari_tincture.training.held import choose_held
+from napari_tincture.training.images.domains import Domain, domain_statistics
+from napari_tincture.training.images.material import Material, Portion, read_windows, windows
+from napari_tincture.training.images.prefetch import prefetched
+from napari_tincture.training.images.sampling import Sampler
 from napari_tincture.training.judge import MOST, Judge
-from napari_tincture.training.label_calibration import label_quantiles
-from napari_tincture.training.label_judge import LabelJudge
+from napari_tincture.training.labels.calibration import label_quantiles
+from napari_tincture.training.labels.judge import LabelJudge
+from napari_tincture.training.labels.segmenters import as_segmenter
 from napari_tincture.training.log import CsvLog, Log
 from napari_tincture.training.loop import Trainer, channels_last
-from napari_tincture.training.material import Material, Portion, read_windows, windows
 from napari_tincture.training.networks import act_in_place, begin_from, check_crops
 from napari_tincture.training.objective import Batch
-from napari_tincture.training.prefetch import prefetched
-from napari_tincture.training.sampling import Sampler
-from napari_tincture.training.segmenters import as_segmenter
 from napari_tincture.training.stages import Staged, StagedTrainer
 from napari_tincture.training.translation import TranslationRecipe
 

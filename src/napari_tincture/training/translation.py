@@ -13,9 +13,9 @@ from torch import nn
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import ModelCard, Part
 from napari_tincture.models.registry import build_network, room_of
+from napari_tincture.training.images.sampling import Sampling
 from napari_tincture.training.initialise import Kind, initialise
 from napari_tincture.training.objective import Objective, Published, find_objective
-from napari_tincture.training.sampling import Sampling
 from napari_tincture.training.schedule import Schedule
 from napari_tincture.training.stages import Stage, Staged, begin_coarse, check_stages
 

@@ -12,7 +12,7 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_tincture.errors import InputError
 from napari_tincture.raster import Raster
-from napari_tincture.training.labelling import PALETTE
+from napari_tincture.training.labels.labelling import PALETTE
 from napari_tincture.widgets._train_preview import MARK, PLACE
 
 CLASSES = "napari_tincture classes"

@@ -23,7 +23,7 @@ from napari_tincture.errors import Cancelled, InputError, TinctureError, Trainin
 from napari_tincture.models.model import Model
 from napari_tincture.models.shipped import unused_path
 from napari_tincture.raster import Raster
-from napari_tincture.training.interactive import MORE, Session
+from napari_tincture.training.labels.interactive import MORE, Session
 from napari_tincture.worker.inbox import Inbox
 from napari_tincture.worker.teach_settings import TeachSettings
 from napari_tincture.worker.wire import Message

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from napari_tincture.training.images.pictures import Picture
     from napari_tincture.training.loop import Trainer
-    from napari_tincture.training.pictures import Picture
     from napari_tincture.training.preview import Preview
 
 PAUSE = 0.25

@@ -10,8 +10,8 @@ from napari_tincture.device import resolve_device
 from napari_tincture.raster import Raster
 from napari_tincture.training.begun import Begun, read_begun, unused_name
 from napari_tincture.training.control import Hooks
-from napari_tincture.training.domains import AS_PUBLISHED, Domain
 from napari_tincture.training.families import COARSE_TO_FINE, changed_recipe
+from napari_tincture.training.images.domains import AS_PUBLISHED, Domain
 from napari_tincture.training.presets import preset
 from napari_tincture.training.preview import Preview
 from napari_tincture.training.run import run_recipe

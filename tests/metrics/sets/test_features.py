@@ -22,7 +22,7 @@ from napari_tincture.metrics.sets import (
     write_statistics,
 )
 from napari_tincture.metrics.sets import network as network_module
-from napari_tincture.models.inception import Inception
+from napari_tincture.models.features.inception import Inception
 from napari_tincture.raster import Raster
 
 RANDOM = np.random.default_rng(0)

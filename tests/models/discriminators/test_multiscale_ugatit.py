@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from napari_tincture.errors import InputError, ModelError
 from napari_tincture.models.discriminators.multiscale_ugatit import build
-from napari_tincture.models.evened import drift, evened
+from napari_tincture.models.layers.evened import drift, evened
 from napari_tincture.models.realism import Realism
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
 from napari_tincture.training.fitting import fitted
-from napari_tincture.training.material import open_material
+from napari_tincture.training.images.material import open_material
 from napari_tincture.training.networks import check_crops
 from napari_tincture.training.objectives.adversarial_segmentation import (
     AdversarialSegmentation,

@@ -13,7 +13,7 @@ from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
 from napari_tincture.models.model import Model
 from napari_tincture.training.corruption import Corruption
-from napari_tincture.training.material import open_material
+from napari_tincture.training.images.material import open_material
 from napari_tincture.training.objectives import segmentation
 from napari_tincture.training.objectives.autoencoder import Weights, build, parts
 from napari_tincture.training.presets import preset

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_tincture.errors import InputError
-from napari_tincture.models.bayesian_generator import build as generator
+from napari_tincture.models.architectures.bayesian_generator import build as generator
 from napari_tincture.models.discriminators.multiscale import build as discriminator
 from napari_tincture.models.encoders.bayesian import build as encoder
 from napari_tincture.models.published import read_checkpoint

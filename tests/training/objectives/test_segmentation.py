@@ -11,8 +11,8 @@ import napari_tincture as nt
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
 from napari_tincture.models.model import Model
-from napari_tincture.training.labelling import Labelling
-from napari_tincture.training.material import open_material
+from napari_tincture.training.images.material import open_material
+from napari_tincture.training.labels.labelling import Labelling
 from napari_tincture.training.networks import check_crops
 from napari_tincture.training.objectives.segmentation import Segmentation, Weights, build, parts
 from napari_tincture.training.presets import preset

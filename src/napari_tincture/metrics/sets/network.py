@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from napari_tincture.models.inception import Inception
+    from napari_tincture.models.features.inception import Inception
 
 BATCH = 16
 """Images that the network sees at once."""
@@ -51,7 +51,7 @@ class InceptionFeatures:
         device: str | torch.device = "auto",
     ) -> None:
         from napari_tincture.device import resolve_device
-        from napari_tincture.models.inception import Inception, check_dims, load_inception
+        from napari_tincture.models.features.inception import Inception, check_dims, load_inception
 
         self.dims = check_dims(dims)
         self._device = resolve_device(device)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_tincture.errors import InputError, ModelError
-from napari_tincture.models.class_activation import attended, class_logits, heatmap_of
-from napari_tincture.models.spectral_norm import SpectralConv2d, SpectralLinear
+from napari_tincture.models.layers.class_activation import attended, class_logits, heatmap_of
+from napari_tincture.models.layers.spectral_norm import SpectralConv2d, SpectralLinear
 
 SLOPE = 0.2
 SMALL = {"in_channels": 2, "ndf": 2, "n_layers": 3}

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.pyramid import PyramidEncoder
-from napari_tincture.models.unet_blocks import init_weights
+from napari_tincture.models.layers.pyramid import PyramidEncoder
+from napari_tincture.models.layers.unet_blocks import init_weights
 
 Layers = Literal[18, 34]
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}

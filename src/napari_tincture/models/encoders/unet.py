@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.pyramid import PyramidEncoder
-from napari_tincture.models.unet import level_widths
-from napari_tincture.models.unet_blocks import (
+from napari_tincture.models.architectures.unet import level_widths
+from napari_tincture.models.layers.pyramid import PyramidEncoder
+from napari_tincture.models.layers.unet_blocks import (
     Norm,
     check_norm,
     contracting_path,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.pyramid import PyramidEncoder
-from napari_tincture.models.unet_blocks import init_weights
-from napari_tincture.models.vgg import conv_blocks, place_of
+from napari_tincture.models.features.vgg import conv_blocks, place_of
+from napari_tincture.models.layers.pyramid import PyramidEncoder
+from napari_tincture.models.layers.unet_blocks import init_weights
 
 CONVOLUTIONS = (2, 2, 3, 3, 3)
 """Of the blocks between pools, at strides 1, 2, … 16."""

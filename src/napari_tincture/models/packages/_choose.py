@@ -14,10 +14,9 @@ from napari_tincture.errors import ModelError
 from napari_tincture.models.consent import Program, has_consent, refusal, sha256_of
 from napari_tincture.models.packages._archive import Archive
 from napari_tincture.models.packages._description import Description, Weights
-from napari_tincture.models.registry import ENTRY_POINT_GROUP, architecture_names
+from napari_tincture.models.registry import ENTRY_POINT_GROUP, architecture_names, import_path
 
 KINDS = ("pytorch_state_dict", "torchscript", "onnx")
-OURS = "napari_tincture.models."
 INSTALL = 'pip install "napari-tincture[onnx]"'
 
 
@@ -74,7 +73,7 @@ def _state_dict(archive: Archive, weights: Weights) -> Choice:
         content = archive.read(weights.code, weights.code_sha256)
         return Choice(weights, "", Program(weights.code, sha256_of(content), "Python code"))
     place = f"{weights.library}:{weights.callable}"
-    known = {f"{OURS}{name}:build": name for name in architecture_names()}
+    known = {f"{import_path(name)}:build": name for name in architecture_names()}
     known |= {point.value: point.name for point in entry_points(group=ENTRY_POINT_GROUP)}
     if place in known:
         return Choice(weights, known[place])

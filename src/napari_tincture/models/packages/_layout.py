@@ -60,7 +60,7 @@ def count_of(tensor: Tensor, source: Tensor) -> int:
 
 
 def sizes(taken: Tensor, given: Tensor) -> dict[str, Any]:
-    """Arguments of `napari_tincture.models.opaque.Sizes`.
+    """Arguments of `napari_tincture.models.layers.opaque.Sizes`.
 
     Raises
     ------

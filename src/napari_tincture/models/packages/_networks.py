@@ -52,7 +52,7 @@ def recognised(archive: Archive, choice: Choice) -> tuple[Part, State] | None:
 
 
 def described(archive: Archive, choice: Choice, sizes: Mapping[str, Any], dtype: str) -> Any:
-    """The option `network` of `napari_tincture.models.packaged` for weights of a package.
+    """The option `network` of the architecture "packaged" for weights of a package.
 
     Raises
     ------

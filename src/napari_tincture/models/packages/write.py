@@ -117,7 +117,7 @@ def contents(
 
 def _check(model: Model) -> None:
     """Refuse what a package cannot say."""
-    from napari_tincture.models.fixed_size import trained_side
+    from napari_tincture.models.layers.fixed_size import trained_side
 
     card, reason = model.card, ""
     if card.noise_inputs:
@@ -243,7 +243,7 @@ def _traced(model: Model, given: npt.NDArray[Any]) -> bytes:
     """
     import torch
 
-    from napari_tincture.models.copies import sharing_weights
+    from napari_tincture.models.layers.copies import sharing_weights
 
     network, image = sharing_weights(model.network).requires_grad_(False), _normalised(model, given)
     stride = model.geometry.stride

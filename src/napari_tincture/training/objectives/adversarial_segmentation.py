@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
-from napari_tincture.models.unet_blocks import Norm
+from napari_tincture.models.layers.unet_blocks import Norm
 from napari_tincture.training.adversarial import Game, adversarial
-from napari_tincture.training.labelling import Labelling, Target
+from napari_tincture.training.labels.labelling import Labelling, Target
+from napari_tincture.training.labels.losses import SegmentationWeights
+from napari_tincture.training.labels.segmenters import probabilities
+from napari_tincture.training.labels.shown import shown_labels
 from napari_tincture.training.objective import Batch, Losses, Published, Update, fixed
 from napari_tincture.training.objectives import segmentation
 from napari_tincture.training.objectives.segmentation import Segmentation, centre
-from napari_tincture.training.segmentation_losses import SegmentationWeights
-from napari_tincture.training.segmenters import probabilities
-from napari_tincture.training.shown_labels import shown_labels
 from napari_tincture.training.sizes import Size, pick
 from napari_tincture.training.together import together
 

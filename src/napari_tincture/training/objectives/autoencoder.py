@@ -11,7 +11,7 @@ from torch import nn
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
-from napari_tincture.models.unet_blocks import Norm
+from napari_tincture.models.layers.unet_blocks import Norm
 from napari_tincture.training.corruption import Corruption, Mode
 from napari_tincture.training.losses import LossTerm, total
 from napari_tincture.training.objective import Batch, Losses, Published, Update, check_weights

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
-from napari_tincture.models.vgg import SHARES, Vgg19
+from napari_tincture.models.features.vgg import SHARES, Vgg19
 from napari_tincture.training.adversarial import Game
 from napari_tincture.training.losses import l1
 from napari_tincture.training.objective import (

@@ -11,10 +11,10 @@ from torch.nn import functional
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
-from napari_tincture.models.unet_blocks import Norm
-from napari_tincture.training.labelling import Labelling, Target
+from napari_tincture.models.layers.unet_blocks import Norm
+from napari_tincture.training.labels.labelling import Labelling, Target
+from napari_tincture.training.labels.losses import SegmentationWeights, by_kind
 from napari_tincture.training.objective import Batch, Losses, Published, Update
-from napari_tincture.training.segmentation_losses import SegmentationWeights, by_kind
 from napari_tincture.training.sizes import Size, pick
 
 PUBLISHED = Published(

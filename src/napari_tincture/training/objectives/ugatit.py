@@ -16,7 +16,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
-from napari_tincture.models.layer_instance_norm import clip_rho
+from napari_tincture.models.layers.layer_instance_norm import clip_rho
 from napari_tincture.training.adversarial import adversarial
 from napari_tincture.training.losses import l1
 from napari_tincture.training.objective import (

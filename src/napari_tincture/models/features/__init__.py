@@ -1,0 +1,1 @@
+"""Networks whose features of images metrics and losses compare."""

@@ -1,0 +1,1 @@
+"""Images to learn from: opened lazily, divided, and drawn as crops."""

@@ -1,0 +1,48 @@
+"""What a discriminator says of images with their labels, so that its scores mean something."""
+
+from __future__ import annotations
+
+import torch
+
+from napari_tincture.models.model import Model
+from napari_tincture.models.realism import QUANTILES, Realism
+from napari_tincture.training.images.material import read_windows, windows
+from napari_tincture.training.images.pairs import Pairs
+from napari_tincture.training.labels.pictures import LabelPicture
+from napari_tincture.training.labels.shown import shown_labels
+
+SIDE, MOST, EVERY = 256, 32, 16
+"""Squares of this side, how many of them, and of which scores, one of so many, are taken."""
+
+
+def label_quantiles(model: Model, pairs: Pairs) -> tuple[float, ...]:
+    """Quantiles, evenly spaced from 0 to 1, of the scores of labelled pixels.
+
+    Parameters
+    ----------
+    model
+        That segments, and keeps a discriminator of (image, label map) pairs.
+    pairs
+        Images and labels that it was not trained on.
+
+    Returns
+    -------
+    tuple of float
+        Empty where no pixel has a label.
+    """
+    realism = Realism.of(model)
+    target = pairs.b.pictures[0]
+    assert isinstance(target, LabelPicture)
+    places = windows(pairs.pictures, SIDE, MOST)
+    sides = (read_windows(domain, places) for domain in (pairs.a, pairs.b))
+    values = [torch.empty(0)]
+    for image, labels in zip(*sides, strict=True):
+        maps, known = shown_labels(labels[None], target.labelling, len(model.card.outputs))
+        with torch.inference_mode():
+            scores = realism.scores(image[None], maps)
+        values.append(scores[known > 0][::EVERY])
+    found = torch.cat(values).double()
+    if not len(found):
+        return ()
+    shares = torch.linspace(0, 1, QUANTILES, dtype=torch.float64)
+    return tuple(torch.quantile(found, shares).tolist())
