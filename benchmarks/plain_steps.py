@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_tincture.models.architectures.resnet_generator import InstanceNorm
 from napari_tincture.models.layers.layer_instance_norm import (
     EPS,
     AdaptiveLayerInstanceNorm,
     LayerInstanceNorm,
 )
 from napari_tincture.models.layers.spectral_norm import SpectralConv2d, SpectralLinear
+from napari_tincture.models.networks.resnet_generator import InstanceNorm
 
 Networks = Mapping[str, nn.Module]
 Optimisers = Mapping[str, torch.optim.Optimizer]

@@ -23,7 +23,7 @@ NAMES = architecture_names()
 
 
 def small_options(name: str) -> dict[str, Any]:
-    module = importlib.import_module(f"napari_tincture.models.architectures.{name}")
+    module = importlib.import_module(f"napari_tincture.models.networks.{name}")
     return dict(module.SMALL)
 
 

@@ -27,7 +27,7 @@ from napari_tincture.tiling.reach import measure, reach_of
 
 def choices(name: str) -> list[dict[str, Any]]:
     """The small options, and each with one option changed to another of its choices."""
-    module = importlib.import_module(f"napari_tincture.models.architectures.{name}")
+    module = importlib.import_module(f"napari_tincture.models.networks.{name}")
     small = dict(module.SMALL)
     found = [small]
     defaults = inspect.signature(module.build).parameters

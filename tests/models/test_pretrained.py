@@ -10,7 +10,7 @@ from torch import Tensor
 
 from napari_tincture.errors import InputError, ModelError
 from napari_tincture.models import architecture_names
-from napari_tincture.models.architectures import encoder_unet, unet
+from napari_tincture.models.networks import encoder_unet, unet
 from napari_tincture.models.pretrained import adapt_channels, build_encoder, load_encoder
 
 

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from napari_tincture.errors import ModelError, OutputError
 from napari_tincture.models import Channel, Model, ModelCard, load_model, read_card
-from napari_tincture.models.architectures.unet import SMALL
+from napari_tincture.models.networks.unet import SMALL
 from napari_tincture.models.registry import build_network
 
 

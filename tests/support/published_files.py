@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_tincture.models.architectures.resnet_generator import make_norm
+from napari_tincture.models.networks.resnet_generator import make_norm
 from napari_tincture.models.registry import ROOM, build_network
 
 INSTANCE = type(make_norm("instance", 1))

@@ -16,8 +16,8 @@ from napari_tincture import Raster, compare, open_image, segment, stain
 from napari_tincture.errors import InputError, ModelError
 from napari_tincture.instances import label_instances
 from napari_tincture.models import Model
-from napari_tincture.models.architectures.unet import SMALL
 from napari_tincture.models.card import Channel, ModelCard, Part
+from napari_tincture.models.networks.unet import SMALL
 from napari_tincture.models.realism import Realism
 from napari_tincture.models.registry import build_network
 from napari_tincture.placement import Placement

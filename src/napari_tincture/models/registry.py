@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Build = Callable[..., nn.Module]
 
 ENTRY_POINT_GROUP = "napari_tincture.architectures"
-ROOM = "architectures"
+ROOM = "networks"
 """Where networks from image to image are."""
 
 
@@ -31,7 +31,7 @@ def architectures() -> dict[str, Build]:
 
 
 def names_in(room: str) -> tuple[str, ...]:
-    """Names of the files of "architectures", "discriminators" or "encoders", sorted."""
+    """Names of the files of "networks", "discriminators" or "encoders", sorted."""
     return tuple(sorted(own_modules(f"{__package__}.{room}", frozenset())))
 
 
@@ -47,7 +47,7 @@ def find_build(name: str, room: str = ROOM) -> Build:
     Parameters
     ----------
     room
-        "architectures", "discriminators" or "encoders".
+        "networks", "discriminators" or "encoders".
 
     Raises
     ------

@@ -11,10 +11,10 @@ from torch import nn
 
 from napari_tincture.errors import InputError, ModelError
 from napari_tincture.models import load_model
-from napari_tincture.models.architectures.autoencoder import hand_over
 from napari_tincture.models.card import Part
 from napari_tincture.models.layers.in_place import activate_in_place
 from napari_tincture.models.model import Model
+from napari_tincture.models.networks.autoencoder import hand_over
 from napari_tincture.models.pretrained import load_encoder
 from napari_tincture.models.registry import ROOM, build_network, room_of
 from napari_tincture.models.weights import fill_network, has_card

@@ -156,7 +156,7 @@ def training_network(recipe: Recipe) -> nn.Module:
 
 def finished_model(recipe: Recipe, trained: nn.Module) -> Model:
     """The network as it is shipped, with normalisations folded into convolutions if asked."""
-    from napari_tincture.models.architectures.unet import fold_batch_norm
+    from napari_tincture.models.networks.unet import fold_batch_norm
 
     card = recipe.card
     network = build_network(card.architecture, card.options)

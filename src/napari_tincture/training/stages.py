@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_tincture.errors import InputError
-from napari_tincture.models.architectures.coarse_to_fine import CoarseToFine
 from napari_tincture.models.card import Part
+from napari_tincture.models.networks.coarse_to_fine import CoarseToFine
 from napari_tincture.training.loop import Figures, Trainer, Validate
 from napari_tincture.training.objective import Batch, Losses, Objective, Update, fixed
 from napari_tincture.training.schedule import Schedule

@@ -7,8 +7,8 @@ import torch
 from models import image_of, job_of, model_of, result_of, whole
 from torch import nn
 
-from napari_tincture.models.architectures import resnet_generator
 from napari_tincture.models.layers.in_place import activate_in_place
+from napari_tincture.models.networks import resnet_generator
 
 EXAMPLE = torch.randn(1, 2, 24, 24, generator=torch.Generator().manual_seed(0))
 

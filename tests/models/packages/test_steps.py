@@ -10,7 +10,7 @@ import torch
 
 from napari_tincture.errors import ModelError, TinctureWarning
 from napari_tincture.models import Channel, Model, ModelCard
-from napari_tincture.models.architectures.packaged import _steps as modules
+from napari_tincture.models.networks.packaged import _steps as modules
 from napari_tincture.models.packages import _steps, _v0_4, _v0_5
 from napari_tincture.models.packages._description import Axis, Step, Tensor
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from napari_tincture.errors import InputError
-from napari_tincture.models.architectures.pix2pixhd import build as generator
 from napari_tincture.models.discriminators.multiscale import build as discriminator
 from napari_tincture.models.encoders.pix2pixhd_features import build as encoder
+from napari_tincture.models.networks.pix2pixhd import build as generator
 from napari_tincture.models.published import read_checkpoint
 from napari_tincture.models.registry import build_network, room_of
 from napari_tincture.models.weights import fill_network

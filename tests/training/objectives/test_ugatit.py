@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from napari_tincture.errors import InputError
-from napari_tincture.models.architectures.ugatit import build as build_generator
 from napari_tincture.models.discriminators.ugatit import build as build_discriminator
+from napari_tincture.models.networks.ugatit import build as build_generator
 from napari_tincture.models.published import read_state_dicts
 from napari_tincture.models.registry import build_network, room_of
 from napari_tincture.models.weights import fill_network

@@ -11,8 +11,8 @@ from typing import Literal
 from torch import Tensor, nn
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.architectures.pix2pixhd import half
-from napari_tincture.models.architectures.resnet_generator import make_norm
+from napari_tincture.models.networks.pix2pixhd import half
+from napari_tincture.models.networks.resnet_generator import make_norm
 
 KERNEL, PADDING = 4, 2
 WIDEST = 512

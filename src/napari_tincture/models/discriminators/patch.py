@@ -12,7 +12,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.architectures.resnet_generator import make_norm
+from napari_tincture.models.networks.resnet_generator import make_norm
 
 Norm = Literal["batch", "instance", "none"]
 WIDEST = 8

@@ -12,7 +12,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.architectures.pix2pixhd import down_layers, first_layers, up_layers
+from napari_tincture.models.networks.pix2pixhd import down_layers, first_layers, up_layers
 
 SMALL = {"in_channels": 3, "out_channels": 1, "nef": 2, "n_downsample_E": 1}
 """Options of a network that tests can afford."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_tincture.errors import InputError, ModelError
-from napari_tincture.models.architectures.pix2pixhd import hourglass, last_layers
+from napari_tincture.models.networks.pix2pixhd import hourglass, last_layers
 
 SMALL = {"in_channels": 3, "out_channels": 2, "nef": 2, "n_downsample_E": 1}
 """Options of a network that tests can afford."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import Tensor
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.architectures.unet import level_widths
 from napari_tincture.models.layers.pyramid import PyramidEncoder
 from napari_tincture.models.layers.unet_blocks import (
     Norm,
@@ -14,6 +13,7 @@ from napari_tincture.models.layers.unet_blocks import (
     descend,
     init_weights,
 )
+from napari_tincture.models.networks.unet import level_widths
 
 SMALL = {"in_channels": 2, "depth": 2, "width": 4}
 """Options of a network that tests can afford."""

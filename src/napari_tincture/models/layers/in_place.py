@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_tincture.models.architectures.resnet_generator import InstanceNorm
+from napari_tincture.models.networks.resnet_generator import InstanceNorm
 
 _MAKERS = (
     nn.Conv2d,

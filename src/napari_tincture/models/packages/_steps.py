@@ -28,7 +28,7 @@ class Before:
     normalisation
         What is measured of the whole plane, and what folds into it.
     items
-        The rest, as `napari_tincture.models.architectures.packaged` takes it.
+        The rest, as `napari_tincture.models.networks.packaged` takes it.
     dtype
         In what type the network gets its values.
     """

@@ -88,8 +88,8 @@ class Loaded:
 
         TorchScript calls operators that can be looked at.
         """
-        from napari_tincture.models.architectures.packaged import Packaged
         from napari_tincture.models.model import Model
+        from napari_tincture.models.networks.packaged import Packaged
         from napari_tincture.models.registry import build_network
 
         card, network = self.model.card, self.model.network

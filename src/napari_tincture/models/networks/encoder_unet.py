@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from napari_tincture.models.architectures.unet import Head, check_head, with_head
 from napari_tincture.models.layers.pyramid import Decoder
 from napari_tincture.models.layers.unet_blocks import init_weights
+from napari_tincture.models.networks.unet import Head, check_head, with_head
 from napari_tincture.models.pretrained import EncoderName, build_encoder
 
 SMALL = {"in_channels": 2, "out_channels": 3, "depth": 2, "width": 2, "encoder_width": 4}

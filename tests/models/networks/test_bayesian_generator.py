@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.architectures.bayesian_generator import build
+from napari_tincture.models.networks.bayesian_generator import build
 from napari_tincture.models.published import read_checkpoint
 from napari_tincture.models.weights import fill_network
 

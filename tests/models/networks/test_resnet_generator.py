@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.architectures.resnet_generator import InstanceNorm, build
+from napari_tincture.models.networks.resnet_generator import InstanceNorm, build
 from napari_tincture.models.published import drop_running_statistics, read_checkpoint
 from napari_tincture.models.registry import build_network
 from napari_tincture.models.weights import fill_network

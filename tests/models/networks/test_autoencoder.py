@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.architectures import autoencoder, encoder_unet, unet
-from napari_tincture.models.architectures.autoencoder import hand_over
+from napari_tincture.models.networks import autoencoder, encoder_unet, unet
+from napari_tincture.models.networks.autoencoder import hand_over
 
 UNET = {"depth": 2, "width": 4, "norm": "batch", "residual": True}
 ENCODER = {"depth": 2, "width": 4}

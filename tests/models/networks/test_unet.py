@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.architectures.unet import UNet, build, fold_batch_norm
+from napari_tincture.models.networks.unet import UNet, build, fold_batch_norm
 
 
 def test_the_published_network_has_the_published_size() -> None:

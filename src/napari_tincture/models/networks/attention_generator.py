@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.architectures.resnet_generator import InstanceNorm, ResnetBlock
+from napari_tincture.models.networks.resnet_generator import InstanceNorm, ResnetBlock
 
 Version = Literal["v2", "geo", "v1"]
 MASKS = 10

@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.architectures.laplacian_translator import double
-from napari_tincture.models.architectures.pix2pixhd import (
+from napari_tincture.models.layers.fixed_size import fixed_parts
+from napari_tincture.models.networks.laplacian_translator import double
+from napari_tincture.models.networks.pix2pixhd import (
     block,
     down_layers,
     first_layers,
     last_layers,
     up_layers,
 )
-from napari_tincture.models.layers.fixed_size import fixed_parts
 from napari_tincture.models.registry import build_network
 
 SMALL = {

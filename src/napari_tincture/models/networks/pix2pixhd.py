@@ -13,7 +13,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.architectures.resnet_generator import ResnetBlock, make_norm
+from napari_tincture.models.networks.resnet_generator import ResnetBlock, make_norm
 
 Norm = Literal["instance", "batch"]
 

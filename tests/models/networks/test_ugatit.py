@@ -9,8 +9,8 @@ from torch import Tensor
 
 from napari_tincture.errors import ModelError
 from napari_tincture.models import Channel, Model, ModelCard
-from napari_tincture.models.architectures.ugatit import SMALL, UgatitGenerator, build
 from napari_tincture.models.layers.fixed_size import find_held, holding, reduced, trained_side
+from napari_tincture.models.networks.ugatit import SMALL, UgatitGenerator, build
 from napari_tincture.models.published import read_state_dicts
 from napari_tincture.models.weights import fill_network
 

@@ -7,7 +7,7 @@ they are.
 from __future__ import annotations
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.architectures.pix2pixhd import GlobalGenerator, Norm
+from napari_tincture.models.networks.pix2pixhd import GlobalGenerator, Norm
 
 SMALL = {
     "in_channels": 2, "out_channels": 3, "ngf": 2, "n_downsample_global": 1, "n_blocks_global": 1,

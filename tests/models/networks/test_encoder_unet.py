@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.architectures.encoder_unet import build
+from napari_tincture.models.networks.encoder_unet import build
 
 
 def test_heads() -> None:

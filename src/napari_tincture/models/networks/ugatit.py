@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.architectures.resnet_generator import ResnetBlock
 from napari_tincture.models.layers.class_activation import attended, class_logits, heatmap_of
 from napari_tincture.models.layers.fixed_size import FixedSize
 from napari_tincture.models.layers.layer_instance_norm import (
     AdaptiveLayerInstanceNorm,
     LayerInstanceNorm,
 )
+from napari_tincture.models.networks.resnet_generator import ResnetBlock
 
 STRIDE = 4
 """Two halvings; sides of the image are multiples of it."""

@@ -9,8 +9,8 @@ from models import CONTEXT, check_equal, image_of, model_of, whole
 from torch.nn import functional
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.architectures.coarse_to_fine import CoarseToFine, build
 from napari_tincture.models.layers.fixed_size import trained_side
+from napari_tincture.models.networks.coarse_to_fine import CoarseToFine, build
 from napari_tincture.models.outputs import ask
 from napari_tincture.raster import Raster
 from napari_tincture.tasks.stain import stain

@@ -7,7 +7,7 @@ import torch
 from references import recorded, reference_network
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.architectures.attention_generator import build
+from napari_tincture.models.networks.attention_generator import build
 
 NAME = "attentiongan_tiny_v2"
 NOISE = 4.8e-6

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.architectures.laplacian_translator import (
+from napari_tincture.models.networks.laplacian_translator import (
     LaplacianTranslator,
     build,
     double,
