@@ -22,7 +22,7 @@ from benchmarks.staining_table import (
     TASKS,
     Case,
     in_target_range,
-    model_file,
+    model_of,
     parts_compared,
 )
 from napari_tincture.device import tune_allocator
@@ -99,7 +99,7 @@ def main() -> None:
     tune_allocator()
     for name in options.tasks.split(","):
         task = TASKS[name](options.data, options.work)
-        files = {family: model_file(options.work / name, task, family) for family in FAMILIES}
+        files = {family: model_of(options.work / name, task, family) for family in FAMILIES}
         missing = [path.name for path in files.values() if not path.is_file()]
         if missing:
             raise SystemExit(f"Run benchmarks.staining_table first: {', '.join(missing)} missing.")

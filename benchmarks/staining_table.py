@@ -27,12 +27,11 @@ from numpy.typing import NDArray
 
 import napari_tincture as nt
 from benchmarks.staining_ways import ARMS, CROP, stained
+from benchmarks.trained import Unfinished, model_file, trained
 from napari_tincture.device import tune_allocator
 from napari_tincture.durable import write_json
 from napari_tincture.models.model import Model
-from napari_tincture.progress import CancelToken
 from napari_tincture.training.blood.prepare import FOLDER, Settings, prepare
-from napari_tincture.training.control import Control
 from napari_tincture.training.judge import likeness
 from napari_tincture.training.presets import preset
 from napari_tincture.training.translation import TranslationRecipe
@@ -129,35 +128,9 @@ def recipe_of(task: Task, family: str, iterations: int) -> TranslationRecipe:
     return recipe.replace(data=task.data(paired), split=task.split)
 
 
-def model_file(folder: Path, task: Task, family: str) -> Path:
+def model_of(folder: Path, task: Task, family: str) -> Path:
     """Where the table keeps the model of a family."""
-    return folder / _file_of(f"{task.name} {family}")
-
-
-def _file_of(name: str) -> str:
-    return f"{name.replace(' ', '-')}.safetensors"
-
-
-def train(recipe: TranslationRecipe, folder: Path, deadline: float, device: str) -> Path | None:
-    """Train or go on until it is done or time is up; the finished model, or None."""
-    out = folder / _file_of(recipe.name)
-    if out.is_file():
-        return out
-    control, cancel = Control(), CancelToken()
-
-    def tick(done: int, total: int) -> None:
-        if done % 50 == 0 or done == total:
-            print(f"{recipe.name}: {done} of {total}", file=sys.stderr, flush=True)
-        if time.monotonic() > deadline:
-            cancel.cancel()
-
-    try:
-        nt.train(
-            recipe.to_dict(), out=out, device=device, progress=tick, control=control, cancel=cancel
-        )
-    except nt.Cancelled:
-        return None
-    return out
+    return model_file(folder, f"{task.name} {family}")
 
 
 def evaluated(model: Model, task: Task) -> dict[str, dict[str, list[float]]]:
@@ -241,9 +214,10 @@ def main() -> None:
         task = TASKS[name](options.data, options.work)
         for family in options.families.split(","):
             recipe = recipe_of(task, family, options.iterations)
-            path = train(recipe, folder, deadline, options.device)
-            if path is None:
-                raise SystemExit(f"{recipe.name} is not finished; the same command goes on.")
+            try:
+                path = trained(recipe, folder, deadline, options.device)
+            except Unfinished as error:
+                sys.exit(str(error))
             results.setdefault(name, {})[family] = _results(path, task)
     print_table(results, options.iterations)
 

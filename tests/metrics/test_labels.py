@@ -20,7 +20,12 @@ from napari_tincture.metrics.labels.counts import (
     object_counts,
     of_classes,
 )
-from napari_tincture.metrics.labels.matches import THRESHOLDS, aggregated_jaccard, match
+from napari_tincture.metrics.labels.matches import (
+    THRESHOLDS,
+    aggregated_jaccard,
+    covering_jaccard,
+    match,
+)
 from napari_tincture.metrics.labels.objects import instance_figures
 from napari_tincture.metrics.labels.overlap import Overlap, measure, merge
 from napari_tincture.metrics.labels.partitions import adapted_rand, variation_of_information
@@ -352,6 +357,26 @@ def test_aggregated_jaccard_by_hand(images) -> None:
     assert aggregated_jaccard(only(*images)) == plain_jaccard(*images)
 
 
+def test_the_measure_of_the_cell_tracking_challenge_by_hand(images) -> None:
+    found, expected = images
+    values = []
+    for reference in masks(expected):
+        jaccards = [
+            (mask & reference).sum() / (mask | reference).sum()
+            for mask in masks(found)
+            if (mask & reference).sum() > 0.5 * reference.sum()
+        ]
+        values.append(sum(jaccards))
+    assert covering_jaccard(only(found, expected)) == pytest.approx(np.mean(values), rel=1e-12)
+
+
+def test_half_an_object_does_not_cover_it() -> None:
+    found, expected = np.array([1, 1, 2, 2, 0, 7]), np.array([5, 5, 5, 5, 6, 0])
+    assert covering_jaccard(only(found, expected)) == 0
+    found[2] = 1
+    assert covering_jaccard(only(found, expected)) == 3 / 4 / 2
+
+
 def test_partitions_equal_scikit_image(images) -> None:
     found, expected = images
     # scikit-image calls "precision" what is divided by the pairs of the true image.
@@ -381,7 +406,7 @@ def test_squares_of_very_many_pixels_do_not_overflow() -> None:
 def test_equal_images_are_perfect(images) -> None:
     _, expected = images
     figures = instance_figures(only(expected, expected))
-    ones = {"pq", "sq", "rq", "aji", "ap", "rand_split", "rand_merge"}
+    ones = {"pq", "sq", "rq", "aji", "seg", "ap", "rand_split", "rand_merge"}
     assert all(figures[name] == 1.0 for name in ones)
     assert all(figures[name] == 0.0 for name in ("rand_error", "voi_split", "voi_merge"))
     assert figures["found"] == figures["expected"] == len(masks(expected))

@@ -37,10 +37,10 @@ __all__ = [
     "Normalisation",
     "Part",
     "architecture_names",
+    "architectures",
     "find_card",
     "list_models",
     "load_model",
-    "architectures",
     "read_card",
 ]
 

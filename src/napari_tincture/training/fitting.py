@@ -115,8 +115,7 @@ def _counted(images: Mapping[str, Sequence[LabelPicture]], labelling: Labelling)
         counts = {
             value: number
             for value, number in values_in(pictures, open_end=bool(labelling.classes)).items()
-            if value != labelling.unlabelled
-            and (not labelling.classes or value in labelling.values)
+            if value != labelling.unlabelled and (not labelling.classes or value in labelling.meant)
         }
         if not counts:
             bare.append(name)
@@ -144,8 +143,11 @@ def _check_classes(labelling: Labelling, counts: Mapping[str, Counts]) -> None:
             f"another one, such as background with a value of its own; unlabelled is "
             f"{_unlabelled(labelling)} (unlabelled={EVERY} makes 0 a class like others)."
         )
-    missing = [f"{c.name} ({c.value})" for c in labelling.classes if c.value not in
-               counts["training"]]  # fmt: skip
+    missing = [
+        f"{each.name} ({each.value})"
+        for each in labelling.classes
+        if counts["training"].keys().isdisjoint((each.value, *each.also))
+    ]
     if missing:
         raise InputError(
             f"The training images hold no label of {listed(missing)}; it may lie in those kept for "

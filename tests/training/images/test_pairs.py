@@ -40,6 +40,18 @@ def test_or_a_list() -> None:
         Pairs.match(domain("x"), domain("x", "y"), [["x", "w"]])
 
 
+def test_or_the_numbers_in_their_names() -> None:
+    images = domain("t000", "t005", "t012", "t013")
+    found = Pairs.match(images, domain("man_seg013", "man_seg05"), "number")
+    assert names(found) == [("t005", "man_seg05"), ("t013", "man_seg013")]
+    with pytest.raises(InputError, match=r"no number in common.*t000; t005.*man_seg7"):
+        Pairs.match(images, domain("man_seg7"), "number")
+    with pytest.raises(InputError, match=r"5 occurs twice, in 't05' and 'u5'"):
+        Pairs.match(domain("t05", "u5"), domain("s5"), "number")
+    with pytest.raises(InputError, match="expected 'number'"):
+        Pairs.match(images, images, "size")  # type: ignore[arg-type]
+
+
 def test_two_layers_are_a_pair() -> None:
     phase, stain = (Image(np.ones((8, 9)), name=name) for name in ("phase", "stain"))
     pairs = Pairs.match(Domain.open(phase), Domain.open(stain))

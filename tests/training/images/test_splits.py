@@ -94,3 +94,18 @@ def test_impossible_splits_are_refused() -> None:
         split(two, "x")
     with pytest.raises(InputError, match="less than 1"):
         split(two, 0.5, 0.5)
+
+
+def test_planes_of_a_stack_may_be_given() -> None:
+    stack = domain(["stack"], (5, 8, 9), "zyx")
+    planes = {"train": [0, 2], "validation": [2, 3], "test": [3, 5]}
+    found = split(Pairs.match(stack, stack), planes=planes)
+    parts = (found.train, found.validation, found.test)
+    assert [[p.plane for p in part.pictures] for part in parts if part] == [
+        [(0,), (1,)], [(2,)], [(3,), (4,)],
+    ]  # fmt: skip
+    assert found.note == "planes 0–1 train, 2–2 validation, 3–4 test"
+    with pytest.raises(InputError, match=r"planes=.*within 0 and 5"):
+        split(stack, planes={"train": [0, 6]})
+    with pytest.raises(InputError, match="columns and planes"):
+        split(stack, planes=planes, columns={"train": [0, 6]})

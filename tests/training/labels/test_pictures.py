@@ -42,6 +42,20 @@ def test_classes_are_numbered_in_their_order_and_others_count_for_nothing() -> N
     np.testing.assert_array_equal(mirrored[0], np.pad(found[0], ((1, 0), (0, 1)), "reflect"))
 
 
+def test_several_values_may_mean_one_class() -> None:
+    classes = [{"value": 3, "also": [7, 1]}, {"value": 5, "name": "rest"}]
+    labelling = Labelling.of({"classes": classes})
+    labels = np.array([[0, 3, 7], [5, 1, 2]], np.uint8)
+    found = picture(labels, labelling).read(slice(0, 2), slice(0, 3))
+    assert found.tolist() == [[[-1, 0, 0], [1, 0, -1]]]
+    assert Labelling.of({"classes": labelling.to_json()}) == labelling
+    assert [channel.value for channel in labelling.outputs] == [3, 5]
+    with pytest.raises(InputError, match=r"\[3, 7, 7\].*each value once"):
+        Labelling.of({"classes": [{"value": 3, "also": [7]}, 7]})
+    with pytest.raises(InputError, match="0 is a class and unlabelled"):
+        Labelling.of({"classes": [{"value": 3, "also": [0]}, 7]})
+
+
 def test_maps_are_those_of_the_whole_image_in_any_window() -> None:
     _, objects = discs(side=80, count=12)
     ids = objects.astype(np.int64) * 2**33

@@ -139,6 +139,23 @@ def aggregated_jaccard(overlap: Overlap) -> float:
     return _ratio(common, int(touching.union[best].sum() + wrong), _NEITHER)
 
 
+def covering_jaccard(overlap: Overlap) -> float:
+    """The SEG measure of the Cell Tracking Challenge, 0 … 1 (Maška et al., Bioinformatics 2014).
+
+    Mean over the expected objects of the IoU with the found object that covers more than half of
+    their pixels, of which there is one at most; 0 for those that have none. Found objects where
+    none is expected cost nothing.
+
+    Raises
+    ------
+    Undefined
+        If no object is expected.
+    """
+    touching, expected = overlap.touching, overlap.expected_objects.pixels
+    covering = 2 * touching.common > expected[touching.expected]
+    return _ratio(float(touching.iou[covering].sum()), len(expected), "no object is expected")
+
+
 def _assigned(touching: Touching, edges: _Places) -> _Places:
     """Which of the pairs to take, each object once."""
     from scipy.sparse import coo_array

@@ -9,6 +9,7 @@ from napari_tincture.metrics.labels.matches import (
     THRESHOLDS,
     Matches,
     aggregated_jaccard,
+    covering_jaccard,
     match,
 )
 from napari_tincture.metrics.labels.metric import Figures, LabelMetric
@@ -38,8 +39,9 @@ def instance_figures(overlap: Overlap, thresholds: Sequence[float] = (0.5, 0.75)
         ``found``, ``expected`` and ``count_difference``; for each threshold (0.5 is ``_50``)
         ``precision_50``, ``recall_50``, ``f1_50``, ``ap_50`` and ``matched_iou_50``; ``ap``, mean
         over thresholds 0.5 … 0.95; ``pq``, ``sq`` and ``rq``, panoptic, segmentation and
-        recognition quality; ``aji``, aggregated Jaccard index; ``rand_error``, ``rand_split`` and
-        ``rand_merge``; ``voi_split`` and ``voi_merge`` in bits.
+        recognition quality; ``aji``, aggregated Jaccard index; ``seg``, measure of the Cell
+        Tracking Challenge; ``rand_error``, ``rand_split`` and ``rand_merge``; ``voi_split`` and
+        ``voi_merge`` in bits.
 
     Raises
     ------
@@ -56,6 +58,7 @@ def instance_figures(overlap: Overlap, thresholds: Sequence[float] = (0.5, 0.75)
     figures.take("sq", lambda: half.mean_iou)
     figures.take("rq", lambda: half.f1)
     figures.take("aji", lambda: aggregated_jaccard(overlap))
+    figures.take("seg", lambda: covering_jaccard(overlap))
     figures.take_parts("rand", Rand._fields, lambda: adapted_rand(overlap))
     figures.take_parts("voi", Information._fields, lambda: variation_of_information(overlap))
     return figures

@@ -23,7 +23,7 @@ from napari_tincture.training.translation import DOMAINS, TranslationRecipe
 AS_SEEN = Normalisation("percentile", 1.0, 99.8, clip=(-0.5, 2.0))
 """What segmentation, and what prepares it, takes where nothing is said: the range that a person
 would show."""
-SPLIT = ("validation", "test", "seed", "gap", "columns", "rows")
+SPLIT = ("validation", "test", "seed", "gap", "columns", "rows", "planes")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from napari_tincture.errors import InputError
@@ -59,3 +60,38 @@ def matched(
         )
     place = {name: index for index, name in enumerate(theirs)}
     return [place.get(name) for name in ours]
+
+
+def numbered_alike(ours: Sequence[str], theirs: Sequence[str]) -> list[tuple[int, int]]:
+    """Places of ours and of theirs whose names end in the same number; others are left out.
+
+    Parameters
+    ----------
+    ours, theirs
+        Names without formats; leading zeros do not matter.
+
+    Raises
+    ------
+    InputError
+        If no number is on both sides, or one occurs twice on a side.
+    """
+    places = [_by_number(names) for names in (ours, theirs)]
+    both = sorted(places[0].keys() & places[1].keys())
+    if not both:
+        raise InputError(
+            f"{len(ours)} images and {len(theirs)} others have no number in common: "
+            f"{listed(ours)} and {listed(theirs)}. Look whether both folders are of one sequence."
+        )
+    return [(places[0][number], places[1][number]) for number in both]
+
+
+def _by_number(names: Sequence[str]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for place, name in enumerate(names):
+        digits = re.findall(r"[0-9]+", name)
+        if digits and found.setdefault(int(digits[-1]), place) != place:
+            raise InputError(
+                f"The number {int(digits[-1])} occurs twice, in {names[found[int(digits[-1])]]!r} "
+                f"and {name!r}; numbers match nothing for certain. Name one sequence at a time."
+            )
+    return found

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from napari_tincture.errors import InputError
 from napari_tincture.io.images import stem_of
 from napari_tincture.training.images.domains import Domain
-from napari_tincture.training.images.names import listed, matched
+from napari_tincture.training.images.names import listed, matched, numbered_alike
 from napari_tincture.training.images.pictures import Picture
 
 
@@ -43,7 +43,9 @@ class Pairs:
             )
 
     @classmethod
-    def match(cls, a: Domain, b: Domain, order: Sequence[Sequence[str]] | None = None) -> Self:
+    def match(
+        cls, a: Domain, b: Domain, order: Sequence[Sequence[str]] | Literal["number"] | None = None
+    ) -> Self:
         """Find the pairs of two domains.
 
         Parameters
@@ -52,6 +54,8 @@ class Pairs:
             Matched by the names of their images, or by order where names share nothing.
         order
             Names of the images that belong together, ``[["a1", "b7"], …]``; others are left out.
+            "number": those that have the last number of their names in common, such as ``t005``
+            and ``man_seg005`` of the Cell Tracking Challenge.
 
         Raises
         ------
@@ -63,6 +67,10 @@ class Pairs:
         if order is None:
             partners = matched(first, second, "a partner")
             found = [(i, p) for i, p in enumerate(partners) if p is not None]
+        elif order == "number":
+            found = numbered_alike(first, second)
+        elif isinstance(order, str):
+            raise InputError(f"order={order!r}: expected 'number', or pairs of names.")
         else:
             found = [(_place(first, one, "a"), _place(second, two, "b")) for one, two in order]
         left, right = list(ours.values()), list(theirs.values())

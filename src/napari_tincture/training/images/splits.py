@@ -17,6 +17,7 @@ from napari_tincture.training.images.names import listed
 from napari_tincture.training.images.pairs import Pairs
 
 T = TypeVar("T", Domain, Pairs)
+Ranges = Mapping[str, Sequence[int]]
 Choice = float | Sequence[str] | Mapping[str, Any]
 PARTS = ("train", "validation", "test")
 
@@ -39,8 +40,8 @@ class Splits(Generic[T]):
 
 def split(
     items: T, validation: Choice = 0.1, test: Choice = 0.0, *, seed: int = 0, crop: int = 256,
-    gap: int | None = None, columns: Mapping[str, Sequence[int]] | None = None,
-    rows: Mapping[str, Sequence[int]] | None = None,
+    gap: int | None = None, columns: Ranges | None = None, rows: Ranges | None = None,
+    planes: Ranges | None = None,
 ) -> Splits[T]:  # fmt: skip
     """Divide a domain, or pairs.
 
@@ -57,14 +58,19 @@ def split(
         least a crop wide.
     columns, rows
         ``{"train": [0, 624], "validation": [640, 752], "test": [768, 1024]}``, of every image.
+    planes
+        The same of the planes of every image, in the order of its stack: neighbours may show much
+        the same.
 
     Raises
     ------
     InputError
         If nothing is left for training, names are unknown, or an image is too small for parts.
     """
-    if columns is not None or rows is not None:
-        return _explicit(items, columns, rows)
+    chosen = {"columns": columns, "rows": rows, "planes": planes}
+    ranges = {axis: given for axis, given in chosen.items() if given is not None}
+    if ranges:
+        return _explicit(items, ranges)
     if len(items.images) == 1 and all(
         isinstance(share, int | float) for share in (validation, test)
     ):
@@ -165,31 +171,37 @@ def _by_region(items: T, validation: float, test: float, crop: int, gap: int | N
             f"into parts of at least a crop ({crop} px) with gaps of {between} px. Take smaller "
             "crops, a smaller gap, or validation=0 and test=0, or bring more images."
         )
-    return _explicit(items, **{axis: ranges})
+    return _explicit(items, {axis: ranges})
 
 
-def _explicit(
-    items: T, columns: Mapping[str, Sequence[int]] | None = None,
-    rows: Mapping[str, Sequence[int]] | None = None,
-) -> Splits[T]:  # fmt: skip
-    if (columns is None) == (rows is None):
-        raise InputError("Give columns= or rows=, not both.")
-    axis, ranges = ("columns", columns) if columns is not None else ("rows", rows)
-    assert ranges is not None
-    _check_ranges(items, axis, ranges)
+def _explicit(items: T, chosen: Mapping[str, Ranges]) -> Splits[T]:
+    if len(chosen) > 1:
+        raise InputError(f"Got {' and '.join(chosen)} to split by; give one of them.")
+    ((axis, ranges),) = chosen.items()
+    _check_ranges(axis, ranges, min(_lengths(items, axis)))
     found: dict[str, T | None] = dict.fromkeys(PARTS)
     for part, (start, stop) in ranges.items():
-        window, whole = slice(start, stop), slice(None)
-        where = (whole, window) if axis == "columns" else (window, whole)
-        found[part] = items.part(*where)
+        found[part] = _cut(items, axis, slice(start, stop))
     texts = [f"{ranges[p][0]}–{ranges[p][1] - 1} {p}" for p in PARTS if p in ranges]
     assert found["train"] is not None
     note = f"{axis} {', '.join(texts)}"
     return Splits(found["train"], found["validation"], found["test"], note)
 
 
-def _check_ranges(items: Domain | Pairs, axis: str, ranges: Mapping[str, Sequence[int]]) -> None:
-    length = min(p.shape[axis == "columns"] for p in items.pictures)
+def _lengths(items: Domain | Pairs, axis: str) -> list[int]:
+    if axis == "planes":
+        return [len(own) for own in items.images.values()]
+    return [picture.shape[axis == "columns"] for picture in items.pictures]
+
+
+def _cut(items: T, axis: str, where: slice) -> T:
+    if axis == "planes":
+        return items.subset([place for own in items.images.values() for place in own[where]])
+    whole = slice(None)
+    return items.part(whole, where) if axis == "columns" else items.part(where, whole)
+
+
+def _check_ranges(axis: str, ranges: Ranges, length: int) -> None:
     spans = sorted(tuple(ranges[part]) for part in ranges)
     apart = all(one[1] <= other[0] for one, other in pairwise(spans))
     sound = all(len(s) == 2 and 0 <= s[0] < s[1] <= length for s in spans)

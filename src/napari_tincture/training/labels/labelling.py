@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -36,11 +36,15 @@ WATERSHED: Mapping[str, Any] = {"threshold": 0.5, "seed_threshold": 0.4, "border
 
 @dataclass(frozen=True, slots=True)
 class LabelClass:
-    """A class: its value in label images, and how people call and show it."""
+    """A class: its value in label images, and how people call and show it.
+
+    `also`: further values that count as this class.
+    """
 
     value: int
     name: str = ""
     colour: str = ""
+    also: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +73,9 @@ class Labelling:
             raise InputError(
                 f"Unknown target {self.target!r}: choose one of {', '.join(get_args(Target))}."
             )
-        values = self.values
+        values = self.meant
         if len(set(values)) < len(values):
-            raise InputError(f"Classes {list(values)}: expected each value once.")
+            raise InputError(f"Classes of {list(values)}: expected each value once.")
         if self.unlabelled in values:
             raise InputError(
                 f"The value {self.unlabelled} is a class and unlabelled at once. Take it out of "
@@ -86,7 +90,7 @@ class Labelling:
         ----------
         options
             "target", "unlabelled" and "classes", each of which may be missing; a class is its
-            value, or a mapping of "value", "name" and "colour".
+            value, or a mapping of "value", "name", "colour" and "also".
         """
         named = {k: options[k] for k in ("target", "unlabelled") if k in options}
         return cls(**named, classes=as_classes(options.get("classes") or ()))
@@ -95,6 +99,11 @@ class Labelling:
     def values(self) -> tuple[int, ...]:
         """Of the classes."""
         return tuple(each.value for each in self.classes)
+
+    @property
+    def meant(self) -> tuple[int, ...]:
+        """All values that mean a class."""
+        return tuple(value for each in self.classes for value in (each.value, *each.also))
 
     @property
     def outputs(self) -> tuple[Channel, ...]:
@@ -120,7 +129,7 @@ class Labelling:
 
     def to_json(self) -> list[dict[str, Any]]:
         """The classes, as options of a recipe hold them."""
-        return [asdict(each) for each in self.classes]
+        return [_plain(each) for each in self.classes]
 
     def encode(self, labels: NDArray[Any], there: NDArray[np.bool_] | None) -> NDArray[np.int16]:
         """Numbers of classes (y, x) of labels (y, x); -1 where nothing is known.
@@ -130,12 +139,14 @@ class Labelling:
         there
             Which pixels have a label; None: all.
         """
-        values = np.array(self.values, np.int64)
+        values = np.array(self.meant, np.int64)
+        numbers = [n for n, each in enumerate(self.classes) for _ in (each.value, *each.also)]
         order = np.argsort(values)
         # Sorted, so that gaps cost nothing; labels may be unsigned 64-bit numbers.
         own = labels.astype(np.int64, copy=False)
         place = np.searchsorted(values[order], own).clip(max=len(values) - 1)
-        found = np.where(values[order][place] == own, order[place], UNKNOWN).astype(np.int16)
+        meant = np.array(numbers, np.int16)[order[place]]
+        found = np.where(values[order][place] == own, meant, UNKNOWN).astype(np.int16)
         if there is not None:
             found[~there] = UNKNOWN
         result: NDArray[np.int16] = found
@@ -153,14 +164,21 @@ def as_classes(given: Sequence[Any]) -> tuple[LabelClass, ...]:
                 f"{each!r} is no class: expected its value, or value, name and colour."
             ) from error
         name = one.name or f"class {one.value}"
-        found.append(LabelClass(one.value, name, one.colour or PALETTE[number % len(PALETTE)]))
+        found.append(replace(one, name=name, colour=one.colour or PALETTE[number % len(PALETTE)]))
     return tuple(found)
+
+
+def _plain(each: LabelClass) -> dict[str, Any]:
+    """As JSON gives it back; most classes have one value."""
+    values = asdict(each)
+    also = values.pop("also")
+    return {**values, "also": list(also)} if also else values
 
 
 def _as_class(given: Any) -> LabelClass:
     if not isinstance(given, Mapping):
         return LabelClass(int(given))
-    values: dict[str, Any] = dict(given)
+    values: dict[str, Any] = {**given, "also": tuple(map(int, given.get("also", ())))}
     return LabelClass(**values)
 
 
