@@ -20,7 +20,7 @@ TESTS ?= tests
 DATA ?= data
 ITERATIONS ?= 2000
 
-.PHONY: demo test lint bench notebooks starters table-staining clean setup system browser
+.PHONY: demo test lint bench notebooks starters table-staining table-segmentation clean setup system browser
 
 demo: setup
 	$(BIN)/python -m napari_tincture.demo --out demo $(if $(SIZE),--size $(SIZE))
@@ -44,6 +44,9 @@ starters: setup
 
 table-staining: setup
 	$(BIN)/python -m benchmarks.staining_table --data $(DATA) --iterations $(ITERATIONS)
+
+table-segmentation: setup
+	$(BIN)/python -m benchmarks.segmentation_table --data $(DATA)
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache

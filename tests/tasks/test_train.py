@@ -13,8 +13,11 @@ import napari_tincture as nt
 from napari_tincture.errors import InputError
 from napari_tincture.models.model import Model
 from napari_tincture.training.control import Control, Hooks
+from napari_tincture.training.fitting import fitted
+from napari_tincture.training.images.material import open_material
 from napari_tincture.training.run import as_recipe
 from napari_tincture.training.starters import read_recipe, recipe_names
+from napari_tincture.training.translation import TranslationRecipe
 
 
 def test_a_recipe_trains_from_layers_and_the_model_can_be_used_by_its_path(tmp_path: Path) -> None:
@@ -80,6 +83,36 @@ def test_what_is_no_recipe_is_refused(tmp_path: Path) -> None:
         nt.train(tmp_path / "r.json", out=out)
     with pytest.raises(InputError):
         nt.train({"name": "x"}, out=out)
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"), [("phc-u373", "PhC-C2DH-U373"), ("dic-hela", "DIC-C2DH-HeLa")]
+)
+def test_a_recipe_reads_a_folder_of_the_cell_tracking_challenge(
+    name: str, folder: str, tmp_path: Path
+) -> None:
+    for sequence in ("01", "02"):
+        own, truth = tmp_path / folder / sequence, tmp_path / folder / f"{sequence}_GT" / "SEG"
+        own.mkdir(parents=True)
+        truth.mkdir(parents=True)
+        field = np.tile(np.arange(600) // 3, (520, 1)).astype(np.uint8)
+        for frame in range(8):
+            imsave(own / f"t{frame:03d}.tif", field, check_contrast=False)
+        for frame in (2, 5, 7):
+            labels = np.zeros((520, 600), np.uint16)
+            labels[100:200, 100:300] = frame
+            imsave(truth / f"man_seg{frame:03d}.tif", labels, check_contrast=False)
+    recipe = read_recipe(name)
+    assert isinstance(recipe, TranslationRecipe)
+    recipe, material = fitted(recipe, open_material(recipe, tmp_path))
+    held = material.validation.pairs.pictures + material.train.pairs.pictures
+    assert {p.name for p in held} == {"t002", "t005", "t007"} == {
+        p.name for p in material.test.pairs.pictures
+    }  # fmt: skip
+    batch = material.train.sampler(recipe.sampling)(0)
+    assert batch["a"].shape == (1, 1, 572, 572)
+    assert batch["b"].shape == (1, 2, 572, 572)
+    assert {0.0, 1.0} >= set(batch["b"][:, 0].unique().tolist())
 
 
 @pytest.mark.parametrize("name", recipe_names())
