@@ -14,7 +14,6 @@ import dask.array as da
 import numpy as np
 import pytest
 from panels import PATIENCE, cells, finish, run, same_place
-from qtpy.QtWidgets import QFileDialog
 
 import napari_tincture as nt
 from napari_tincture.io.identity import signature
@@ -201,29 +200,6 @@ def test_a_result_on_disk_is_a_layer_too(
     assert panel.output.replace.isVisibleTo(panel)
     panel.output.replace.setChecked(True)
     assert len(run(qtbot, viewer, panel)) == 1
-
-
-def test_objects_through_planes_with_their_table(
-    qtbot: Any, viewer: Any, open_panel: Open, model_paths: Models, tmp_path: Path, monkeypatch: Any
-) -> None:
-    make, options = KINDS["depth"]
-    source = viewer.add_image(make(), name="cells", **options)
-    panel = open_panel(SegmentPanel, model_paths["segment"], layer="cells", augment="turns")
-    assert not panel.table_button.isEnabled()
-    panel.link.value = "z"
-    (layer,) = run(qtbot, viewer, panel)
-    labels = nt.segment(source, model_paths["segment"], augment="turns", link="z")
-    np.testing.assert_array_equal(layer.data, labels)
-    table = nt.measure_objects(labels, source)
-    assert layer.features["index"].tolist() == table.columns["label"].tolist()
-    np.testing.assert_allclose(layer.features["intensity_mean"], table.columns["intensity_mean"])
-    assert table.unit == "um"
-
-    path = tmp_path / "objects.csv"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
-    panel.table_button.click()
-    expected = table.save(tmp_path / "expected.csv")
-    assert path.read_bytes() == expected.read_bytes()
 
 
 def test_a_plain_function_does_what_run_does(qtbot: Any, viewer: Any, model_paths: Models) -> None:

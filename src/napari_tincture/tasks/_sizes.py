@@ -51,8 +51,9 @@ def as_pixels(image: Raster, min_size: Any, max_size: Any, unit: str) -> dict[st
 def _pixel_area(image: Raster) -> float:
     size = image.pixel_size
     if size is None:
+        problem = f"Sizes are in µm², and {image.name!r} does not say how large its pixels are."
         raise InputError(
-            f"Sizes are given in µm², but image {image.name!r} does not say how large its pixels "
-            "are. Pass open_image(…, scale=…, units='um'), or sizes in pixels."
+            f"{problem} Pass open_image(…, scale=…, units='um'), or sizes in pixels.",
+            panel=f"{problem} Give the layer a scale and units, or sizes in pixels.",
         )
     return size[0] * size[1]

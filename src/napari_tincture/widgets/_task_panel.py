@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QVBoxLayout, QWidget
 
 from napari_tincture.errors import InputError, ModelError, TinctureError
 from napari_tincture.models.card import ModelCard
+from napari_tincture.widgets._background import in_panel
 from napari_tincture.widgets._batch import Batch, batch_choices, batch_settings
 from napari_tincture.widgets._bring import choose_import
 from napari_tincture.widgets._channel_rows import ChannelRows
@@ -198,7 +199,7 @@ class TaskPanel(Docked):
             self._offer_channels()
             plan = self.plan()
         except TinctureError as error:
-            self._say(Level.PROBLEM, str(error))
+            self._say(Level.PROBLEM, in_panel(error))
         else:
             level = Level.NOTE if plan.notes else Level.READY
             self._say(level, "\n".join((f"Ready: {plan.size}.", *plan.notes)))
@@ -366,14 +367,14 @@ class TaskPanel(Docked):
         try:
             start()
         except TinctureError as error:  # something changed since the last refresh
-            self._say(Level.PROBLEM, str(error))
+            self._say(Level.PROBLEM, in_panel(error))
 
     def _on_export(self) -> None:
         try:
             # Nothing of the size of the layer is made.
             open_export(self._plan(live=True), self.card, self._hub, self).open()
         except TinctureError as error:
-            self._say(Level.PROBLEM, str(error))
+            self._say(Level.PROBLEM, in_panel(error))
 
     def _on_live(self, live: LiveLink, view: LiveView) -> None:
         if live is self._live:

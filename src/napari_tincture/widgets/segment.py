@@ -8,12 +8,15 @@ from typing import Any, ClassVar
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QPushButton
 
-from napari_tincture.errors import InputError, OutputError
+from napari_tincture.errors import InputError, ModelError, OutputError
 from napari_tincture.object_table import ObjectTable
 from napari_tincture.raster import Raster
+from napari_tincture.tasks._sizes import as_pixels
 from napari_tincture.widgets._form import Choice, Item, Level, show_row
-from napari_tincture.widgets._plan import open_layer
+from napari_tincture.widgets._memory import kept
+from napari_tincture.widgets._plan import Plan, open_layer
 from napari_tincture.widgets._run_layer import run_layer
+from napari_tincture.widgets._size_row import SizeRow
 from napari_tincture.widgets._task_panel import TaskPanel
 from napari_tincture.widgets._teach import Teach
 from napari_tincture.worker.jobs import Job
@@ -22,6 +25,9 @@ _RESULTS = (
     Item("objects", "labels", "One number per object: a Labels layer"),
     Item("classes", "classes", "The likeliest class of each pixel: a Labels layer"),
     Item("probabilities", "probabilities", "What the network says: one image layer per class"),
+)
+_REALISM = Item(
+    "realism", "realism", "How much like true labels the model's discriminator finds its maps"
 )
 _AUGMENT = (
     Item("none", "none", "The image as it lies: one run of the network"),
@@ -48,9 +54,11 @@ class SegmentPanel(TaskPanel):
         self.result = Choice(_RESULTS, tooltip="What is wanted of the image")
         self.augment = Choice(_AUGMENT, tooltip="Average what the network says over ways to look")
         self.link = Choice(tooltip="Whether objects of neighbouring planes have one number")
-        layout.addRow("Result", self.result)
-        layout.addRow("Average", self.augment)
-        layout.addRow("Link", self.link)
+        self.sizes = SizeRow()
+        for label, field in (("Result", self.result), ("Size", self.sizes),
+                             ("Average", self.augment), ("Link", self.link)):  # fmt: skip
+            layout.addRow(label, field)
+        self.sizes.changed.connect(self._later.start)
         self.table: ObjectTable | None = None
         self.table_button = QPushButton("Save table…")
         self.table_button.setToolTip("Area, place, shape and intensity of the objects found last")
@@ -60,13 +68,19 @@ class SegmentPanel(TaskPanel):
         self._hub.ended.connect(self._on_ended)
 
     def offer(self) -> None:
-        """Offer links along the axes that the layer has."""
+        """Offer what the model has, and links along the axes that the layer has."""
+        offers: tuple[str, ...] = ()
+        with suppress(ModelError):
+            offers = self.card.offers
+        self.result.set_items([*_RESULTS, *([_REALISM] if "realism" in offers else [])])
         axes = ""
         with suppress(InputError):  # the plan says what is missing
             axes = open_layer(self.viewer, self.layer.value or "", self._axes).axes
         known = [_LINKS[axis] for axis in "zt" if axis in axes]
         self.link.set_items([Item("none", "", "Every plane has numbers of its own"), *known])
-        show_row(self._form, self.link, bool(known) and self.result.value == "labels")
+        show_row(self._form, self.link, bool(known) and self._objects)
+        show_row(self._form, self.sizes, self._objects)
+        show_row(self._form, self.augment, self.result.value != "realism")
 
     def refresh(self) -> None:
         """Bring what the panel offers and says up to date, now."""
@@ -81,11 +95,30 @@ class SegmentPanel(TaskPanel):
     def options(self) -> dict[str, Any]:
         """Give the keyword arguments that only this task has."""
         found = {**super().options(), "output": self.result.value}
-        if self.augment.value != "none":
+        if self.augment.value != "none" and self.result.value != "realism":
             found["augment"] = self.augment.value
-        if self.link.value and self.result.value == "labels":
+        if self.link.value and self._objects:
             found["link"] = self.link.value
-        return found
+        return found | (self.sizes.options if self._objects else {})
+
+    @property
+    def _objects(self) -> bool:
+        """Whether objects are wanted."""
+        return bool(self.result.value == "labels")
+
+    def _plan(self, **output: Any) -> Plan:
+        plan = super()._plan(**output)
+        if self._objects:
+            least, most, unit = self.sizes.limits
+            as_pixels(plan.sources[0], least, most, unit)
+        return plan
+
+    def _state(self) -> dict[str, Any]:
+        return {**super()._state(), "sizes": self.sizes.options}
+
+    def _recall(self) -> None:
+        super()._recall()
+        self.sizes.options = kept(self.task).get("sizes", {})
 
     def _on_ended(self, job: Any) -> None:
         if self._job is not None and job is self._job:
