@@ -21,6 +21,7 @@ from napari_tincture.widgets._background import in_panel
 from napari_tincture.widgets._batch import Batch, batch_choices, batch_settings
 from napari_tincture.widgets._bring import choose_import
 from napari_tincture.widgets._channel_rows import ChannelRows
+from napari_tincture.widgets._chosen_layer import ChosenLayer
 from napari_tincture.widgets._docked import Docked
 from napari_tincture.widgets._export import open_export
 from napari_tincture.widgets._form import (
@@ -38,9 +39,6 @@ from napari_tincture.widgets._inputs import origins
 from napari_tincture.widgets._jobs import JobHub, job_hub
 from napari_tincture.widgets._layers import (
     LayerWatch,
-    active_image,
-    image_names,
-    possible_axes,
     shapes_names,
 )
 from napari_tincture.widgets._live import LiveView
@@ -49,7 +47,7 @@ from napari_tincture.widgets._memory import keep, kept
 from napari_tincture.widgets._model_row import ModelRow
 from napari_tincture.widgets._options import Options
 from napari_tincture.widgets._output import Output
-from napari_tincture.widgets._plan import Choices, Plan, make_plan, open_layer, own_letters
+from napari_tincture.widgets._plan import Choices, Plan, make_plan, own_letters
 from napari_tincture.widgets._run_row import RunRow
 from napari_tincture.worker.jobs import Job
 from napari_tincture.worker.live_client import LiveLink
@@ -82,15 +80,13 @@ class TaskPanel(Docked):
         # napari gives plugins a proxy, whose layers are proxies too.
         self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._hub = hub or job_hub()
-        self._axes: dict[str, str] = {}
         self._job: Job | None = None
         self._live: LiveLink | None = None
-        self._layer: Any = None
         self._make_settings()
         self._lay_out()
         self._recall()
         self._connect()
-        self._on_active()
+        self.chosen.take_active()
         self.refresh()
 
     @property
@@ -165,10 +161,10 @@ class TaskPanel(Docked):
         if not self.layer.value:
             raise InputError("Open an image, or choose an image layer.")
         choices = Choices(
-            task=self.task, model=self.model.name, layer=self.layer.value, axes=dict(self._axes),
-            origins=tuple(self.channels.origins), region=self.region.value,
-            shapes=self.shapes.value or "", planes=self.planes.value,
-            context=self.more.context.value, device=self.more.device.value,
+            task=self.task, model=self.model.name, layer=self.layer.value,
+            axes=dict(self.chosen.known), origins=tuple(self.channels.origins),
+            region=self.region.value, shapes=self.shapes.value or "",
+            planes=self.planes.value, context=self.more.context.value, device=self.more.device.value,
             precision=self.more.precision.value, options=self.options(),
             any_pixel_size=self.more.any_pixel_size.isChecked(), **output,
         )  # fmt: skip
@@ -188,12 +184,13 @@ class TaskPanel(Docked):
 
     def refresh(self) -> None:
         """Bring what the panel offers and says up to date, now."""
-        self._offer_layers()
+        self.chosen.offer_layers()
         self._suggest_model()
         self.offer()
         self.shapes.set_items([Item(name, name) for name in shapes_names(self.viewer)])
         show_row(self._form, self.shapes, self.region.value == "shape")
-        self._offer_axes()
+        self.chosen.offer_axes()
+        show_row(self._form, self.axes, self.chosen.unsure)
         self.output.refresh()
         try:
             self._offer_channels()
@@ -207,9 +204,9 @@ class TaskPanel(Docked):
         self._later.stop()
 
     def _make_settings(self) -> None:
-        self.layer = Choice(tooltip="The image to work on")
+        self.chosen = ChosenLayer(self.viewer, self.task)
+        self.layer, self.axes = self.chosen.layer, self.chosen.axes
         self.model = ModelRow(self.task)
-        self.axes = Choice(tooltip="What the dimensions of the layer are; it does not say")
         self.channels = ChannelRows()
         self.region = Choice(_REGIONS, tooltip="How much of the layer")
         self.shapes = Choice(tooltip="The Shapes layer that holds the rectangle")
@@ -252,10 +249,9 @@ class TaskPanel(Docked):
 
     def _connect(self) -> None:
         self._later.timeout.connect(self.refresh)
-        self.layer.chosen.connect(self._on_layer)
+        self.chosen.changed.connect(self._later.start)
         for choice in (self.shapes, *self.settings().values()):
             choice.chosen.connect(self._later.start)
-        self.axes.chosen.connect(self._on_axes)
         self.model.changed.connect(self._on_model)
         self.model.importing.connect(partial(choose_import, self.model, self._hub))
         self.model.exporting.connect(self._on_export)
@@ -270,7 +266,9 @@ class TaskPanel(Docked):
         self._hub.changed.connect(self._show_jobs)
         self._hub.ready.connect(self._offer_devices)
         self._hub.models_changed.connect(self.model.look_again)
-        self._watch = LayerWatch(self.viewer, self._later.start, self._on_active, self._on_view)
+        self._watch = LayerWatch(
+            self.viewer, self._later.start, self.chosen.take_active, self._on_view
+        )
         self.destroyed.connect(self._watch.stop)
         when_gone(self, partial(self._hub.close_panel, id(self)))
         self._wake()
@@ -287,45 +285,13 @@ class TaskPanel(Docked):
         names = ("nan_is_background", "leave_out", "any_pixel_size")
         return {name: getattr(self.more, name) for name in names}
 
-    def _offer_layers(self) -> None:
-        chosen = self._layer
-        self.layer.set_items([Item(name, name) for name in image_names(self.viewer)])
-        if chosen is not None and chosen in self.viewer.layers:
-            self.layer.value = chosen.name  # it may have been renamed
-        self._on_layer()
-
     def _suggest_model(self) -> None:
         """Choose a model for the layer before anything is offered that depends on the model."""
         with suppress(InputError):  # `_offer_channels` says what the layer lacks
-            self.model.suggest(open_layer(self.viewer, self.layer.value or "", self._axes))
-
-    def _on_layer(self) -> None:
-        self._layer = self.viewer.layers[self.layer.value] if self.layer.value else None
-        self._later.start()
-
-    def _offer_axes(self) -> None:
-        name, unknown = self.layer.value, False
-        if name:
-            layer = self.viewer.layers[name]
-            try:
-                open_layer(self.viewer, name, {})
-            except InputError:
-                unknown = layer.ndim > 2
-            items = [Item("choose …", ""), *(Item(axes, axes) for axes in possible_axes(layer))]
-            self.axes.blockSignals(True)
-            self.axes.set_items(items)
-            self.axes.value = self._axes.get(name, "")
-            self.axes.blockSignals(False)
-        show_row(self._form, self.axes, unknown)
+            self.model.suggest(self.chosen.open())
 
     def _offer_channels(self) -> None:
-        rasters = {}
-        for name in image_names(self.viewer):
-            try:
-                rasters[name] = open_layer(self.viewer, name, self._axes)
-            except InputError:
-                if name == self.layer.value:
-                    raise
+        rasters = self.chosen.open_all()
         if self.layer.value not in rasters:
             return
         raster = rasters[self.layer.value]
@@ -341,17 +307,6 @@ class TaskPanel(Docked):
 
     def _offer_devices(self) -> None:
         self.more.offer_devices(self._hub.client.devices)
-
-    def _on_axes(self) -> None:
-        if self.layer.value:
-            self._axes[self.layer.value] = self.axes.value or ""
-        self._later.start()
-
-    def _on_active(self) -> None:
-        if name := active_image(self.viewer, self.task):
-            self._layer = self.viewer.layers[name]
-            self._offer_layers()
-        self._later.start()
 
     def _on_view(self) -> None:
         if self.region.value == "viewport" or self.planes.value == "shown":
@@ -394,7 +349,7 @@ class TaskPanel(Docked):
             "boxes": {name: box.isChecked() for name, box in self._boxes().items()},
             "model": self.model.name,
             "path": self.output.path.text(),
-            "axes": dict(self._axes),
+            "axes": dict(self.chosen.known),
             "unfolded": self.more.unfolded,
         }
 
@@ -402,7 +357,7 @@ class TaskPanel(Docked):
         state = kept(self.task)
         if not state:
             return
-        self._axes = state["axes"]
+        self.chosen.known = state["axes"]
         self.output.path.setText(state["path"])
         for name, value in state["choices"].items():
             self.settings()[name].value = value

@@ -14,7 +14,7 @@ from napari_tincture.raster import Raster
 from napari_tincture.tasks._sizes import as_pixels
 from napari_tincture.widgets._form import Choice, Item, Level, show_row
 from napari_tincture.widgets._memory import kept
-from napari_tincture.widgets._plan import Plan, open_layer
+from napari_tincture.widgets._plan import Plan
 from napari_tincture.widgets._run_layer import run_layer
 from napari_tincture.widgets._size_row import SizeRow
 from napari_tincture.widgets._task_panel import TaskPanel
@@ -75,7 +75,7 @@ class SegmentPanel(TaskPanel):
         self.result.set_items([*_RESULTS, *([_REALISM] if "realism" in offers else [])])
         axes = ""
         with suppress(InputError):  # the plan says what is missing
-            axes = open_layer(self.viewer, self.layer.value or "", self._axes).axes
+            axes = self.chosen.open().axes
         known = [_LINKS[axis] for axis in "zt" if axis in axes]
         self.link.set_items([Item("none", "", "Every plane has numbers of its own"), *known])
         show_row(self._form, self.link, bool(known) and self._objects)
@@ -155,8 +155,8 @@ class SegmentPanel(TaskPanel):
         self.teach.kept.connect(self._on_kept)
 
     def _painted_on(self) -> tuple[Any, Raster]:
-        raster = open_layer(self.viewer, self.layer.value or "", self._axes)
-        return self.viewer.layers[self.layer.value], raster
+        raster = self.chosen.open()
+        return self.viewer.layers[self.chosen.name], raster
 
     def _on_kept(self, name: str) -> None:
         """Go on with what was taught, which knows classes and no objects."""
