@@ -164,9 +164,10 @@ class TaskPanel(Docked):
             task=self.task, model=self.model.name, layer=self.layer.value,
             axes=dict(self.chosen.known), origins=tuple(self.channels.origins),
             region=self.region.value, shapes=self.shapes.value or "",
-            planes=self.planes.value, context=self.more.context.value, device=self.more.device.value,
-            precision=self.more.precision.value, options=self.options(),
-            any_pixel_size=self.more.any_pixel_size.isChecked(), **output,
+            planes=self.planes.value, context=self.more.context.value,
+            device=self.more.device.value, precision=self.more.precision.value,
+            options=self.options(), any_pixel_size=self.more.any_pixel_size.isChecked(),
+            **output,
         )  # fmt: skip
         return make_plan(self.viewer, choices, card)
 
