@@ -66,3 +66,31 @@ def test_an_empty_field_has_no_objects() -> None:
 def test_other_shapes_are_refused() -> None:
     with pytest.raises(InputError, match=r"\(3, y, x\)"):
         label_instances(np.zeros((4, 9, 9)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_maps_are_taken_by_their_roles_whatever_their_order(seed: int) -> None:
+    inside, border, depth = instance_targets(nuclei(seed), border=2.0)
+    expected = label_instances(np.stack([inside, border, depth]))
+    shuffled = np.stack([depth, 1 - inside, inside, border])
+    roles = ("depth", "", "object", "border")
+    np.testing.assert_array_equal(label_instances(shuffled, roles=roles), expected)
+
+
+def test_borders_alone_separate_what_touches() -> None:
+    labels = nuclei(1)
+    inside, border, _ = instance_targets(labels, border=3.0)
+    found = label_instances(np.stack([border, inside]), roles=("border", "object"), min_size=1)
+    parts = label_instances(inside[None], roles=("object",), min_size=1)
+    assert parts.max() < found.max()
+    np.testing.assert_array_equal(found > 0, inside > 0.5)
+    # Most objects have one number that no other has.
+    alone = [n for n in np.unique(labels)[1:] if len(np.unique(found[labels == n])) == 1]
+    assert len(alone) > 0.8 * (len(np.unique(labels)) - 1)
+
+
+@pytest.mark.parametrize("roles", [("border", "depth"), ("object",), None])
+def test_roles_that_do_not_fit_are_refused(roles: tuple[str, ...] | None) -> None:
+    maps = np.zeros((2 if roles else 4, 5, 5))
+    with pytest.raises(InputError, match="'object' among them"):
+        label_instances(maps, roles=roles)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
@@ -10,13 +13,17 @@ from skimage.segmentation import watershed
 
 from napari_tincture.errors import InputError
 
+ROLES = ("object", "border", "depth")
+"""What maps can be of."""
+
 
 def label_instances(
     outputs: ArrayLike,
     *,
+    roles: Sequence[str] | None = None,
     threshold: float = 0.5,
     seed_threshold: float = 0.5,
-    border_weight: float = 0.5,
+    border_weight: float | None = None,
     smooth: float = 1.0,
     min_size: int = 20,
     max_size: int | None = None,
@@ -31,12 +38,16 @@ def label_instances(
     outputs
         (3, y, x) in [0, 1]: probability of object, of border between objects, and depth in the
         object (0 at its edge, 1 at its centre). Or (2, y, x): of object, and of background, which
-        lies between objects, too; each connected part is an object.
+        lies between objects, too; each connected part is an object. Or (c, y, x) with `roles`.
+    roles
+        What each map is: "object", "border", "depth", or anything else for those that do not
+        count. Without depth the probability of object is in its place; without border, too, each
+        connected part is an object.
     threshold
         Pixels with a higher probability belong to objects.
     seed_threshold
         Seeds are the connected parts where depth, less `border_weight` times the border's
-        probability, is above this.
+        probability, is above this. A `border_weight` of None is 0.5, and 1 without depth.
     smooth
         Standard deviation in pixels of the Gaussian over the depth, before seeds are taken.
     min_size, max_size
@@ -50,24 +61,36 @@ def label_instances(
     Raises
     ------
     InputError
-        If `outputs` has neither two nor three channels (c, y, x).
+        If `outputs` has neither two nor three channels (c, y, x), or none that is of objects.
     """
-    maps = np.asarray(outputs, dtype=np.float32)
-    if maps.ndim != 3 or maps.shape[0] not in (2, 3):
-        raise InputError(
-            "Expected maps of object, border and depth, (3, y, x), or of object and background, "
-            f"(2, y, x), got shape {maps.shape}."
-        )
-    inside = maps[0] > threshold
-    if len(maps) == 2:
+    maps = _by_role(np.asarray(outputs, dtype=np.float32), roles)
+    inside = maps["object"] > threshold
+    if len(maps) == 1:
         return _renumber(label(inside, connectivity=1), min_size, max_size)
-    relief = maps[2] - border_weight * maps[1]
+    depth, border = maps.get("depth"), maps.get("border")
+    relief = maps["object"] if depth is None else depth
+    if border is not None:
+        weight = (0.5 if depth is not None else 1.0) if border_weight is None else border_weight
+        relief = relief - weight * border
     if smooth > 0:
         relief = ndimage.gaussian_filter(relief, smooth, mode="nearest")
     seeds = label((relief > seed_threshold) & inside, connectivity=1)
     seeds = _seed_the_rest(seeds, inside)
     objects = watershed(-relief, seeds, mask=inside)
     return _renumber(objects, min_size, max_size)
+
+
+def _by_role(maps: NDArray[np.float32], roles: Sequence[str] | None) -> dict[str, Any]:
+    """Maps (y, x) that count, by what they are."""
+    if roles is None and maps.ndim == 3:
+        roles = {2: ("object", "background"), 3: ROLES}.get(len(maps))
+    if roles is None or maps.ndim != 3 or len(roles) != len(maps) or "object" not in roles:
+        raise InputError(
+            "Expected maps of object, border and depth, (3, y, x), or of object and background, "
+            f"(2, y, x), or roles of all maps, 'object' among them; got shape {maps.shape} and "
+            f"roles={roles!r}."
+        )
+    return {role: each for role, each in zip(roles, maps, strict=True) if role in ROLES}
 
 
 def _seed_the_rest(seeds: NDArray[np.int64], inside: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, get_args
@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture.errors import InputError, ModelError
-from napari_tincture.instances import label_instances
 from napari_tincture.models import Model
 from napari_tincture.models.card import ModelCard
 from napari_tincture.models.outputs import Question
 from napari_tincture.raster import Raster
 from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._answers import question_of
+from napari_tincture.tasks._instances import instance_step
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import as_model, given_context, make_job, narrowed, opened
 from napari_tincture.tasks._sizes import SizeUnit, as_pixels
@@ -34,8 +34,6 @@ from napari_tincture.tiling.reading import OnReadError
 from napari_tincture.tiling.result import JobRunner, as_raster, order_of, place_of
 
 Output = Literal["labels", "classes", "probabilities", "realism"]
-OBJECT_HALO = 96
-"""Pixels segmented around a tile where the card does not name its largest object."""
 
 
 def segment(
@@ -47,6 +45,7 @@ def segment(
     region: Any = None,
     context: Any = "auto",
     augment: Literal["none", "turns"] | int = "none",
+    instances: Mapping[str, Any] | None = None,
     link: Literal["t", "z"] | None = None,
     min_size: float | None = None,
     max_size: float | None = None,
@@ -86,6 +85,13 @@ def segment(
         Ronneberger et al. 2015, U-Net); image and maps are interpolated bilinearly, which blurs
         them slightly, so that the mean is not exact: a network that answers all rotations alike
         does not give just what it gives for the image. Only for maps that turn with the image.
+    instances
+        How objects are made of the maps where it is not to be as the card says, or where the card
+        says nothing: which maps are "object", and perhaps the "border" between objects and the
+        "depth" in them, each by its name or number; and further arguments of
+        `napari_tincture.instances.label_instances`. Such as ``{"object": "foreground", "border":
+        "boundary"}`` of a package that gives these two, or ``{"object": "cell"}`` of classes.
+        "largest": the side in pixels of the largest object; so much is segmented around a tile.
     link
         Number objects through the planes along "t" or "z", as `napari_tincture.link` does with
         an intersection over union of more than 0.5.
@@ -123,6 +129,7 @@ def segment(
         "channels": channels,
         "context": context,
         "augment": augment,
+        "instances": instances,
         "link": link,
         "min_size": min_size,
         "max_size": max_size,
@@ -136,10 +143,10 @@ def segment(
         "pixel_size": pixel_size,
     }
     sizes = as_pixels(source, min_size, max_size, size_unit)
-    if output != "labels" and (link is not None or sizes):
+    if output != "labels" and (link is not None or sizes or instances is not None):
         raise InputError(
-            f"output={output!r} has no objects: leave link=, min_size= and max_size= out, or pass "
-            "output='labels'."
+            f"output={output!r} has no objects: leave instances=, link=, min_size= and max_size= "
+            "out, or pass output='labels'."
         )
     if output == "realism" and augment != "none":
         raise InputError(
@@ -156,7 +163,8 @@ def segment(
         name = f"{name} realism"
         result = as_answer(job, answer, kind, source, name, (provenance, sources))
     elif output == "labels":
-        result = _objects(job, found, source, name, (provenance, sources), sizes)
+        step = instance_step(found.card, instances, sizes)
+        result = _objects(job, step, source, name, (provenance, sources))
         result = result if link is None else link_planes(result, link, LEAST)
     else:
         result = as_raster(job, source, name, provenance, sources)
@@ -253,20 +261,12 @@ def _taken(maps: npt.NDArray[Any], classes: Classes, axis: int) -> npt.NDArray[A
 
 def _objects(
     maps: TileJob,
-    model: Model,
+    step: tuple[Callable[..., Any], int],
     source: Raster,
     name: str,
     recorded: tuple[Mapping[str, Any], tuple[Raster, ...]],
-    sizes: Mapping[str, int],
 ) -> Raster:
-    if model.card.instances is None:
-        raise ModelError(
-            f"Model {model.card.name!r} gives classes but no objects: its card names no instance "
-            "step. Use output='classes' or 'probabilities'."
-        )
-    parameters = {**model.card.instances, **sizes}
-    halo = int(parameters.pop("largest", OBJECT_HALO))
-    job = ObjectJob(maps, partial(label_instances, **parameters), halo)
+    job = ObjectJob(maps, *step)
     axes = result_axes(maps.inputs.leading, False)
     return Raster(
         levels=(lazy(job, job.dtype, None, name.replace(" ", "-") + "-objects"),),
