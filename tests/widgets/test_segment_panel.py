@@ -12,7 +12,7 @@ from panels import cells, run
 from qtpy.QtWidgets import QFileDialog
 
 import napari_tincture as nt
-from napari_tincture.models.card import Part
+from napari_tincture.models.card import Channel, Part
 from napari_tincture.models.model import Model
 from napari_tincture.models.registry import build_network
 from napari_tincture.widgets._form import Level
@@ -90,6 +90,31 @@ def test_sizes_that_cannot_be_meant_are_told_before_run(
     panel.refresh()
     assert panel.message.level is Level.READY
     assert not panel.sizes.isVisibleTo(panel)
+
+
+def test_objects_of_a_model_that_only_gives_maps(
+    qtbot: Any, viewer: Any, open_panel: Open, model_paths: Models, tmp_path: Path
+) -> None:
+    plain = nt.load_model(model_paths["segment"])
+    names = ("background", "nucleus", "boundary")
+    outputs = tuple(Channel(name) for name in names)
+    card = plain.card.replace(name="maps", outputs=outputs, instances=None)
+    path = Model(plain.network, card).save(tmp_path / "maps.safetensors")
+    source = viewer.add_image(cells(), name="cells")
+    panel = open_panel(SegmentPanel, path, layer="cells")
+    assert panel.maps.isVisibleTo(panel)
+    assert panel.maps.options == {"object": "nucleus", "border": "boundary"}
+    panel.maps.border.value = "nucleus"
+    panel.refresh()
+    assert "give each map one meaning" in panel.message.text()
+    panel.maps.object.value, panel.maps.border.value = "background", ""
+    (layer,) = run(qtbot, viewer, panel)
+    expected = nt.segment(source, path, instances={"object": "background"})
+    np.testing.assert_array_equal(layer.data, expected)
+    assert layer.data.max() > 0
+    panel.model.choose(str(model_paths["segment"]))
+    panel.refresh()
+    assert not panel.maps.isVisibleTo(panel)
 
 
 def test_realism_is_offered_where_the_model_has_it(

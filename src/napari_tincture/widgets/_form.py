@@ -256,9 +256,9 @@ def align_labels(layout: QFormLayout) -> None:
             label.setMinimumWidth(LABEL_WIDTH)
 
 
-def row(widgets: Sequence[QWidget]) -> QWidget:
-    """Put widgets side by side."""
-    whole = QWidget()
+def row(widgets: Sequence[QWidget], into: QWidget | None = None) -> QWidget:
+    """Put widgets side by side, in a new one unless one is given."""
+    whole = into or QWidget()
     layout = QHBoxLayout(whole)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(4)

@@ -28,10 +28,7 @@ class SizeRow(QWidget):
         self.most = _area("any", "Larger objects are dropped; 0: none is")
         self.unit = Choice(UNITS, tooltip="What areas are given in")
         self.unit.setMinimumContentsLength(3)
-        inner = row([self.least, QLabel("to"), self.most, self.unit])
-        layout = inner.layout()
-        assert layout is not None
-        self.setLayout(layout)
+        row([self.least, QLabel("to"), self.most, self.unit], self)
         for field in (self.least, self.most):
             field.valueChanged.connect(lambda _: self.changed.emit())
         self.unit.chosen.connect(self.changed)

@@ -11,9 +11,11 @@ from qtpy.QtWidgets import QFileDialog, QFormLayout, QPushButton
 from napari_tincture.errors import InputError, ModelError, OutputError
 from napari_tincture.object_table import ObjectTable
 from napari_tincture.raster import Raster
+from napari_tincture.tasks._instances import instance_step
 from napari_tincture.tasks._sizes import as_pixels
 from napari_tincture.widgets._form import Choice, Item, Level, show_row
 from napari_tincture.widgets._memory import kept
+from napari_tincture.widgets._object_maps import ObjectMaps
 from napari_tincture.widgets._plan import Plan
 from napari_tincture.widgets._run_layer import run_layer
 from napari_tincture.widgets._size_row import SizeRow
@@ -54,10 +56,11 @@ class SegmentPanel(TaskPanel):
         self.result = Choice(_RESULTS, tooltip="What is wanted of the image")
         self.augment = Choice(_AUGMENT, tooltip="Average what the network says over ways to look")
         self.link = Choice(tooltip="Whether objects of neighbouring planes have one number")
-        self.sizes = SizeRow()
-        for label, field in (("Result", self.result), ("Size", self.sizes),
+        self.maps, self.sizes = ObjectMaps(), SizeRow()
+        for label, field in (("Result", self.result), ("Objects", self.maps), ("Size", self.sizes),
                              ("Average", self.augment), ("Link", self.link)):  # fmt: skip
             layout.addRow(label, field)
+        self.maps.changed.connect(self._later.start)
         self.sizes.changed.connect(self._later.start)
         self.table: ObjectTable | None = None
         self.table_button = QPushButton("Save table…")
@@ -72,7 +75,9 @@ class SegmentPanel(TaskPanel):
         offers: tuple[str, ...] = ()
         with suppress(ModelError):
             offers = self.card.offers
+            self.maps.offer(self.card)
         self.result.set_items([*_RESULTS, *([_REALISM] if "realism" in offers else [])])
+        show_row(self._form, self.maps, self._unnamed)
         axes = ""
         with suppress(InputError):  # the plan says what is missing
             axes = self.chosen.open().axes
@@ -99,6 +104,8 @@ class SegmentPanel(TaskPanel):
             found["augment"] = self.augment.value
         if self.link.value and self._objects:
             found["link"] = self.link.value
+        if self._unnamed:
+            found["instances"] = self.maps.options
         return found | (self.sizes.options if self._objects else {})
 
     @property
@@ -106,9 +113,17 @@ class SegmentPanel(TaskPanel):
         """Whether objects are wanted."""
         return bool(self.result.value == "labels")
 
+    @property
+    def _unnamed(self) -> bool:
+        """Whether objects are wanted of a model that does not say how."""
+        with suppress(ModelError):
+            return self._objects and self.card.instances is None
+        return False
+
     def _plan(self, **output: Any) -> Plan:
         plan = super()._plan(**output)
         if self._objects:
+            instance_step(self.card, plan.settings.options.get("instances"), {})
             least, most, unit = self.sizes.limits
             as_pixels(plan.sources[0], least, most, unit)
         return plan
