@@ -15,6 +15,7 @@ from napari_tincture.models.card import Channel
 from napari_tincture.placement import Placement
 from napari_tincture.tasks import _sheet_figure
 from napari_tincture.tasks import process_sheet as module
+from napari_tincture.tasks._pictures import picture_of
 from napari_tincture.tasks._sheet_figure import Row
 
 PLACE = Placement.build("cyx", scale=(1, 0.5, 0.5), units=("pixel", "um", "um"))
@@ -75,6 +76,10 @@ def test_a_grey_image_goes_to_all_grey_inputs(drawn: list[Row], tmp_path) -> Non
     nt.process_sheet(grey, model, tmp_path / "sheet.png", context="exact")
     first, second = np.asarray(drawn[0].planes["input"])
     np.testing.assert_array_equal(first, second)
+    # Drawn, they are the grey image again, not twice as bright.
+    plane = drawn[0].planes["input"]
+    alone = Raster.from_array(first, "yx", display={"limits": plane.display["limits"][:1]})
+    np.testing.assert_array_equal(picture_of(plane), picture_of(alone))
 
 
 def test_both_directions(drawn: list[Row], tmp_path) -> None:

@@ -49,9 +49,11 @@ def picture_of(image: Raster, side: int = SIDE) -> Picture:
     names = list(image.display.get("colours") or ())
     limits = list(image.display.get("limits") or ())
     total = np.zeros((*values.shape[1:], 3))
-    for number, channel in enumerate(values):
-        colour = _colour(names[number] if number < len(names) else "gray")
-        total += _stretched(channel, limits[number : number + 1])[..., None] * colour
+    named = [*names, *["gray"] * len(values)][: len(values)]
+    for number, (channel, name) in enumerate(zip(values, named, strict=True)):
+        seen = _stretched(channel, limits[number : number + 1])
+        # Of channels of one colour the mean, which stays within its range.
+        total += seen[..., None] * _colour(name) / named.count(name)
     return _bytes(total)
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from napari_tincture.device import tune_allocator
 from napari_tincture.errors import InputError
 from napari_tincture.models.shipped import shipped_folder
+from napari_tincture.training.blood.figures import debris_figures
 from napari_tincture.training.blood.prepare import FOLDER, Settings, prepare
 from napari_tincture.training.run import AnyRecipe, as_recipe, run_recipe
 from napari_tincture.training.translate import Run
 
-STARTERS = ("phase-to-dapi", "nuclei", "hologram-to-brightfield")
-"""Those that the package ships; further recipes are committed beside theirs."""
 BLOOD = "unstained-to-wright-giemsa"
+STARTERS = ("phase-to-dapi", "nuclei", "hologram-to-brightfield", BLOOD)
+"""Those that the package ships; further recipes are committed beside theirs."""
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -72,6 +73,10 @@ def train_starter(name: str, data: Path, work: Path, out: Path, device: str = "c
     path = out / f"{stem}.safetensors"
     run = Run(work / f"{stem}.checkpoint", device, show)
     model, history = run_recipe(recipe, data_of(name, data, work), path, run, half=True)
+    if name == BLOOD:
+        figures = {**model.card.figures, **debris_figures(model, work / "blood", device)}
+        model = model.with_card(model.card.replace(figures=figures))
+        model.save(path, half=True)
     (work / f"{stem}.history.json").write_text(json.dumps(history, indent=1), encoding="utf-8")
     print(f"{path}: {dict(model.card.figures)}")
     return path
