@@ -56,7 +56,8 @@ def recipe(name: str) -> TranslationRecipe:
 def membranes(data: Path, train: Train) -> None:
     """The benchmark of the U-Net's paper, as far as its labels are public."""
     volume, labels = (
-        np.asarray(nt.open_image(data / ISBI / f"{name}.tif")) for name in ("volume", "labels")
+        np.asarray(nt.open_image(data / ISBI / f"{name}.tif", axes="zyx"))
+        for name in ("volume", "labels")
     )
     models = {"trained on slices 0–15": train(recipe("isbi2012-membranes"))}
     if STARTER in {card.name for card in nt.list_models()}:

@@ -23,7 +23,9 @@ from napari_tincture.training.images.sources import find_entries, open_entries
 
 AS_PUBLISHED = Normalisation("dtype", target=(-1.0, 1.0))
 """What generators that end in tanh take: integer types mapped to [-1, 1]."""
-_KEYS = ("images", "channels", "mask", "keep", "weight", "normalisation", "nonfinite")
+_KEYS = (
+    "images", "axes", "channels", "mask", "keep", "weight", "normalisation", "nonfinite",
+)  # fmt: skip
 SURVEYED = 64
 """Pictures of which statistics are taken."""
 
@@ -48,7 +50,7 @@ class Domain:
 
     @classmethod
     def open(
-        cls, images: Any, *, channels: Any = None, mask: Any = None,
+        cls, images: Any, *, axes: str | None = None, channels: Any = None, mask: Any = None,
         keep: Sequence[int] | None = None, weight: Any = None,
         normalisation: Normalisation = AS_PUBLISHED, nonfinite: NonFinite = "error",
         root: str | os.PathLike[str] = ".",
@@ -61,6 +63,8 @@ class Domain:
             A folder (all readable images in it, in the order of their names, not of its
             folders), a glob, a path, a raster, an array, a layer, or a list of these. A list
             within the list is one image whose channels are joined.
+        axes
+            What the dimensions of each image are, as `open_image` takes them; None: as they say.
         channels
             Which channels, see `pictures_of`.
         mask
@@ -81,7 +85,7 @@ class Domain:
             If there is no image, some cannot be read (all are named, up to five), numbers of
             channels differ, or a mask fits no image or is of another size.
         """
-        given = {"images": images, "channels": channels, "mask": mask, "keep": keep,
+        given = {"images": images, "axes": axes, "channels": channels, "mask": mask, "keep": keep,
                  "weight": weight}  # fmt: skip
         if nonfinite != "error":
             given["nonfinite"] = nonfinite
@@ -89,7 +93,7 @@ class Domain:
         description = {k: v for k, v in given.items() if v is not None} | {
             "normalisation": dataclasses.asdict(normalisation)
         }
-        pictures = _pictures(images, Path(root), channels, normalisation, nonfinite)
+        pictures = _pictures(images, Path(root), channels, normalisation, nonfinite, axes)
         _check_channels(pictures)
         for field, beside in (("mask", mask), ("weight", weight)):
             if beside is not None:
@@ -171,12 +175,14 @@ def domain_statistics(domain: Domain) -> dict[str, Any]:
 
 
 def _pictures(
-    images: Any, root: Path, channels: Any, normalisation: Normalisation, nonfinite: NonFinite
-) -> list[Picture]:
+    images: Any, root: Path, channels: Any, normalisation: Normalisation, nonfinite: NonFinite,
+    axes: str | None = None,
+) -> list[Picture]:  # fmt: skip
     entries = find_entries(images, root)
     decoded = BlockCache(DECODED_BYTES)
     pictures: list[Picture] = []
-    for number, (entry, raster) in enumerate(zip(entries, open_entries(entries), strict=True)):
+    rasters = open_entries(entries, axes)
+    for number, (entry, raster) in enumerate(zip(entries, rasters, strict=True)):
         name = entry.names[0] if entry.field is None else entry.label
         pictures += pictures_of(raster, channels, normalisation, nonfinite, decoded, name, number)
     return pictures

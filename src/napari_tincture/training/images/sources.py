@@ -64,8 +64,8 @@ def _under(root: Path, path: str | os.PathLike[str]) -> str:
     return text if "://" in text else str(root / Path(text).expanduser())
 
 
-def open_entries(entries: Sequence[Entry]) -> list[Raster]:
-    """Open all of them, reading nothing but their metadata.
+def open_entries(entries: Sequence[Entry], axes: str | None = None) -> list[Raster]:
+    """Open all of them, reading nothing but their metadata; `axes` of all, where it is given.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def open_entries(entries: Sequence[Entry]) -> list[Raster]:
         try:
             if entry.problem is not None:
                 raise entry.problem
-            rasters.append(open_image(entry.source))
+            rasters.append(open_image(entry.source, axes=axes))
         except (InputError, OSError) as error:
             problems.append(f"{entry.label} ({error})")
     if problems:
