@@ -61,6 +61,15 @@ def test_channels_are_taken_in_order_where_their_number_is_the_models():
     np.testing.assert_array_equal(read(map_channels(PLANE, ONE)), VALUES[0, [0], 0])
 
 
+def test_copies_of_grey_are_the_only_channel_and_never_the_channels_of_colour():
+    grey = card_of("grey 1", "grey 2", "grey 3")
+    np.testing.assert_array_equal(read(map_channels(PLANE, grey)), VALUES[0, [0, 0, 0], 0])
+    with pytest.raises(InputError, match="takes 3 channels"):
+        map_channels(IMAGE, grey)
+    chosen = map_channels(IMAGE, grey, [2, 2, 2])
+    np.testing.assert_array_equal(read(chosen), VALUES[0, [2, 2, 2], 0])
+
+
 @pytest.mark.parametrize("rgba", [3, 4])
 def test_colours_are_channels_and_transparency_is_none(rgba):
     values = VALUES[0, 0, :rgba].astype("u1")

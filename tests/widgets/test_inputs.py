@@ -30,6 +30,15 @@ def test_as_many_channels_or_planes_as_inputs_are_taken_in_order() -> None:
     assert proposed(three, "a", a=raster("zyx", 3, 5, 5)) == [("a", "z", i) for i in range(3)]
 
 
+def test_copies_of_a_grey_channel_are_those_of_the_layer() -> None:
+    grey = ["grey 1", "grey 2", "grey 3"]
+    for layer in (raster("yx", 5, 5), raster("zyx", 3, 5, 5)):
+        found = guess(grey, origins({"a": layer}, "a"), "a")
+        assert [(o.layer, o.axis) for o in found if o] == [("a", "")] * 3
+        assert summary(found) == "the layer"
+    assert proposed(grey, "a", a=raster("cyx", 3, 5, 5)) == [None] * 3
+
+
 def test_names_win_over_order() -> None:
     layer = raster("cyx", 3, 5, 5, channels=("DAPI", "MAP-2", "NFH"))
     assert proposed(["map2", "dapi"], "a", a=layer) == [("a", "c", 1), ("a", "c", 0)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
@@ -21,6 +21,11 @@ Held = Literal["reduced", "tiles"]
 RGB = ("red", "green", "blue")
 GREY = "grey"
 """Name of the only channel of a grey image; of several copies of it they are numbered."""
+
+
+def copies_of_grey(names: Sequence[str]) -> bool:
+    """Whether inputs are copies of one grey channel."""
+    return len(names) > 1 and list(names) == [f"{GREY} {n + 1}" for n in range(len(names))]
 
 
 @dataclass(frozen=True, slots=True)

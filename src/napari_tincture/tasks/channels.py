@@ -12,7 +12,7 @@ import numpy as np
 from napari_tincture.errors import InputError
 from napari_tincture.io.channels import in_micrometres
 from napari_tincture.io.open import open_image
-from napari_tincture.models.card import GREY, ModelCard
+from napari_tincture.models.card import ModelCard, copies_of_grey
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._noise import noise
 from napari_tincture.tiling.inputs import Inputs, Lane, NonFinite
@@ -106,10 +106,10 @@ def _automatic(image: Raster, card: ModelCard, names: list[str]) -> list[Choice]
         return [image.channels.index(name) for name in names]
     if "z" in image.axes and count > 1 and set(names) <= set(planes):
         return [("z", planes.index(name)) for name in names]
-    if available == count:
-        return list(range(count))
-    if available == 1 and names == [f"{GREY} {number}" for number in range(1, count + 1)]:
+    if available == 1 and copies_of_grey(names):
         return [0] * count
+    if available == count and not copies_of_grey(names):
+        return list(range(count))
     if count > 1 and "c" not in image.axes and image.sizes.get("z") == count:
         return [("z", index) for index in range(count)]
     wanted = ", ".join(names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from napari_tincture.models.card import copies_of_grey
 from napari_tincture.raster import Raster
 
 
@@ -66,17 +67,17 @@ def guess(inputs: Sequence[str], choices: Sequence[Origin], chosen: str) -> list
     """Propose an origin per input where there is no doubt; None where a person must choose.
 
     Names that agree are taken; else as many channels, or z planes, as the model has inputs, in
-    their order.
+    their order. Copies of a grey channel are those of a layer that has no other.
     """
     own = [choice for choice in choices if choice.layer == chosen]
     channels = [choice for choice in own if choice.axis == "c"]
     planes = [choice for choice in own if choice.axis == "z"]
     if named := _by_name(inputs, choices):
         return named
-    if len(channels) == len(inputs):
+    if len(channels) == len(inputs) and not copies_of_grey(inputs):
         return list(channels)
-    if not channels and len(inputs) == 1:
-        return list(own[:1])
+    if not channels and (len(inputs) == 1 or copies_of_grey(inputs)):
+        return [own[0]] * len(inputs) if own else [None] * len(inputs)
     if not channels and len(planes) == len(inputs):
         return list(planes)
     return [None] * len(inputs)
@@ -103,7 +104,7 @@ def summary(chosen: Sequence[Origin | None]) -> str:
         return f"{len(chosen) - len(known)} of {len(chosen)} to choose"
     layers = {origin.layer for origin in known}
     axes = {origin.axis for origin in known}
-    if len(known) == 1:
+    if len(set(known)) == 1:
         return known[0].name
     if len(layers) == 1 and len(axes) == 1:
         kind = {"c": "channels", "z": "z planes"}[axes.pop()]
