@@ -54,6 +54,6 @@ def test_the_demonstration_stains_segments_compares_and_shows(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_the_demonstration_does_a_mosaic(tmp_path: Path) -> None:
-    said = _run(tmp_path, "--size", "1536")
+    said = _run(tmp_path, "--size", "1088")
     assert "Peak memory" in said
-    assert nt.open_image(tmp_path / "stain.ome.zarr").sizes["x"] == 1536
+    assert nt.open_image(tmp_path / "stain.ome.zarr").sizes["x"] == 1088

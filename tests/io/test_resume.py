@@ -24,7 +24,7 @@ SUPPORT = Path(__file__).parents[1] / "support"
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("kind", ["plain", "normed", "labels"])
 def test_killed_at_random_calls_to_the_file_system(tmp_path, kind):
-    trials = 3
+    trials = 2
     done = subprocess.run(
         [sys.executable, "-W", "ignore", SUPPORT / "killed.py", kind, tmp_path, str(trials), "3"],
         capture_output=True, text=True, cwd=SUPPORT,

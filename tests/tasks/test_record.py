@@ -132,16 +132,16 @@ def test_an_image_that_vanished_does_not_cost_the_result(tmp_path, plain):
 
 
 def test_the_file_of_a_model_is_named_unless_it_has_a_name(tmp_path):
+    from napari_tincture.models import find_card
     from napari_tincture.samples import load
 
-    card = nt.list_models()[0]
+    card = find_card("nuclei")
     named = nt.load_model(card.name)
     path = tmp_path / "own.safetensors"
     path.write_bytes(named.path.read_bytes())
-    task = {"stain": stain, "segment": segment}[card.task]
-    image = load("nuclei") if card.task == "segment" else load("neuron_phase")
-    assert task(image, card.name).provenance["steps"][0]["model_file"] is None
-    step = task(image, path).provenance["steps"][0]
+    image = load("nuclei")
+    assert segment(image, card.name).provenance["steps"][0]["model_file"] is None
+    step = segment(image, path).provenance["steps"][0]
     assert step["model_file"] == str(path)
     assert step["licence"] == card.licence
 

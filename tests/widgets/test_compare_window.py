@@ -303,6 +303,7 @@ def test_labels_against_labels(
     columns, table = panel.result.table.columns, panel.result.table
     usual = [
         "image", "found", "expected", "precision_50", "recall_50", "f1_50", "ap", "pq", "aji",
+        "seg",
     ]  # fmt: skip
     stained = [name for name in expected.columns if "stained" in name or name == "cells"]
     assert len(stained) > 3
