@@ -92,8 +92,9 @@ def test_a_job_runs_without_torch_in_naparis_process(
     np.testing.assert_allclose(np.load(result), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("task", ["endless", "hang"])
-@pytest.mark.parametrize("way", ["viewer.close()", "QApplication.instance().quit()"])
+@pytest.mark.parametrize(
+    ("task", "way"), [("endless", "QApplication.instance().quit()"), ("hang", "viewer.close()")]
+)
 def test_napari_exits_cleanly_with_a_job_running(
     model_paths: dict[str, Path], task: str, way: str
 ) -> None:
