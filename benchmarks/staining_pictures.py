@@ -27,6 +27,7 @@ from benchmarks.staining_table import (
 )
 from napari_tincture.device import tune_allocator
 from napari_tincture.models.model import Model
+from napari_tincture.training.objective import find_objective
 
 MAPS = {"heatmap": "ugatit", "std": "bayesian_cyclegan", "cycle_error": "cyclegan"}
 """Maps that are shown, and the family whose they are."""
@@ -51,9 +52,10 @@ def pictures(case: Case, models: Mapping[str, Model]) -> dict[str, Picture]:
         ).compute()  # fmt: skip
         stained = made["image"] if extra else made
         low, high = model.card.output_range
-        found[family] = _rgb((np.asarray(stained)[part] - low) / (high - low))
+        title = find_objective(family).PUBLISHED.title
+        found[title] = _rgb((np.asarray(stained)[part] - low) / (high - low))
         for name in extra:
-            maps[f"{TITLES[name]}, {family}"] = np.asarray(made[name], np.float32)[part[1:]]
+            maps[f"{TITLES[name]}, {title}"] = np.asarray(made[name], np.float32)[part[1:]]
     target = in_target_range(case.target, next(iter(models.values())))
     return {**found, "reference": _rgb(target[part]), **maps}
 
@@ -74,14 +76,14 @@ def draw(found: Mapping[str, Picture], target: Path) -> None:
     height, width = found["input"].shape[:2]
     columns = (len(found) + 1) // 2
     size = (SIDE * columns, 2 * (SIDE * height / width + 0.3))
-    figure = Figure(figsize=size, layout="constrained", dpi=110)
+    figure = Figure(figsize=size, layout="constrained", dpi=90)
     places = figure.subplots(2, columns, squeeze=False).ravel()
     for place in places:
         place.set_axis_off()
     for place, (title, picture) in zip(places, found.items(), strict=False):
         flat = {"cmap": "inferno", "vmin": 0.0} if picture.ndim == 2 else {}
         drawn = place.imshow(picture, interpolation="nearest", **flat)
-        place.set_title(title.replace("_", " "), fontsize=8)
+        place.set_title(title, fontsize=8)
         if flat:
             bar = figure.colorbar(drawn, ax=place, shrink=0.7, pad=0.02)
             bar.ax.tick_params(labelsize=6)
