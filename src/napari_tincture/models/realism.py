@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -76,6 +79,18 @@ def calibrated(scores: Tensor, quantiles: Tensor) -> Tensor:
     low = quantiles[:-1, None, None]
     step = quantiles.diff().clamp_min(SMALLEST_STEP)[:, None, None]
     return ((scores - low) / step).clamp(0, 1).mean(1, keepdim=True)
+
+
+def quantiles_of(scores: Sequence[ArrayLike]) -> tuple[float, ...]:
+    """Quantiles of all scores of real images, evenly spaced from 0 to 1, as a card keeps them.
+
+    Empty where there is no score.
+    """
+    every = np.concatenate([np.ravel(part) for part in scores] or [np.empty(0)])
+    if not len(every):
+        return ()
+    found = np.quantile(every.astype(np.float64), np.linspace(0, 1, QUANTILES))
+    return tuple(found.tolist())
 
 
 def first_width(network: nn.Module) -> int:

@@ -16,7 +16,7 @@ from napari_tincture.models import Model
 from napari_tincture.models.card import Channel, ModelCard
 from napari_tincture.models.directions import real_outputs
 from napari_tincture.models.normalisation import Normalisation
-from napari_tincture.models.realism import QUANTILES, Realism
+from napari_tincture.models.realism import Realism, quantiles_of
 from napari_tincture.progress import CancelToken, Progress, as_callback, share
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._run import as_model, measured, opened
@@ -96,8 +96,7 @@ def calibrate(
             kept.append(block[..., y, x].ravel())
 
         scores.stream(keep, progress=share(report, number, len(several)), cancel=token)
-    quantiles = np.quantile(np.concatenate(kept).astype(np.float64), np.linspace(0, 1, QUANTILES))
-    return found.with_card(card.replace(calibration=tuple(quantiles.tolist())))
+    return found.with_card(card.replace(calibration=quantiles_of(kept)))
 
 
 def _places(image: Raster) -> int:

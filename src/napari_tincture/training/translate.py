@@ -14,7 +14,7 @@ from torch import nn
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import RGB, Channel, ModelCard, Part
 from napari_tincture.models.model import Model
-from napari_tincture.models.realism import QUANTILES, Realism
+from napari_tincture.models.realism import Realism, quantiles_of
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.tiling.reach import with_reach
 from napari_tincture.training.channels import channels_of, pixel_size_of
@@ -237,9 +237,7 @@ def calibration(model: Model, material: Material) -> tuple[float, ...]:
     sources = read_windows(part.pairs.a, places) if paired and part.pairs is not None else images
     with torch.inference_mode():
         scores = [realism.scores(a[None], b[None]) for a, b in zip(sources, images, strict=True)]
-        values = torch.cat([score.flatten()[::16] for score in scores]).double()
-    found = torch.quantile(values, torch.linspace(0, 1, QUANTILES, dtype=torch.float64))
-    return tuple(found.tolist())
+    return quantiles_of([score.flatten()[::16].numpy() for score in scores])
 
 
 def _side(model: Model, wanted: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from napari_tincture.models.model import Model
-from napari_tincture.models.realism import QUANTILES, Realism
+from napari_tincture.models.realism import Realism, quantiles_of
 from napari_tincture.training.images.material import read_windows, windows
 from napari_tincture.training.images.pairs import Pairs
 from napari_tincture.training.labels.pictures import LabelPicture
@@ -35,14 +35,10 @@ def label_quantiles(model: Model, pairs: Pairs) -> tuple[float, ...]:
     assert isinstance(target, LabelPicture)
     places = windows(pairs.pictures, SIDE, MOST)
     sides = (read_windows(domain, places) for domain in (pairs.a, pairs.b))
-    values = [torch.empty(0)]
+    values = []
     for image, labels in zip(*sides, strict=True):
         maps, known = shown_labels(labels[None], target.labelling, len(model.card.outputs))
         with torch.inference_mode():
             scores = realism.scores(image[None], maps)
-        values.append(scores[known > 0][::EVERY])
-    found = torch.cat(values).double()
-    if not len(found):
-        return ()
-    shares = torch.linspace(0, 1, QUANTILES, dtype=torch.float64)
-    return tuple(torch.quantile(found, shares).tolist())
+        values.append(scores[known > 0][::EVERY].numpy())
+    return quantiles_of(values)
