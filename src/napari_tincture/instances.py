@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,14 @@ def label_instances(
     seeds = _seed_the_rest(seeds, inside)
     objects = watershed(-relief, seeds, mask=inside)
     return _renumber(objects, min_size, max_size)
+
+
+def arguments_of(step: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Arguments of `label_instances` that a card's instance step holds.
+
+    The size of the largest object is none: it is for those who segment in tiles.
+    """
+    return {key: value for key, value in (step or {}).items() if key != "largest"}
 
 
 def _by_role(maps: NDArray[np.float32], roles: Sequence[str] | None) -> dict[str, Any]:

@@ -51,11 +51,11 @@ def _likeness(prediction: NDArray[np.float32], example: Example) -> dict[str, fl
 
 
 def _objects(model: Model, examples: list[Example], device: str) -> dict[str, float]:
-    from napari_tincture.instances import label_instances
+    from napari_tincture.instances import arguments_of, label_instances
     from napari_tincture.training.labels.objects import mean_f1
 
     found = [
-        label_instances(_predict(model, item, device), **(model.card.instances or {}))
+        label_instances(_predict(model, item, device), **arguments_of(model.card.instances))
         for item in examples
     ]
     truth = [item.labels for item in examples if item.labels is not None]

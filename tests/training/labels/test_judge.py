@@ -19,9 +19,11 @@ from napari_tincture.training.presets import preset
 NARROW = {"in_channels": 1, "out_channels": 3, "depth": 1, "width": 1, "padded": True}
 
 
-def judge(labels: list[np.ndarray], **options: Any) -> tuple[LabelJudge, nn.Module]:
+def judge(
+    labels: list[np.ndarray], card: dict[str, Any] | None = None, **options: Any
+) -> tuple[LabelJudge, nn.Module]:
     recipe = preset("segmentation", "tiny", crop=16, options=options, split={"validation": 0})
-    recipe = recipe.replace(networks={"forward": Part("unet", NARROW)})
+    recipe = recipe.replace(networks={"forward": Part("unet", NARROW)}, card=card or {})
     images = [named(discs(n)[0][: len(own)], f"i{n}") for n, own in enumerate(labels)]
     given = {"image": images, "labels": [named(own, f"i{n}") for n, own in enumerate(labels)]}
     recipe, material = fitted(recipe, open_material(recipe, images=given))
@@ -81,3 +83,15 @@ def test_objects_are_compared_one_by_one() -> None:
     # Nothing is found: wrong where there is something, right where there is nothing.
     assert found["ap_50"] == found["f1"] == 0.5
     assert found["constant"] == found["score"] == 1.0
+
+
+@pytest.mark.parametrize(("least", "found"), [(100, 1.0), (5000, 0.0)])
+def test_objects_are_made_as_the_recipes_card_says(least: int, found: float) -> None:
+    step = {"threshold": 0.5, "min_size": least, "largest": 64}
+    labels = np.zeros((32, 64), np.uint8)
+    labels[1:] = 1
+    own, network = judge([labels], {"instances": step}, target="instances")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TinctureWarning)
+        figures = own({"forward": constant(network, [3.0, -3.0, 3.0])})
+    assert figures["f1_50"] == found

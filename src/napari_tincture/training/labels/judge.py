@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from napari_tincture.errors import TinctureWarning
-from napari_tincture.instances import label_instances
+from napari_tincture.instances import arguments_of, label_instances
 from napari_tincture.metrics.labels.confusion import Confusion
 from napari_tincture.models.model import Model
 from napari_tincture.tiling.reach import reach_of
@@ -121,7 +121,7 @@ class LabelJudge:
         pairs = []
         for number, region in self._places:
             maps = self._maps(model, number, region)
-            found = label_instances(maps, **(model.card.instances or {}))
+            found = label_instances(maps, **arguments_of(model.card.instances))
             pairs.append((found, self._objects(number, region)))
         figures = mean_f1(pairs)
         return {**figures, "score": figures["f1_50"] + figures["f1"]}

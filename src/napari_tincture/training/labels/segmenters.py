@@ -51,7 +51,7 @@ def as_segmenter(
         outputs=labelling.outputs,
         normalisation=sources.pictures[0].normalisation,
         pixel_size=pixel_size_of(sources),
-        instances=labelling.instances,
+        instances=recipe.card.get("instances", labelling.instances),
         family=recipe.family,
         parts={name: recipe.networks[name] for name in others or {}},
     )
