@@ -47,8 +47,8 @@ def pictures(case: Case, models: Mapping[str, Model]) -> dict[str, Picture]:
     for family, model in models.items():
         extra = tuple(name for name, owner in MAPS.items() if owner == family)
         made = nt.stain(
-            image, model, outputs=("image", *extra), dtype="float32", samples=SAMPLES,
-            context="exact",
+            image, model, channels=list(range(len(case.source))), outputs=("image", *extra),
+            dtype="float32", samples=SAMPLES, context="exact",
         ).compute()  # fmt: skip
         stained = made["image"] if extra else made
         low, high = model.card.output_range

@@ -21,7 +21,11 @@ def stained(model: Model, source: NDArray[np.generic], way: str) -> Image:
     low, high = model.card.output_range
     if way == "whole":
         image = nt.open_image(np.ascontiguousarray(source), axes="cyx")
-        made = np.asarray(nt.stain(image, model, dtype="float32", samples=3, context="exact"))
+        channels = list(range(len(source)))
+        lazy = nt.stain(
+            image, model, channels=channels, dtype="float32", samples=3, context="exact"
+        )
+        made = np.asarray(lazy)
     else:
         stats = model.measure(source)
         values = torch.from_numpy(np.ascontiguousarray(source).astype(np.float32))[None]
