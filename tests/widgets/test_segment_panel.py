@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from napari.utils.colormaps import CyclicLabelColormap
 from panels import cells, run
 from qtpy.QtWidgets import QFileDialog
 
@@ -112,6 +113,8 @@ def test_objects_of_a_model_that_only_gives_maps(
     expected = nt.segment(source, path, instances={"object": "background"})
     np.testing.assert_array_equal(layer.data, expected)
     assert layer.data.max() > 0
+    # Nobody painted on it: every object has a colour of its own.
+    assert isinstance(layer.colormap, CyclicLabelColormap)
     panel.model.choose(str(model_paths["segment"]))
     panel.refresh()
     assert not panel.maps.isVisibleTo(panel)

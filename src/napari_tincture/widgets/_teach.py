@@ -110,6 +110,8 @@ class Teach(Folding):
             self._viewer, self._hub, image, self._layer, raster, self.classes.classes,
             self._device_of(),
         )  # fmt: skip
+        # Only now are its values known to be classes: a result may lie in it until then.
+        write_classes(self._layer, self.classes.classes)
         self._leave()
         self.lesson, self._told = lesson, 0
         self._lessons[:] = [lesson]
@@ -208,7 +210,6 @@ class Teach(Folding):
             self._watch(layer)
             if layer is not None:
                 self.classes.show_classes(read_classes(layer))
-                write_classes(layer, self.classes.classes)
         self._bind()
         self._show()
 
