@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
 from napari_tincture.errors import ModelError
+from napari_tincture.models.denoising import Denoising
 from napari_tincture.models.normalisation import Normalisation
 
 Task = Literal["stain", "segment", "synthesize"]
 Border = Literal["clip", "mirror"]
-Source = Literal["image", "noise"]
+Source = Literal["image", "class", "edge", "noise"]
 Held = Literal["reduced", "tiles"]
+SOURCES = get_args(Source)
 RGB = ("red", "green", "blue")
 GREY = "grey"
 """Name of the only channel of a grey image; of several copies of it they are numbered."""
@@ -35,10 +37,12 @@ class Channel:
     Attributes
     ----------
     source
-        Of an input: "image", or "noise" for a map of standard normal noise, which is drawn where
-        none is given.
+        Of an input: "image"; "class", 1 where a pixel of a label map is of that class; "edge", 1
+        beside another instance; or "noise" for a map of standard normal noise, which is drawn
+        where none is given. Inputs come in that order.
     value
-        Of an output that is a class: its value in label images; None: its place among the outputs.
+        Of an input or output that is a class: its value in label images; None: its place among
+        the classes.
     """
 
     name: str
@@ -101,6 +105,9 @@ class ModelCard:
     calibration
         Quantiles, evenly spaced from 0 to 1, of what discriminators say of real images that they
         were not trained on.
+    denoising
+        Of a denoiser, from which samplers make images: how it was trained; None for networks
+        that give their result at once.
     held
         Where a network of fixed size takes from what it needs of the whole image: the image
         reduced to that size, or the mean of all "tiles" of that size.
@@ -135,6 +142,7 @@ class ModelCard:
     extras: Mapping[str, int] = field(default_factory=dict)
     target_normalisation: Normalisation | None = None
     calibration: tuple[float, ...] = ()
+    denoising: Denoising | None = None
     held: Held = "reduced"
     training_statistics: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""
@@ -153,8 +161,11 @@ class ModelCard:
         _check_choice("held", self.held, get_args(Held))
         if not self.inputs or not self.outputs:
             raise ModelError(f"Card {self.name!r} names no input or no output channel.")
-        if self.inputs != (*self.image_inputs, *self.noise_inputs):
-            raise ModelError(f"Card {self.name!r} names inputs of images after those of noise.")
+        ranks = [SOURCES.index(channel.source) for channel in self.inputs]
+        if ranks != sorted(ranks):
+            raise ModelError(
+                f"Card {self.name!r} names inputs in another order than {', '.join(SOURCES)}."
+            )
         if self.version != 1:
             raise ModelError(
                 f"Card {self.name!r} has version {self.version}; this release reads version 1. "
@@ -192,12 +203,20 @@ class ModelCard:
     @property
     def image_inputs(self) -> tuple[Channel, ...]:
         """The inputs that come from an image; noise is drawn."""
-        return tuple(channel for channel in self.inputs if channel.source == "image")
+        return self._from("image")
+
+    @property
+    def class_inputs(self) -> tuple[Channel, ...]:
+        """The inputs that are classes of a label map."""
+        return self._from("class")
 
     @property
     def noise_inputs(self) -> tuple[Channel, ...]:
         """The inputs that are drawn."""
-        return tuple(channel for channel in self.inputs if channel.source == "noise")
+        return self._from("noise")
+
+    def _from(self, source: Source) -> tuple[Channel, ...]:
+        return tuple(channel for channel in self.inputs if channel.source == source)
 
     def to_json(self) -> str:
         """The card as one JSON object."""
@@ -232,6 +251,8 @@ def _typed(values: dict[str, Any]) -> dict[str, Any]:
     for key in ("normalisation", "target_normalisation"):
         if values.get(key) is not None:
             typed[key] = _normalisation(values[key])
+    if values.get("denoising") is not None:
+        typed["denoising"] = _read("denoising", Denoising, values["denoising"])
     if "parts" in values:
         parts = dict(values["parts"])
         typed["parts"] = {name: _read("part", Part, part) for name, part in parts.items()}

@@ -29,7 +29,7 @@ FUNCTIONAL_FIELDS = (
     "border", "stride", "margin", "residue", "instances",
 )  # fmt: skip
 # These came later: models that do without keep the fingerprints that they had.
-LATER_FIELDS = {"held": "reduced"}
+LATER_FIELDS = {"held": "reduced", "denoising": None}
 
 
 class Model:
@@ -78,7 +78,7 @@ class Model:
         model = cls.__new__(cls)
         model._network, model._fingerprint, model._parts = None, None, {}
         model._path, model._card = Path(path), read_card(path)
-        find_build(model._card.architecture)
+        find_build(model._card.architecture, model._room)
         for name, part in model._card.parts.items():
             find_build(part.architecture, room_of(name))
         return model
@@ -98,10 +98,14 @@ class Model:
         """The torch module, in inference mode."""
         if self._network is None:
             assert self._path is not None
-            network = build_network(self.card.architecture, self.card.options)
+            network = build_network(self.card.architecture, self.card.options, self._room)
             load_weights(self._path, network)
             self._network = network.eval()
         return self._network
+
+    @property
+    def _room(self) -> str:
+        return room_of("forward", self.card.denoising is not None)
 
     def part(self, name: str) -> nn.Module:
         """A network that is kept with this one, in inference mode; loaded on first use.

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "napari_tincture.architectures"
 ROOM = "networks"
 """Where networks from image to image are."""
+DENOISERS = "denoisers"
+"""Where networks are that take a noisy image, how noisy it is, and what it should show."""
 
 
 def architecture_names() -> tuple[str, ...]:
@@ -31,14 +33,22 @@ def architectures() -> dict[str, Build]:
 
 
 def names_in(room: str) -> tuple[str, ...]:
-    """Names of the files of "networks", "discriminators" or "encoders", sorted."""
+    """Names of the files of "networks", "denoisers", "discriminators" or "encoders", sorted."""
     return tuple(sorted(own_modules(f"{__package__}.{room}", frozenset())))
 
 
-def room_of(part: str) -> str:
-    """Where the architecture of a card's part is found, from the part's name."""
+def room_of(part: str, denoises: bool = False) -> str:
+    """Where the architecture of a card's part is found, from the part's name.
+
+    Parameters
+    ----------
+    denoises
+        Whether the card's own network is a denoiser.
+    """
     role = part.partition("_")[0]
-    return f"{role}s" if role in ("discriminator", "encoder") else ROOM
+    if role in ("discriminator", "encoder"):
+        return f"{role}s"
+    return DENOISERS if denoises else ROOM
 
 
 def find_build(name: str, room: str = ROOM) -> Build:
@@ -47,7 +57,7 @@ def find_build(name: str, room: str = ROOM) -> Build:
     Parameters
     ----------
     room
-        "networks", "discriminators" or "encoders".
+        "networks", "denoisers", "discriminators" or "encoders".
 
     Raises
     ------
