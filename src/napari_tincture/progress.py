@@ -39,12 +39,12 @@ def as_callback(progress: bool | Progress | None) -> Progress:
     if progress is True:
         return _Bar()
     if not progress:
-        return _silent
+        return unheard
     return progress
 
 
-def _silent(done: int, total: int) -> None:
-    pass
+def unheard(done: int, total: int) -> None:
+    """Tell nobody."""
 
 
 class _Bar:

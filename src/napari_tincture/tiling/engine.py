@@ -22,6 +22,7 @@ from napari_tincture.grid import Tile
 from napari_tincture.models import Model
 from napari_tincture.models.layers.fixed_size import blanks, fixed_parts, holding
 from napari_tincture.models.layers.in_place import activate_in_place
+from napari_tincture.out_of_memory import out_of_memory
 from napari_tincture.tiling.context import Values, frozen
 from napari_tincture.tiling.reach import Reach
 from napari_tincture.tiling.trim import TrimPoint, trim_points, trimmed
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
     from napari_tincture.tiling.whole import PlaneValues
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-class OutOfMemory(Exception):
-    """The device's memory did not suffice for a batch; the batch may be halved."""
 
 
 class Engine:
@@ -121,7 +118,7 @@ class Engine:
         """
         for part, held in zip(self._fixed, values.held, strict=True):
             part.held = held
-        with _out_of_memory():
+        with out_of_memory():
             return self.normalise(window, values.stats)
 
     def normalise(self, window: npt.NDArray[Any], stats: npt.NDArray[np.float64]) -> Tensor:
@@ -185,31 +182,10 @@ def _go_on() -> None:
 
 
 @contextmanager
-def _out_of_memory() -> Iterator[None]:
-    """Turn what torch raises for want of memory, on any device, into `OutOfMemory`."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if _lacks_memory(error):
-            raise OutOfMemory(str(error)) from error
-        raise
-
-
-def _lacks_memory(error: Exception) -> bool:
-    # The CPU allocator, oneDNN, cuDNN and cuBLAS have no exception of their own.
-    text = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        ("alloc" in text and ("memory" in text or "status_alloc_failed" in text))
-        or "could not create a primitive" in text
-        or "could not create a memory object" in text
-    )
-
-
-@contextmanager
 def _network_errors(name: str, batch: Tensor) -> Iterator[None]:
-    """`_out_of_memory`, and say which model failed on what."""
+    """`out_of_memory`, and say which model failed on what."""
     try:
-        with _out_of_memory():
+        with out_of_memory():
             yield
     except TinctureError:
         raise

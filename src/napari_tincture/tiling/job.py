@@ -21,11 +21,12 @@ from napari_tincture.arrays import spanning
 from napari_tincture.device import memory_budget
 from napari_tincture.grid import Grid, Tile
 from napari_tincture.models import Model
+from napari_tincture.out_of_memory import OutOfMemory
 from napari_tincture.progress import CancelToken
 from napari_tincture.tiling.blending import Blending
 from napari_tincture.tiling.cache import BlockCache
 from napari_tincture.tiling.cores import SeamMode, core_sides, geometry_of
-from napari_tincture.tiling.engine import Engine, OutOfMemory
+from napari_tincture.tiling.engine import Engine
 from napari_tincture.tiling.inputs import Inputs, Plane
 from napari_tincture.tiling.listener import Listener
 from napari_tincture.tiling.orient import Orientation

@@ -17,9 +17,9 @@ from napari_tincture.device import memory_budget, release_memory
 from napari_tincture.errors import InputError, TinctureWarning
 from napari_tincture.grid import Tile
 from napari_tincture.models.normalisation import Normalisation
+from napari_tincture.out_of_memory import OutOfMemory
 from napari_tincture.progress import CancelToken
 from napari_tincture.tiling.context import Found, Values, collect_by_passes, lock_step
-from napari_tincture.tiling.engine import OutOfMemory
 from napari_tincture.tiling.held import Held, has_fixed_parts, held_of
 from napari_tincture.tiling.inputs import Inputs, Plane
 from napari_tincture.tiling.reductions import Extremum, Moments, Share

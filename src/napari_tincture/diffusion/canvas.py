@@ -1,0 +1,151 @@
+"""Images larger than a denoiser's windows: what overlapping windows say is one at every step.
+
+After Bar-Tal et al., MultiDiffusion: fusing diffusion paths for controlled image generation, ICML
+2023, equations 4 and 5, with weights that fall smoothly towards the windows' edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_tincture.errors import InputError
+
+Place = tuple[slice, slice]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Windows along one axis.
+
+    Attributes
+    ----------
+    start, size
+        Of the canvas, in pixels of the plane.
+    window, overlap
+        Length of a window, and what neighbours share at least.
+    """
+
+    start: int
+    size: int
+    window: int
+    overlap: int
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Where windows start, from the canvas' start on; the last one ends with the canvas."""
+        length = min(self.window, self.size)
+        last = self.size - length
+        if not last:
+            return (0,)
+        step = length - self.overlap
+        return (*range(0, last, step), last)
+
+    @property
+    def length(self) -> int:
+        """Of every window."""
+        return min(self.window, self.size)
+
+    def weights(self) -> NDArray[np.float32]:
+        """(windows, length) shares that add up to 1 at every pixel, smooth within overlaps."""
+        starts, length = self.starts, self.length
+        place = np.arange(length) + 0.5
+        found = np.ones((len(starts), length))
+        for number, start in enumerate(starts):
+            if number:
+                shared = starts[number - 1] + length - start
+                found[number] *= _rise(place / shared)
+            if number + 1 < len(starts):
+                shared = start + length - starts[number + 1]
+                found[number] *= _rise((length - place) / shared)
+        total = np.zeros(self.size)
+        for start, own in zip(starts, found, strict=True):
+            total[start : start + length] += own
+        for start, own in zip(starts, found, strict=True):
+            own /= total[start : start + length]
+        return found.astype(np.float32)
+
+
+def _rise(place: NDArray[np.float64]) -> NDArray[np.float64]:
+    rise: NDArray[np.float64] = np.sin(np.clip(place, 0, 1) * np.pi / 2) ** 2
+    return rise
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """A rectangle of a plane, cut into windows.
+
+    Attributes
+    ----------
+    y, x
+        Windows along the axes; their product covers the rectangle.
+    """
+
+    y: Line
+    x: Line
+
+    @classmethod
+    def of(cls, bounds: Place, window: int, overlap: int, stride: int = 1) -> Canvas:
+        """A canvas of a rectangle whose edges are multiples of a denoiser's stride."""
+        edges = [edge for s in bounds for edge in (s.start, s.stop)]
+        if any(edge % stride for edge in (*edges, window)):
+            raise InputError(
+                f"Canvas edges {edges} and windows of {window} pixels must be multiples of the "
+                f"denoiser's stride, {stride}."
+            )
+        return cls(*(Line(s.start, s.stop - s.start, window, overlap) for s in bounds))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.y.size, self.x.size
+
+    @property
+    def bounds(self) -> Place:
+        """The rectangle, in pixels of the plane."""
+        y, x = (slice(line.start, line.start + line.size) for line in (self.y, self.x))
+        return y, x
+
+    def windows(self) -> Iterator[Place]:
+        """All windows, in pixels of the canvas."""
+        for top in self.y.starts:
+            for left in self.x.starts:
+                yield slice(top, top + self.y.length), slice(left, left + self.x.length)
+
+    @property
+    def count(self) -> int:
+        """How many windows there are."""
+        return len(self.y.starts) * len(self.x.starts)
+
+    def fuse(
+        self, part: Callable[[Sequence[Place]], Tensor], channels: int, together: int,
+        device: torch.device,
+    ) -> Tensor:  # fmt: skip
+        """Fuse what windows say.
+
+        Parameters
+        ----------
+        part
+            Gives (n, channels, y, x) of n windows.
+        together
+            How many windows are asked for at once; it changes no pixel.
+
+        Returns
+        -------
+        Tensor
+            (1, channels, y, x) float32 on the device.
+        """
+        result = torch.zeros((1, channels, *self.shape), device=device)
+        along_y, along_x = (torch.from_numpy(s.weights()).to(device) for s in (self.y, self.x))
+        shares = (torch.outer(a, b) for a in along_y for b in along_x)
+        windows = list(self.windows())
+        for first in range(0, len(windows), together):
+            places = windows[first : first + together]
+            for (y, x), values in zip(places, part(places), strict=True):
+                result[0, :, y, x] += values.to(device) * next(shares)
+        return result

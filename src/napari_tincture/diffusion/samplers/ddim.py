@@ -1,0 +1,54 @@
+"""Denoising diffusion implicit models: few steps, and without noise on the way."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from napari_tincture.diffusion.estimate import Denoise
+from napari_tincture.diffusion.sampling import Callback, Moment, Noise, silent
+from napari_tincture.diffusion.schedules import NoiseSchedule
+from napari_tincture.diffusion.steps import Spacing, Times, indices
+
+
+def adds_noise(eta: float = 0.0) -> bool:
+    """Unless η is 0."""
+    return eta > 0
+
+
+def times(schedule: NoiseSchedule, steps: int, spacing: Spacing = "leading") -> Times:
+    """Some of the steps, see `indices`."""
+    return indices(schedule, steps, spacing)
+
+
+def sample(
+    denoise: Denoise,
+    x: Tensor,
+    schedule: NoiseSchedule,
+    times: Times,
+    *,
+    noise: Noise,
+    callback: Callback = silent,
+    eta: float = 0.0,
+) -> Tensor:
+    """Go from each step to the next one that is visited.
+
+    Parameters
+    ----------
+    eta
+        How much of the noise of ancestral sampling is added; 0: none, 1: all of it.
+
+    References
+    ----------
+    Song, Meng, Ermon: Denoising diffusion implicit models, ICLR 2021, equations 12 and 16.
+    """
+    shares = [schedule.alpha_bar(time) for time in times]
+    following = [*shares[1:], 1.0]
+    for k, (time, share, next_share) in enumerate(zip(times, shares, following, strict=True)):
+        found = denoise(x, time)
+        sigma = eta * ((1 - share / next_share) * (1 - next_share) / (1 - share)) ** 0.5
+        kept = max(1 - next_share - sigma**2, 0.0) ** 0.5
+        x = next_share**0.5 * found.image + kept * found.noise
+        if sigma:
+            x = x + sigma * noise(k)
+        callback(Moment(k + 1, len(times), x, found.image))
+    return x

@@ -1,0 +1,46 @@
+"""Euler's method on the probability flow, with the noise levels of Karras et al."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from napari_tincture.diffusion.estimate import Denoise
+from napari_tincture.diffusion.samplers._flow import flow
+from napari_tincture.diffusion.sampling import Callback, Noise, silent
+from napari_tincture.diffusion.schedules import NoiseSchedule
+from napari_tincture.diffusion.steps import Times, karras_times
+
+
+def adds_noise(churn: float = 0.0) -> bool:
+    """Unless there is no churn."""
+    return churn > 0
+
+
+def times(schedule: NoiseSchedule, steps: int, rho: float = 7.0) -> Times:
+    """Noise levels that are denser the smaller they are."""
+    return karras_times(schedule, steps, rho)
+
+
+def sample(
+    denoise: Denoise,
+    x: Tensor,
+    schedule: NoiseSchedule,
+    times: Times,
+    *,
+    noise: Noise,
+    callback: Callback = silent,
+    churn: float = 0.0,
+) -> Tensor:
+    """Follow the flow with one evaluation per step.
+
+    Parameters
+    ----------
+    churn
+        How much noise is added over all steps, before each of them; 0: none.
+
+    References
+    ----------
+    Karras et al., Elucidating the design space of diffusion-based generative models, NeurIPS 2022,
+    algorithm 2 without lines 7 to 9.
+    """
+    return flow(denoise, x, schedule, times, noise, callback, churn=churn, second_order=False)
