@@ -6,6 +6,7 @@ Denoising diffusion probabilistic models, NeurIPS 2020, equation 4).
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +28,8 @@ class NoiseSchedule:
     Attributes
     ----------
     betas
-        (T,) variance that each step adds, float64.
+        (T,) variance that each step adds, float64. Shares are those of betas up to 0.999, so that
+        a network never has to find an image of which nothing is left.
     """
 
     betas: Values
@@ -48,7 +50,7 @@ class NoiseSchedule:
     @cached_property
     def alpha_bars(self) -> Values:
         """(T,) share of the image's variance that is left after each step."""
-        shares: Values = np.cumprod(1 - self.betas)
+        shares: Values = np.cumprod(1 - np.minimum(self.betas, LARGEST_BETA))
         return shares
 
     @cached_property
@@ -101,18 +103,20 @@ def noise_schedule(name: str = "linear", steps: int = 1000, **options: float) ->
     Raises
     ------
     InputError
-        If there is none of that name, or it has other options.
+        If there is none of that name, or it has other options; the message lists what there is.
     """
     if name not in SCHEDULES:
         raise InputError(f"Unknown noise schedule {name!r}; known are {', '.join(SCHEDULES)}.")
-    if steps < 1:
-        raise InputError(f"A noise schedule has at least one step, got {steps}.")
-    try:
-        return NoiseSchedule(SCHEDULES[name](int(steps), **options))
-    except TypeError as error:
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
+        raise InputError(f"steps={steps!r}: expected a whole number of at least 1.")
+    known = list(inspect.signature(SCHEDULES[name]).parameters)[1:]
+    strange = sorted(options.keys() - set(known))
+    if strange:
         raise InputError(
-            f"Noise schedule {name!r} does not take the options {options}: {error}."
-        ) from error
+            f"Noise schedule {name!r} has no option {', '.join(strange)}; it has "
+            f"{', '.join(known) or 'none'}."
+        )
+    return NoiseSchedule(SCHEDULES[name](int(steps), **options))
 
 
 def from_card(values: Mapping[str, Any]) -> NoiseSchedule:

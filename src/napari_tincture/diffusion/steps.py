@@ -30,10 +30,11 @@ def indices(schedule: NoiseSchedule, steps: int, spacing: Spacing = "leading") -
     Parameters
     ----------
     spacing
-        "leading": every T // steps-th one from 0 on, which may be one or two more than asked for
-        and stop short of the last; "quadratic": denser where there is less noise, up to 0.8 T (both
-        Song et al., Denoising diffusion implicit models, ICLR 2021, appendix D.2); "even": from the
-        first to the last (Nichol and Dhariwal 2021, section 4).
+        "leading": every (T // steps)-th one from 0 on, which are more than asked for, and may be
+        many more, where T is no multiple, and stop short of the last; "quadratic": denser where
+        there is less noise, up to 0.8 T (both Song et al., Denoising diffusion implicit models,
+        ICLR 2021, appendix D.2); "even": from the first to the last (Nichol and Dhariwal 2021,
+        section 4).
     """
     check_steps(steps, schedule)
     total = schedule.steps
@@ -42,7 +43,9 @@ def indices(schedule: NoiseSchedule, steps: int, spacing: Spacing = "leading") -
     elif spacing == "quadratic":
         found = np.floor(np.linspace(0, np.sqrt(0.8 * total), steps) ** 2)
     elif spacing == "even":
-        found = np.round(np.linspace(0, total - 1, steps)) if steps > 1 else np.array([total - 1])
+        # Added up as published: which way halves are rounded depends on it.
+        stride = (total - 1) / max(steps - 1, 1)
+        found = np.round(np.cumsum([0.0 if steps > 1 else stride] + [stride] * (steps - 1)))
     else:
         raise InputError(
             f"spacing={spacing!r}: expected one of {', '.join(map(repr, get_args(Spacing)))}."
@@ -57,7 +60,8 @@ def karras_times(schedule: NoiseSchedule, steps: int, rho: float = 7.0) -> Times
     place = np.linspace(0, 1, steps) if steps > 1 else np.zeros(1)
     ends = largest ** (1 / rho), smallest ** (1 / rho)
     sigmas = (ends[0] + place * (ends[1] - ends[0])) ** rho
-    return tuple(schedule.time_of(-float(np.log(sigma))) for sigma in sigmas)
+    inner = [schedule.time_of(-float(np.log(sigma))) for sigma in sigmas[1:-1]]
+    return (schedule.steps - 1.0, *inner, 0.0)[: max(steps, 1)]
 
 
 Skip = Literal["time_uniform", "time_quadratic", "logSNR"]
