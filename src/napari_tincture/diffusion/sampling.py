@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from napari_tincture.by_name import own_modules
+from napari_tincture.diffusion.options import Option, options_of
 from napari_tincture.diffusion.schedules import NoiseSchedule
 from napari_tincture.diffusion.steps import Times
 from napari_tincture.errors import InputError
@@ -31,7 +32,7 @@ class Moment:
     Attributes
     ----------
     number, of
-        Counted from 1, and how many there are.
+        Counted from 1, and how many there are; the last is the one to the image.
     x, image
         (b, c, y, x): the image as noisy as it is after the step, and the guess of the clean one
         that the step was made from.
@@ -81,6 +82,11 @@ class Sampler:
         found: Times = self._file.times(schedule, steps, **self._of(self._file.times))
         return found
 
+    def evaluations(self, times: Times) -> int:
+        """How often it asks the denoiser on its way from the first of the times."""
+        found: int = self._file.evaluations(times, **self._of(self._file.evaluations))
+        return found
+
     def __call__(
         self, denoise: Any, x: Tensor, schedule: NoiseSchedule, times: Times,
         *, noise: Noise, callback: Callback = silent,
@@ -107,26 +113,28 @@ def find_sampler(name: str, **options: Any) -> Sampler:
     Raises
     ------
     InputError
-        If there is none, or it has no such option; the message lists what there is.
+        If there is none, it has no such option, or the option no such value; the message lists
+        what there is.
     """
     if name not in sampler_names():
         raise InputError(f"Unknown sampler {name!r}; known are {', '.join(sampler_names())}.")
-    known = sampler_options(name)
+    known = _options(name)
     strange = sorted(options.keys() - known.keys())
     if strange:
         raise InputError(
             f"Sampler {name!r} has no option {', '.join(strange)}; it has "
             f"{', '.join(known) or 'none'}."
         )
+    for key, value in options.items():
+        known[key].check(key, value)
     return Sampler(name, dict(options))
 
 
 def sampler_options(name: str) -> dict[str, Any]:
     """Options of a sampler, with what they are if nothing is chosen."""
+    return {key: option.default for key, option in _options(name).items()}
+
+
+def _options(name: str) -> dict[str, Option]:
     file = importlib.import_module(f"{ROOM}.{name}")
-    return {
-        key: parameter.default
-        for function in (file.times, file.sample)
-        for key, parameter in inspect.signature(function).parameters.items()
-        if key not in OWN
-    }
+    return options_of((file.times, file.sample), OWN)

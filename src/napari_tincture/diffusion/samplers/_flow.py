@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 from torch import Tensor
 
 from napari_tincture.diffusion.estimate import Denoise
+from napari_tincture.diffusion.options import Between
 from napari_tincture.diffusion.sampling import Callback, Moment, Noise
 from napari_tincture.diffusion.schedules import NoiseSchedule
 from napari_tincture.diffusion.steps import Times
 
+Churn = Annotated[float, Between(0)]
+Rho = Annotated[float, Between(1, 100)]
 MOST_CHURN = 2**0.5 - 1
 
 

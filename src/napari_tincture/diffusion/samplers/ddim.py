@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from torch import Tensor
 
 from napari_tincture.diffusion.estimate import Denoise
+from napari_tincture.diffusion.options import Between
 from napari_tincture.diffusion.sampling import Callback, Moment, Noise, silent
 from napari_tincture.diffusion.schedules import NoiseSchedule
 from napari_tincture.diffusion.steps import Spacing, Times, indices
+
+Eta = Annotated[float, Between(0, 1)]
 
 
 def adds_noise(eta: float = 0.0) -> bool:
@@ -20,6 +25,11 @@ def times(schedule: NoiseSchedule, steps: int, spacing: Spacing = "leading") -> 
     return indices(schedule, steps, spacing)
 
 
+def evaluations(times: Times) -> int:
+    """One at each time."""
+    return len(times)
+
+
 def sample(
     denoise: Denoise,
     x: Tensor,
@@ -28,7 +38,7 @@ def sample(
     *,
     noise: Noise,
     callback: Callback = silent,
-    eta: float = 0.0,
+    eta: Eta = 0.0,
 ) -> Tensor:
     """Go from each step to the next one that is visited.
 

@@ -26,6 +26,11 @@ def times(schedule: NoiseSchedule, steps: int, spacing: Spacing = "even") -> Tim
     return indices(schedule, steps, spacing)
 
 
+def evaluations(times: Times) -> int:
+    """One at each time."""
+    return len(times)
+
+
 def sample(
     denoise: Denoise,
     x: Tensor,

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 from torch import Tensor
 
 from napari_tincture.diffusion._exponential import (
-    ORDERS,
     Form,
     Known,
+    Order,
     Solver,
-    evaluations,
     multistep,
+    orders,
     singlestep,
 )
 from napari_tincture.diffusion.estimate import Denoise
+from napari_tincture.diffusion.options import Between
 from napari_tincture.diffusion.sampling import Callback, Moment, Noise, silent
 from napari_tincture.diffusion.schedules import NoiseSchedule
 from napari_tincture.diffusion.steps import Skip, Times, check_steps, solver_times
-from napari_tincture.errors import InputError
 
 Method = Literal["multistep", "singlestep"]
 Predicted = Literal["image", "noise"]
+Quantile = Annotated[float, Between(0, 1)]
 SMALLEST_LAMBDA = -5.1
 """Below, schedules such as the cosine one have hardly any image left to compute with."""
 FEW = 10
@@ -39,7 +41,7 @@ def times(
     steps: int,
     skip: Skip = "time_uniform",
     method: Method = "multistep",
-    order: int = 2,
+    order: Order = 2,
 ) -> Times:
     """Times from the noisiest to the first step, as many intervals as there are evaluations.
 
@@ -50,18 +52,22 @@ def times(
         ratio.
     """
     check_steps(steps, schedule)
-    _check(method, order)
     first = schedule.steps - 1.0
     if schedule.half_log_snr(first) < SMALLEST_LAMBDA:
-        first = schedule.time_of(SMALLEST_LAMBDA)
+        first = float(int(schedule.time_of(SMALLEST_LAMBDA)))
     if method == "multistep" or skip != "logSNR":
         return solver_times(schedule, steps, skip, first)
-    groups = evaluations(steps, order)
+    groups = orders(steps, order)
     outer = solver_times(schedule, len(groups), skip, first)
     found = [outer[0]]
     for start, end, inner in zip(outer, outer[1:], groups, strict=False):
         found += solver_times(schedule, inner, skip, start, end)[1:]
     return tuple(found)
+
+
+def evaluations(times: Times, denoise_to_zero: bool = False) -> int:
+    """One per interval, and perhaps one at the end."""
+    return max(len(times) - 1 + denoise_to_zero, 1)
 
 
 def sample(
@@ -72,11 +78,11 @@ def sample(
     *,
     noise: Noise,  # noqa: ARG001 - every sampler is given one
     callback: Callback = silent,
-    order: int = 2,
+    order: Order = 2,
     method: Method = "multistep",
     form: Form = "midpoint",
     predicted: Predicted = "image",
-    threshold: float = 0.0,
+    threshold: Quantile = 0.0,
     lower_order_final: bool = True,
     denoise_to_zero: bool = False,
 ) -> Tensor:
@@ -87,7 +93,8 @@ def sample(
     order
         1 (which is DDIM), 2 or 3.
     method
-        "multistep" uses evaluations of earlier steps, "singlestep" evaluates within a step.
+        "multistep" uses evaluations of earlier steps, "singlestep" evaluates within a step, which
+        then spans as many times as there are orders.
     form
         How derivatives enter: "midpoint" (the papers' algorithms), or "taylor".
     predicted
@@ -106,46 +113,38 @@ def sample(
     Lu et al., DPM-Solver, NeurIPS 2022, algorithms 1, 2, 4 and 5; Lu et al., DPM-Solver++, arXiv
     2211.01095, algorithms 1 and 2 and appendix B.
     """
-    _check(method, order)
     solver = Solver(denoise, schedule, predicted, form, threshold)
-    steps = len(times) - 1
+    intervals = len(times) - 1
     if method == "singlestep":
-        x = _single(solver, x, times, order, callback)
+        steps = _single(solver, x, times, order)
+        count = len(orders(intervals, order))
     else:
-        final = lower_order_final and steps < FEW
-        x = _multi(solver, x, times, order, final, callback)
-    if denoise_to_zero or not steps:
-        x = denoise(x, times[-1]).image
+        steps = _multi(solver, x, times, order, lower_order_final and intervals < FEW)
+        count = intervals
+    cleans = denoise_to_zero or not intervals
+    for number, (x, image) in enumerate(steps, 1):
+        callback(Moment(number, count + cleans, x, image))
+    if cleans:
+        x = solver.image(x, times[-1])
+        callback(Moment(count + 1, count + 1, x, x))
     return x
 
 
 def _multi(
-    solver: Solver, x: Tensor, times: Times, order: int, final: bool, callback: Callback
-) -> Tensor:
+    solver: Solver, x: Tensor, times: Times, order: int, final: bool
+) -> Iterator[tuple[Tensor, Tensor]]:
     steps = len(times) - 1
     known: list[Known] = []
     for k in range(steps):
-        known = [*known[-(order - 1) :], solver.at(x, times[k])] if order > 1 else [
-            solver.at(x, times[k])
-        ]  # fmt: skip
-        own = min(order, k + 1, steps - k) if final else min(order, k + 1)
+        known = [*known, solver.at(x, times[k])][-order:]
+        own = min(order, steps - k) if final else order
         x = multistep(solver, x, known[-own:], times[k + 1])
-        callback(Moment(k + 1, steps, x, known[-1].image))
-    return x
+        yield x, known[-1].image
 
 
-def _single(solver: Solver, x: Tensor, times: Times, order: int, callback: Callback) -> Tensor:
-    steps, place = len(times) - 1, 0
-    for inner in evaluations(steps, order):
+def _single(solver: Solver, x: Tensor, times: Times, order: int) -> Iterator[tuple[Tensor, Tensor]]:
+    place = 0
+    for inner in orders(len(times) - 1, order):
         x, image = singlestep(solver, x, times[place : place + inner + 1])
         place += inner
-        callback(Moment(place, steps, x, image))
-    return x
-
-
-def _check(method: str, order: int) -> None:
-    if method not in get_args(Method) or order not in ORDERS:
-        raise InputError(
-            f"method={method!r}, order={order!r}: expected 'multistep' or 'singlestep', and order "
-            "1, 2 or 3."
-        )
+        yield x, image

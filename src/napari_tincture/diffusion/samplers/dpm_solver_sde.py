@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+
 from torch import Tensor
 
 from napari_tincture.diffusion.estimate import Denoise
@@ -21,6 +22,11 @@ def adds_noise() -> bool:
 def times(schedule: NoiseSchedule, steps: int, skip: Skip = "time_uniform") -> Times:
     """As those of ``dpm_solver``."""
     return solver_times(schedule, steps, skip)
+
+
+def evaluations(times: Times) -> int:
+    """One at each time."""
+    return len(times)
 
 
 def sample(
@@ -47,10 +53,12 @@ def sample(
         guess = image
         if last is not None and not (steps < FEW and k == steps - 1):
             guess = image + 0.5 * h / (start - last[0]) * (image - last[1])
-        sigma = [float((1 - schedule.level(time) ** 2) ** 0.5) for time in times[k : k + 2]]
-        faded = -float(np.expm1(-2 * h))
-        x = sigma[1] / sigma[0] * np.exp(-h) * x + schedule.level(times[k + 1]) * faded * guess
+        sigma = [math.sqrt(1 - schedule.alpha_bar(time)) for time in times[k : k + 2]]
+        faded = -math.expm1(-2 * h)
+        x = sigma[1] / sigma[0] * math.exp(-h) * x + schedule.level(times[k + 1]) * faded * guess
         x = x + sigma[1] * faded**0.5 * noise(k)
         last = start, image
-        callback(Moment(k + 1, steps, x, image))
-    return denoise(x, times[-1]).image
+        callback(Moment(k + 1, steps + 1, x, image))
+    image = denoise(x, times[-1]).image
+    callback(Moment(steps + 1, steps + 1, image, image))
+    return image

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from napari_tincture.diffusion.estimate import Denoise
-from napari_tincture.diffusion.samplers._flow import flow
+from napari_tincture.diffusion.samplers._flow import Churn, Rho, flow
 from napari_tincture.diffusion.sampling import Callback, Noise, silent
 from napari_tincture.diffusion.schedules import NoiseSchedule
 from napari_tincture.diffusion.steps import Times, karras_times
@@ -16,9 +16,14 @@ def adds_noise(churn: float = 0.0) -> bool:
     return churn > 0
 
 
-def times(schedule: NoiseSchedule, steps: int, rho: float = 7.0) -> Times:
+def times(schedule: NoiseSchedule, steps: int, rho: Rho = 7.0) -> Times:
     """Noise levels that are denser the smaller they are."""
     return karras_times(schedule, steps, rho)
+
+
+def evaluations(times: Times) -> int:
+    """Two per step, but one in the last."""
+    return 2 * len(times) - 1
 
 
 def sample(
@@ -29,14 +34,15 @@ def sample(
     *,
     noise: Noise,
     callback: Callback = silent,
-    churn: float = 0.0,
+    churn: Churn = 0.0,
 ) -> Tensor:
     """Follow the flow with two evaluations per step, but one in the last.
 
     Parameters
     ----------
     churn
-        How much noise is added over all steps, before each of them; 0: none.
+        How much noise is added over all steps, before each of them but where it would be more
+        than the schedule has; 0: none.
 
     References
     ----------
