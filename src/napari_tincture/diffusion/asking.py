@@ -18,6 +18,7 @@ from napari_tincture.torch_settings import float32_products
 
 CPU = torch.device("cpu")
 REDUCED = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+PRECISIONS = ("float32", "tf32", *REDUCED)
 
 
 def _go_on() -> None:
@@ -31,7 +32,7 @@ class Asking:
     Attributes
     ----------
     network
-        Of `napari_tincture.models.denoisers`, on the device.
+        Of `napari_tincture.models.denoisers`, on the device and in eval mode.
     guidance
         How far the result is led from what an empty map gives towards what the map gives; 1: not
         at all (Ho and Salimans, Classifier-free diffusion guidance, 2022, equation 6).
@@ -52,6 +53,10 @@ class Asking:
     check: Callable[[], None] = _go_on
 
     def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise InputError(
+                f"precision={self.precision!r}: expected one of {', '.join(map(repr, PRECISIONS))}."
+            )
         if not self.guidance >= 1:
             raise InputError(
                 f"guidance={self.guidance!r}: expected 1 (none) or more; 1.5 to 3 is usual."
@@ -117,7 +122,9 @@ class Asking:
         return schedule.level(time) if self.denoising.time == "level" else float(time)
 
     def _run(self, x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
-        more = () if self.style is None else (self.style.to(self.device).expand(len(x), -1),)
+        more: tuple[Tensor, ...] = ()
+        if self.style is not None:
+            more = (self.style.to(self.device).expand(len(x), *self.style.shape[1:]),)
         dtype = REDUCED.get(self.precision)
         reduced = nullcontext() if dtype is None else torch.autocast(self.device.type, dtype)
         with reduced:

@@ -91,12 +91,19 @@ class Canvas:
 
     @classmethod
     def of(cls, bounds: Place, window: int, overlap: int, stride: int = 1) -> Canvas:
-        """A canvas of a rectangle whose edges are multiples of a denoiser's stride."""
+        """A canvas of a rectangle; all windows start and end on multiples of a denoiser's stride.
+
+        Raises
+        ------
+        InputError
+            If the rectangle's edges, the window or the overlap are no such multiples.
+        """
         edges = [edge for s in bounds for edge in (s.start, s.stop)]
-        if any(edge % stride for edge in (*edges, window)):
+        if any(length % stride for length in (*edges, window, overlap)):
             raise InputError(
-                f"Canvas edges {edges} and windows of {window} pixels must be multiples of the "
-                f"denoiser's stride, {stride}."
+                f"Canvas edges {edges}, windows of {window} pixels and overlaps of {overlap}: "
+                f"expected multiples of the denoiser's stride, {stride}. Change window and overlap "
+                "on the model's card."
             )
         return cls(*(Line(s.start, s.stop - s.start, window, overlap) for s in bounds))
 

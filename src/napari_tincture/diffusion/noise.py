@@ -27,21 +27,23 @@ class NoiseField:
     seed
         From 0 to 2⁶⁴ - 1.
     plane
-        Which of several planes that share a seed.
+        Which of several planes that share a seed; of the same range.
     """
 
     seed: int
     plane: int = 0
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.seed, int | np.integer) and not isinstance(self.seed, bool)
-        if not whole or not 0 <= self.seed <= LARGEST_SEED:
-            raise InputError(f"seed={self.seed!r}: expected a whole number from 0 to 2⁶⁴ - 1.")
+        for name, value in (("seed", self.seed), ("plane", self.plane)):
+            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            if not whole or not 0 <= value <= LARGEST_SEED:
+                raise InputError(f"{name}={value!r}: expected a whole number from 0 to 2⁶⁴ - 1.")
 
     def draw(self, stream: int, channels: int, y: slice, x: slice) -> NDArray[np.float32]:
-        """Noise (channels, y, x) of a window; `stream` tells draws at one place apart.
+        """Noise (channels, y, x) float32 of a window, which may lie anywhere on the plane.
 
-        Fewer channels are the first ones of more.
+        `stream`, from 0 on, tells draws at one place apart. Fewer channels are the first ones of
+        more.
         """
         result = np.empty((channels, y.stop - y.start, x.stop - x.start), np.float32)
         for top in range(y.start // BLOCK * BLOCK, y.stop, BLOCK):
@@ -56,7 +58,7 @@ class NoiseField:
 
     def _block(self, stream: int, channels: int, row: int, column: int) -> NDArray[np.float32]:
         place = [0, stream, row % 2**64, column % 2**64]
-        generator = np.random.Philox(key=[int(self.seed), self.plane], counter=place)
+        generator = np.random.Philox(key=[int(self.seed), int(self.plane)], counter=place)
         raw = generator.random_raw(channels * BLOCK * BLOCK)
         # In (0, 1], so that the logarithm is finite; and in [0, 1).
         radius = np.sqrt(-2 * np.log(((raw >> np.uint64(32)) + 1.0) * 2.0**-32))

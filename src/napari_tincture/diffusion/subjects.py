@@ -70,12 +70,15 @@ class LabelMap:
         return torch.from_numpy(planes.astype(np.float32))
 
     def coarser(self, factor: int) -> LabelMap:
-        """Every pixel takes the class in the middle of those that it stands for."""
+        """Every pixel takes the class in the middle of those that it stands for, and any edge."""
         half = factor // 2
         rows, columns = (np.minimum(np.arange(half, n + half, factor), n - 1) for n in self.shape)
-        place = np.ix_(rows, columns)
-        edges = None if self.edges is None else self.edges[place]
-        return LabelMap(self.classes[place], self.count, edges)
+        edges = self.edges
+        if edges is not None:
+            # The middle alone would leave gaps in edges, which are two pixels wide.
+            for axis, length in enumerate(self.shape):
+                edges = np.logical_or.reduceat(edges, np.arange(0, length, factor), axis)
+        return LabelMap(self.classes[np.ix_(rows, columns)], self.count, edges)
 
     def changed(self, other: LabelMap) -> NDArray[np.bool_]:
         """Where classes or edges differ."""
