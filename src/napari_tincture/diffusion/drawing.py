@@ -49,11 +49,17 @@ class Start:
     image
         (c, y, x), as large as the plane.
     level
-        Noise level, from 0 to 1, at which it begins: how much of the image is left.
+        Noise level, above 0 and up to 1, at which it begins: how much of the image is left.
     """
 
     image: Tensor
     level: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level <= 1:
+            raise InputError(
+                f"level={self.level!r}: expected above 0 (noise) and up to 1 (the image as it is)."
+            )
 
 
 @dataclass(frozen=True)
@@ -91,33 +97,38 @@ class Pen:
         A plane of more than one window begins, where the card says so, with a smaller drawing of
         it, so that all its windows agree about what is larger than they are.
         """
-        stages = self._stages(subject, start)
-        total = sum(stage.work(self) for stage in stages)
-        count = Count(self.progress, total)
+        card, stages = self.asking.denoising, self._stages(subject, start)
+        levels = [
+            start.level if start else None,
+            *[card.coarse_level for _ in stages[1:]],
+        ]
+        count = Count(
+            self.progress,
+            sum(self.work(s.canvas, level) for s, level in zip(stages, levels, strict=True)),
+        )
         drawn: Drawn | None = None
         for stage in stages:
-            first = stage.start
             if drawn is not None:
-                card = self.asking.denoising
-                first = Start(
-                    enlarged(drawn.image, card.coarse, stage.canvas.bounds), card.coarse_level
-                )
-            last = stage is stages[-1]
-            pen = replace(self, callback=self.callback if last else silent)
-            image = pen.sample(stage.subject, stage.canvas, stage.depth, first, count)
-            drawn = Drawn(image.cpu()[0], drawn)
+                image = enlarged(drawn.image, card.coarse, stage.canvas.bounds)
+                start = Start(image, card.coarse_level)
+            pen = self if stage is stages[-1] else replace(self, callback=silent)
+            found = pen.sample(stage.subject, stage.canvas, stage.depth, start, count)
+            drawn = Drawn(found.cpu()[0], drawn)
         assert drawn is not None
         return drawn
 
-    def times(self, start: Start | None) -> Times:
-        """Indices that are visited from where a drawing starts."""
+    def times(self, level: float | None) -> Times:
+        """Indices that are visited from a noise level on; None: from noise."""
         schedule = self.asking.schedule
         every = self.sampler.times(schedule, self.steps)
-        if start is None:
+        if level is None:
             return every
-        latest = schedule.time_of_level(start.level)
-        # A multi-step solver needs an interval.
-        return tuple(t for t in every if t <= latest) or every[-2:]
+        latest = schedule.time_of_level(level)
+        return tuple(t for t in every if t <= latest) or every[-1:]
+
+    def work(self, canvas: Canvas, level: float | None) -> int:
+        """How many windows a canvas asks for that begins at a noise level."""
+        return canvas.count * self.sampler.evaluations(self.times(level))
 
     def canvas(self, bounds: Place) -> Canvas:
         """A rectangle of a plane, cut as the card says."""
@@ -177,7 +188,7 @@ class Pen:
             return canvas.fuse(part, outputs, self.together, device)
 
         denoise = around(as_denoise(predict, schedule, asking.denoising, self.clip))
-        times = self.times(start)
+        times = self.times(None if start is None else start.level)
         x = noise(0)
         if start is not None:
             x = noised(start.image[None].to(device), x, schedule.alpha_bar(times[0]))
@@ -199,7 +210,7 @@ class Pen:
         return subject.condition(y, x)
 
     def _stages(self, subject: Subject, start: Start | None) -> list[_Stage]:
-        found = [_Stage(subject, self.whole(subject), 0, start)]
+        found = [_Stage(subject, self.whole(subject), 0)]
         if start is not None:
             if tuple(start.image.shape[1:]) != found[0].canvas.shape:
                 raise InputError(
@@ -208,7 +219,7 @@ class Pen:
                 )
             return found
         while (smaller := self.coarser(found[-1].subject)) is not None:
-            found.append(_Stage(smaller, self.whole(smaller), len(found), None))
+            found.append(_Stage(smaller, self.whole(smaller), len(found)))
         return found[::-1]
 
 
@@ -219,14 +230,6 @@ class _Stage:
     subject: Subject
     canvas: Canvas
     depth: int
-    start: Start | None
-
-    def work(self, pen: Pen) -> int:
-        """How many windows are asked for."""
-        begun = self.start
-        if pen.coarser(self.subject) is not None:
-            begun = Start(torch.empty(0), pen.asking.denoising.coarse_level)
-        return len(pen.times(begun)) * self.canvas.count
 
 
 class Count:
@@ -234,18 +237,28 @@ class Count:
 
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0
-        progress(0, total)
+        if total:
+            progress(0, total)
 
     def __call__(self, windows: int) -> None:
         """So many more were asked for."""
         self._done += windows
-        # Some samplers look more than once at an image, which their times do not tell.
-        self._progress(min(self._done, self._total), self._total)
+        self._progress(self._done, self._total)
 
 
 def enlarged(image: Tensor, factor: int, bounds: Place) -> Tensor:
     """A rectangle of an image (c, y, x) that many times larger; pixels become squares."""
+    # A cubic reaches two pixels far.
+    top, left = (max(s.start // factor - 3, 0) for s in bounds)
+    bottom, right = (-(-s.stop // factor) + 3 for s in bounds)
     found = functional.interpolate(
-        image[None], scale_factor=factor, mode="bicubic", align_corners=False
+        image[None, :, top:bottom, left:right],
+        scale_factor=factor,
+        mode="bicubic",
+        align_corners=False,
     )
-    return found[(0, slice(None), *bounds)]
+    y, x = (
+        slice(s.start - factor * n, s.stop - factor * n)
+        for s, n in zip(bounds, (top, left), strict=True)
+    )
+    return found[0, :, y, x]

@@ -20,6 +20,8 @@ from napari_tincture.diffusion.drawing import STREAMS, Count, Drawn, Pen, Start,
 from napari_tincture.diffusion.estimate import Denoise, Estimate, noise_in, noised
 from napari_tincture.diffusion.sampling import silent
 from napari_tincture.diffusion.subjects import Subject
+from napari_tincture.errors import InputError
+from napari_tincture.grid import mirror_index
 
 FEATHER = 4
 """The outermost of so many parts of the margin fades from the new image to the known one."""
@@ -73,31 +75,35 @@ def repaint(
     """
     levels = list(_levels(pen, known, before, after, margin))
     started = pen.asking.denoising.coarse_level
-    work = [
-        area.canvas.count
-        * len(pen.times(Start(torch.empty(0), started) if level.known.coarse else None))
+    work = sum(
+        pen.work(area.canvas, started if level.known.coarse else None)
         for level in levels
         for area in level.areas
-    ]
-    count = Count(pen.progress, max(sum(work), 1))
+    )
+    count = Count(pen.progress, work)
     drawn: Drawn | None = None
     for level in reversed(levels):
         quiet = pen if level is levels[0] else replace(pen, callback=silent)
         drawn = Drawn(_redrawn(quiet, level, drawn, count), drawn)
     assert drawn is not None
-    count(sum(work))
     return drawn, [area.canvas.bounds for area in levels[0].areas]
 
 
 def _levels(
     pen: Pen, known: Drawn, before: Subject, after: Subject, margin: int
 ) -> Iterator[_Level]:
+    if before.shape != after.shape:
+        raise InputError(
+            f"What changed has {after.shape} pixels and was {before.shape}: expected one size. "
+            "Draw the whole image instead."
+        )
     depth, factor = 0, pen.asking.denoising.coarse
     while True:
         yield _Level(known, after, depth, areas(pen, before, after, margin))
         if known.coarse is None:
             return
         known, before, after = known.coarse, before.coarser(factor), after.coarser(factor)
+        margin = -(-margin // factor)
         depth += 1
 
 
@@ -105,14 +111,16 @@ def areas(pen: Pen, before: Subject, after: Subject, margin: int) -> list[Area]:
     """What has to be drawn anew; places whose surroundings overlap are drawn together."""
     canvas = pen.whole(after)
     changed = before.changed(after)
-    rim = [(0, n - m) for n, m in zip(canvas.shape, changed.shape, strict=True)]
-    changed = np.pad(changed, rim, mode="symmetric")
+    # Beyond the edges, what the denoiser is told is mirrored, too.
+    sides = zip(canvas.shape, changed.shape, strict=True)
+    changed = changed[np.ix_(*(mirror_index(0, n, m) for n, m in sides))]
     reached = ndimage.maximum_filter(changed, size=2 * margin + 1)
     places = ndimage.find_objects(ndimage.label(reached)[0])
     found = []
     for bounds in _joined([_surrounded(pen, canvas, place) for place in places]):
         distance = ndimage.distance_transform_edt(~changed[bounds])
         weight = np.clip((margin - distance) / max(margin / FEATHER, 1), 0, 1)
+        weight[changed[bounds]] = 1
         found.append(Area(pen.canvas(bounds), weight.astype(np.float32)))
     return found
 
