@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from napari_tincture.diffusion.schedules import NoiseSchedule
@@ -15,6 +13,9 @@ from napari_tincture.models.denoising import Denoising, Predicts
 
 Predict = Callable[[Tensor, float], Tensor]
 """A network's output (b, c', y, x) for a noisy image (b, c, y, x) at a step's index."""
+
+Share = float | Tensor
+"""Of the variance, what is the image's own; a tensor is broadcast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +71,36 @@ def as_denoise(
     return denoise
 
 
-def estimated(x: Tensor, output: Tensor, share: float, predicts: Predicts) -> tuple[Tensor, Tensor]:
+def estimated(x: Tensor, output: Tensor, share: Share, predicts: Predicts) -> tuple[Tensor, Tensor]:
     """Clean image and noise of a noisy image whose share of variance is given."""
-    kept, added = math.sqrt(share), math.sqrt(1 - share)
     if predicts == "noise":
-        return (x - added * output) / kept, output
+        return image_in(x, output, share), output
     if predicts == "image":
         return output, noise_in(x, output, share)
+    kept, added = share**0.5, (1 - share) ** 0.5
     return kept * x - added * output, added * x + kept * output
 
 
-def noise_in(x: Tensor, image: Tensor, share: float) -> Tensor:
-    """The noise that makes a noisy image of a clean one."""
-    return (x - math.sqrt(share) * image) / max(math.sqrt(1 - share), 1e-12)
+def image_in(x: Tensor, noise: Tensor, share: Share) -> Tensor:
+    """The clean image that noise makes a noisy one of."""
+    found: Tensor = (x - (1 - share) ** 0.5 * noise) / share**0.5
+    return found
 
 
-def noised(image: Tensor, noise: Tensor, share: float) -> Tensor:
+def noise_in(x: Tensor, image: Tensor, share: Share) -> Tensor:
+    """The noise that makes a noisy image of a clean one; of none at all, some number."""
+    added = (1 - share) ** 0.5
+    found: Tensor = (x - share**0.5 * image) / (added + (added == 0))
+    return found
+
+
+def noised(image: Tensor, noise: Tensor, share: Share) -> Tensor:
     """A clean image with noise, so that `share` of the variance is its own."""
-    return math.sqrt(share) * image + math.sqrt(1 - share) * noise
+    found: Tensor = share**0.5 * image + (1 - share) ** 0.5 * noise
+    return found
 
 
-def velocity(image: Tensor, noise: Tensor, share: Tensor | float) -> Tensor:
+def velocity(image: Tensor, noise: Tensor, share: Share) -> Tensor:
     """What a network that predicts velocities learns (Salimans and Ho 2022, appendix D)."""
-    share = torch.as_tensor(share, dtype=image.dtype, device=image.device)
-    return share.sqrt() * noise - (1 - share).sqrt() * image
+    found: Tensor = share**0.5 * noise - (1 - share) ** 0.5 * image
+    return found

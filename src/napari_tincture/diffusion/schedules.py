@@ -50,7 +50,7 @@ class NoiseSchedule:
     @cached_property
     def alpha_bars(self) -> Values:
         """(T,) share of the image's variance that is left after each step."""
-        shares: Values = np.cumprod(1 - np.minimum(self.betas, LARGEST_BETA))
+        shares: Values = np.cumprod(1 - np.minimum(self.betas, LARGEST_BETA), dtype=np.float64)
         return shares
 
     @cached_property

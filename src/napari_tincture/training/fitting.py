@@ -8,6 +8,7 @@ from typing import cast
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
+from napari_tincture.models.registry import room_of
 from napari_tincture.training.images.material import Material, Portion
 from napari_tincture.training.images.names import listed
 from napari_tincture.training.images.pairs import Pairs
@@ -37,7 +38,7 @@ def fitted(recipe: TranslationRecipe, material: Material) -> tuple[TranslationRe
         return recipe.replace(networks=_of_images(recipe, material)), material
     if not recipe.published.labels:
         return recipe, material
-    labelling = Labelling.of(recipe.options)
+    labelling = recipe.labelling
     parts = {
         name: _by_image(portion.pairs)
         for name, portion in (("training", material.train), ("validation", material.validation),
@@ -58,7 +59,9 @@ def fitted(recipe: TranslationRecipe, material: Material) -> tuple[TranslationRe
     if options.get("alternation") == "epoch" and not options.get("epoch"):
         assert material.train.sources is not None
         options["epoch"] = -(-len(material.train.sources.pictures) // recipe.sampling.batch)
-    networks = _networks(recipe, material, len(labelling.outputs))
+    networks = (_of_maps if recipe.published.synthesizes else _networks)(
+        recipe, material, len(labelling.outputs)
+    )
     return recipe.replace(options=options, networks=networks), _read_as(material, labelling)
 
 
@@ -74,6 +77,22 @@ def _networks(recipe: TranslationRecipe, material: Material, outputs: int) -> di
     own = {"in_channels": inputs, "out_channels": outputs}
     return {
         name: _with(part, own if name == "forward" else {"in_channels": inputs + outputs})
+        for name, part in recipe.networks.items()
+    }
+
+
+def _of_maps(recipe: TranslationRecipe, material: Material, classes: int) -> dict[str, Part]:
+    """The networks for maps of so many classes; encoders see images, discriminators both."""
+    assert material.train.sources is not None
+    images = material.train.sources.channels
+    made = images * (2 if recipe.options.get("variance") == "learned" else 1)
+    own = {
+        "forward": {"in_channels": classes, "out_channels": made},
+        "discriminators": {"in_channels": classes + images},
+        "encoders": {"in_channels": images},
+    }
+    return {
+        name: _with(part, own[name if name == "forward" else room_of(name)])
         for name, part in recipe.networks.items()
     }
 

@@ -16,7 +16,7 @@ from napari_tincture.models.layers.in_place import activate_in_place
 from napari_tincture.models.model import Model
 from napari_tincture.models.networks.autoencoder import hand_over
 from napari_tincture.models.pretrained import load_encoder
-from napari_tincture.models.registry import ROOM, build_network, room_of
+from napari_tincture.models.registry import DENOISERS, ROOM, build_network, room_of
 from napari_tincture.models.weights import fill_network, has_card
 from napari_tincture.training.translation import TranslationRecipe
 
@@ -27,15 +27,18 @@ STRIDES = tuple(2**power for power in range(1, 11))
 def check_crops(recipe: TranslationRecipe) -> None:
     """Raise `InputError` unless all networks take the recipe's crops; nothing is computed."""
     crop = side = recipe.sampling.crop
+    noisy = _noisy(recipe)
     shown = {n: p for n, p in recipe.networks.items() if room_of(n) != "encoders"}
     if recipe.published.labels and not shown["forward"].options.get("padded", True):
         side -= 2 * _check_unpadded(shown.pop("forward"), side)
     for name, part in shown.items():
-        problem = _problem(name, part, side)
+        problem = _problem(name, part, side, noisy)
         if problem is None:
             continue
         sides = sorted({side // n * n or n for n in STRIDES}, key=lambda s: abs(s - side))
-        nearest = next((s for s in sides if _suits(shown, s)), None) if side == crop else None
+        nearest = (
+            next((s for s in sides if _suits(shown, s, noisy)), None) if side == crop else None
+        )
         advice = f"Take crops of {nearest} px" if nearest else "Take larger crops"
         left = "" if side == crop else f", of which {side} px are left,"
         raise InputError(
@@ -61,23 +64,40 @@ def _check_unpadded(part: Part, side: int) -> int:
     )
 
 
-def _suits(networks: Mapping[str, Part], side: int) -> bool:
-    return all(_problem(n, part, side, resized=True) is None for n, part in networks.items())
+def _noisy(recipe: TranslationRecipe) -> int:
+    """Channels of the noisy image that a denoiser takes; 0 if it is none."""
+    if not recipe.published.denoises:
+        return 0
+    given = int(recipe.networks["forward"].options.get("out_channels", 3))
+    return given // 2 if recipe.options.get("variance") == "learned" else given
 
 
-def _problem(name: str, part: Part, side: int, *, resized: bool = False) -> str | None:
-    """What goes wrong with images of a side, if anything; `resized`: with networks made for it."""
+def _suits(networks: Mapping[str, Part], side: int, noisy: int) -> bool:
+    return all(_problem(n, part, side, noisy, resized=True) is None for n, part in networks.items())
+
+
+def _problem(name: str, part: Part, side: int, noisy: int, *, resized: bool = False) -> str | None:
+    """What goes wrong with images of a side, if anything.
+
+    `noisy`: channels of the noisy image that denoisers take, 0 for others; `resized`: with networks
+    made for the side.
+    """
     options = dict(part.options)
     if resized and "img_size" in options:
         options["img_size"] = side
+    room = room_of(name, noisy > 0)
     try:
         with torch.device("meta"):
-            network = build_network(part.architecture, options, room_of(name)).eval()
+            network = build_network(part.architecture, options, room).eval()
             image = torch.empty(1, int(part.options.get("in_channels", 3)), side, side)
-            result = network(image)
+            if room == DENOISERS:
+                made = torch.empty(1, noisy, side, side)
+                result = network(made, torch.zeros(1), image)
+            else:
+                result = network(image)
     except (RuntimeError, ValueError) as error:
         return str(error).rstrip(".")
-    if room_of(name) != ROOM or result.shape[-2:] == image.shape[-2:]:
+    if room not in (ROOM, DENOISERS) or result.shape[-2:] == image.shape[-2:]:
         return None
     return "it gives images of {} × {} px for them".format(*result.shape[-2:])
 
@@ -85,6 +105,8 @@ def _problem(name: str, part: Part, side: int, *, resized: bool = False) -> str 
 def act_in_place(networks: Mapping[str, nn.Module], recipe: TranslationRecipe) -> None:
     """Let activations overwrite what they are given, where losses and gradients stay the same."""
     side = recipe.sampling.crop
+    if recipe.published.denoises:
+        return  # their activations are no in-place ones
     for name, part in recipe.networks.items():
         if room_of(name) != "encoders":
             example = torch.zeros(1, int(part.options.get("in_channels", 3)), side, side)

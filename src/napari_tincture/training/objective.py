@@ -56,6 +56,10 @@ class Published:
         How first weights are drawn, see `initialise`; "none" leaves torch's own.
     labels
         Whether "b" of the pairs are label images, see `labels.pictures`.
+    synthesizes
+        Whether networks lead from labels "b" to images "a".
+    denoises
+        Whether the network is a denoiser.
     sampling, augment
         Fields of `Sampling` and `Augment` that are usual.
     """
@@ -71,6 +75,8 @@ class Published:
     noise: int = 0
     initialisation: str = "normal"
     labels: bool = False
+    synthesizes: bool = False
+    denoises: bool = False
     sampling: Mapping[str, Any] = field(default_factory=dict)
     augment: Mapping[str, Any] = field(default_factory=dict)
 

@@ -18,7 +18,6 @@ from napari_tincture.training.channels import channels_of
 from napari_tincture.training.images.domains import Domain
 from napari_tincture.training.images.pictures import Picture
 from napari_tincture.training.judge import translated
-from napari_tincture.training.labels.labelling import Labelling
 from napari_tincture.training.labels.segmenters import probabilities
 from napari_tincture.training.translation import TranslationRecipe
 
@@ -89,7 +88,7 @@ class Preview:
         with torch.inference_mode(), holding(network, values):
             result = translated(network, image, self.recipe.published.noise, device)
         if self.recipe.published.labels:
-            result = probabilities(result, Labelling.of(self.recipe.options))
+            result = probabilities(result, self.recipe.labelling)
         first = y.start - rows.start - margin, x.start - columns.start - margin
         inner = result[:, first[0] :, first[1] :]
         made: NDArray[Any] = inner[:, : y.stop - y.start, : x.stop - x.start].numpy()

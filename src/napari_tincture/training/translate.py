@@ -29,6 +29,8 @@ from napari_tincture.training.judge import MOST, Judge
 from napari_tincture.training.labels.calibration import label_quantiles
 from napari_tincture.training.labels.judge import LabelJudge
 from napari_tincture.training.labels.segmenters import as_segmenter
+from napari_tincture.training.labels.synthesis_judge import SynthesisJudge
+from napari_tincture.training.labels.synthesizers import as_synthesizer
 from napari_tincture.training.log import CsvLog, Log
 from napari_tincture.training.loop import Trainer, channels_last
 from napari_tincture.training.networks import act_in_place, begin_from, check_crops
@@ -106,8 +108,10 @@ def train_translation(
 
 def make_judge(
     recipe: TranslationRecipe, part: Portion, device: Any = "cpu", most: int = MOST
-) -> Judge | LabelJudge:
+) -> Judge | LabelJudge | SynthesisJudge:
     """Who measures what networks of a recipe make of images that they do not learn from."""
+    if recipe.published.synthesizes:
+        return SynthesisJudge(recipe, part, device, most)
     if recipe.published.labels:
         return LabelJudge(recipe, part, device)
     return Judge(recipe, part, device, most)
@@ -167,8 +171,13 @@ def finished(
     `begun`: what weights the training began with.
     """
     kept = {name: channels_last(network.eval()).cpu() for name, network in networks.items()}
-    model = with_reach(as_model(recipe, material, kept))
+    model = as_model(recipe, material, kept)
     fields = described(recipe, material, kept)
+    if recipe.published.synthesizes:
+        statistics = domain_statistics(_known(material.train.sources))
+        card = model.card.replace(training_statistics=statistics, start=begun, **fields)
+        return model.with_card(card.replace(**recipe.card))
+    model = with_reach(model)
     held, compared = choose_held(model, material.validation, device)
     figures = {f"validation {name}": value for name, value in compared.items()}
     card = model.card.replace(
@@ -188,6 +197,9 @@ def as_model(
     forward = recipe.networks["forward"]
     kept = set(recipe.networks if recipe.keep is None else recipe.keep) - {"forward"}
     others = {name: part for name, part in recipe.networks.items() if name in kept}
+    if recipe.published.synthesizes:
+        kept_with = {name: networks[name] for name in others}
+        return as_synthesizer(recipe, sources, networks["forward"], kept_with)
     if recipe.published.labels:
         judges = {name: networks[name] for name in others}
         return as_segmenter(recipe, sources, networks["forward"], judges)

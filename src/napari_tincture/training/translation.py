@@ -15,6 +15,7 @@ from napari_tincture.models.card import ModelCard, Part
 from napari_tincture.models.registry import build_network, room_of
 from napari_tincture.training.images.sampling import Sampling
 from napari_tincture.training.initialise import Kind, initialise
+from napari_tincture.training.labels.labelling import EVERY, Labelling
 from napari_tincture.training.objective import Objective, Published, find_objective
 from napari_tincture.training.schedule import Schedule
 from napari_tincture.training.stages import Stage, Staged, begin_coarse, check_stages
@@ -101,6 +102,12 @@ class TranslationRecipe:
             check_stages(self.name, self.stages, self.networks, self.schedule.steps)
 
     @property
+    def labelling(self) -> Labelling:
+        """How its label images are read; of images that are made of them every value is a class."""
+        usual = {"unlabelled": EVERY} if self.published.synthesizes else {}
+        return Labelling.of({**usual, **self.options})
+
+    @property
     def published(self) -> Published:
         """How the family was trained by its authors."""
         found: Published = find_objective(self.family).PUBLISHED
@@ -158,8 +165,9 @@ class TranslationRecipe:
 
     def build_networks(self) -> dict[str, nn.Module]:
         """All networks, with first weights drawn from torch's generator."""
+        denoises = self.published.denoises
         networks = {
-            name: build_network(part.architecture, part.options, room_of(name))
+            name: build_network(part.architecture, part.options, room_of(name, denoises))
             for name, part in self.networks.items()
         }
         if self.initialisation != "none":

@@ -23,6 +23,8 @@ from napari_tincture.training.translation import DOMAINS, TranslationRecipe
 AS_SEEN = Normalisation("percentile", 1.0, 99.8, clip=(-0.5, 2.0))
 """What segmentation, and what prepares it, takes where nothing is said: the range that a person
 would show."""
+AS_MADE = Normalisation("dtype", target=(-1.0, 1.0))
+"""What synthesis makes where nothing is said: all that the images' type can hold."""
 SPLIT = ("validation", "test", "seed", "gap", "columns", "rows", "planes")
 
 
@@ -102,9 +104,10 @@ def open_material(
         given, recipe = as_labelled(given), recipe.replace(data=as_labelled(recipe.data))
     _check_given(given)
     wanted = {name: _described(recipe, name, given) for name in DOMAINS}
-    labelling = Labelling.of(recipe.options) if recipe.published.labels else None
+    labelling = recipe.labelling if recipe.published.labels else None
     alone = recipe.published.data == "images"
-    pairs = _pairs(wanted["pairs"], root, labelling)
+    usual = AS_MADE if recipe.published.synthesizes else AS_SEEN
+    pairs = _pairs(wanted["pairs"], root, labelling, usual)
     domains = {name: _domain(wanted[name], root, alone) for name in ("a", "b")}
     _check(recipe, domains, pairs)
     found: dict[str, Splits[Any]] = {}
@@ -115,7 +118,7 @@ def open_material(
         part: Portion(**{name: getattr(own, part) for name, own in found.items()}) for part in PARTS
     }
     apart = {part: recipe.data[part] for part in PARTS if part in recipe.data}
-    parts |= {p: _portion(described, root, labelling, alone) for p, described in apart.items()}
+    parts |= {p: _portion(each, root, labelling, alone, usual) for p, each in apart.items()}
     if alone:
         parts = {part: _of_itself(portion) for part, portion in parts.items()}
     notes = [f"{name}: {own.note}" for name, own in found.items()]
@@ -172,8 +175,9 @@ def _domain(
 
 
 def _pairs(
-    described: Mapping[str, Any] | None, root: str | Path, labelling: Labelling | None = None
-) -> Pairs | None:
+    described: Mapping[str, Any] | None, root: str | Path, labelling: Labelling | None = None,
+    usual: Normalisation = AS_SEEN,
+) -> Pairs | None:  # fmt: skip
     if described is None:
         return None
     missing = [side for side in ("a", "b") if side not in described]
@@ -182,7 +186,7 @@ def _pairs(
     if labelling is None:
         a, b = (Domain.from_json(described[side], root) for side in ("a", "b"))
     else:
-        a = Domain.from_json({"normalisation": asdict(AS_SEEN), **described["a"]}, root)
+        a = Domain.from_json({"normalisation": asdict(usual), **described["a"]}, root)
         b = open_labels(described["b"], root, labelling)
     return Pairs.match(a, b, described.get("order"))
 
@@ -192,8 +196,9 @@ def _of_itself(portion: Portion) -> Portion:
 
 
 def _portion(
-    described: Mapping[str, Any], root: str | Path, labelling: Labelling | None, alone: bool
-) -> Portion:
+    described: Mapping[str, Any], root: str | Path, labelling: Labelling | None, alone: bool,
+    usual: Normalisation,
+) -> Portion:  # fmt: skip
     if labelling is not None:
         described = as_labelled(described)
     where = tuple(slice(*(described.get(axis) or (None,))) for axis in ("rows", "columns"))
@@ -204,7 +209,7 @@ def _portion(
     return Portion(
         cut(_domain(described.get("a"), root, alone)),
         cut(_domain(described.get("b"), root)),
-        cut(_pairs(described.get("pairs"), root, labelling)),
+        cut(_pairs(described.get("pairs"), root, labelling, usual)),
     )
 
 

@@ -20,7 +20,7 @@ from napari_tincture.tiling.whole import PlaneValues
 from napari_tincture.training.held import whole
 from napari_tincture.training.images.material import Portion, windows
 from napari_tincture.training.images.pictures import Picture
-from napari_tincture.training.labels.labelling import UNKNOWN, Labelling
+from napari_tincture.training.labels.labelling import UNKNOWN
 from napari_tincture.training.labels.objects import mean_f1
 from napari_tincture.training.labels.pictures import LabelPicture, numbered
 from napari_tincture.training.labels.segmenters import as_segmenter, refill
@@ -48,7 +48,7 @@ class LabelJudge:
         self, recipe: TranslationRecipe, part: Portion, device: str | torch.device = "cpu"
     ) -> None:
         self._recipe, self._part, self._device = recipe, part, str(device)
-        self._labelling = Labelling.of(recipe.options)
+        self._labelling = recipe.labelling
         self._model: Model | None = None
         self._places = [] if part.pairs is None else _places(part)
         self._known: dict[Picture, PlaneValues] = {}

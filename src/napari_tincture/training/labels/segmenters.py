@@ -39,7 +39,7 @@ def as_segmenter(
     others
         Networks of the recipe that are kept with it, by name; not copied.
     """
-    labelling = Labelling.of(recipe.options)
+    labelling = recipe.labelling
     part = recipe.networks["forward"]
     options = {**part.options, "head": labelling.head}
     card = ModelCard(

@@ -1,0 +1,65 @@
+"""A trained network as a model that makes images of label maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from napari_tincture.models.card import RGB, Channel, ModelCard
+from napari_tincture.models.model import Model
+from napari_tincture.tiling.reach import with_reach
+from napari_tincture.training.channels import channels_of, pixel_size_of
+from napari_tincture.training.images.domains import Domain
+from napari_tincture.training.labels.labelling import Labelling
+from napari_tincture.training.objectives.diffusion import denoising_of
+from napari_tincture.training.translation import TranslationRecipe
+
+
+def as_synthesizer(
+    recipe: TranslationRecipe,
+    images: Domain,
+    trained: nn.Module,
+    others: Mapping[str, nn.Module],
+) -> Model:
+    """A network from label maps to images, or a denoiser that is told of them.
+
+    Parameters
+    ----------
+    images
+        What it makes.
+    others
+        Networks of the recipe that are kept with it, by name.
+    """
+    part = recipe.networks["forward"]
+    normalisation = images.pictures[0].normalisation
+    outputs = channels_of(images)
+    card = ModelCard(
+        name=recipe.name,
+        task="synthesize",
+        architecture=part.architecture,
+        options=dict(part.options),
+        inputs=class_channels(recipe.labelling),
+        outputs=outputs,
+        target_normalisation=normalisation,
+        output_range=normalisation.span,
+        rgb_output=tuple(channel.name for channel in outputs) == RGB,
+        pixel_size=pixel_size_of(images),
+        family=recipe.family,
+        parts={name: recipe.networks[name] for name in others},
+    )
+    if not recipe.published.denoises:
+        return with_reach(Model(trained, card, others))
+    # What it sees of a window is all of the window: attention reaches everywhere.
+    card = card.replace(
+        denoising=denoising_of(recipe.options), stride=getattr(trained, "stride", 1), exact=False
+    )
+    return Model(trained, card, others)
+
+
+def class_channels(labelling: Labelling) -> tuple[Channel, ...]:
+    """The inputs that classes are given in."""
+    return tuple(
+        Channel(each.name, f"1 where a pixel is {each.name}", each.colour, "class", each.value)
+        for each in labelling.classes
+    )
