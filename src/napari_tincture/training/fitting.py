@@ -53,7 +53,9 @@ def fitted(recipe: TranslationRecipe, material: Material) -> tuple[TranslationRe
         _check_classes(labelling, counts)
     else:
         _check_objects(parts["training"])
-    options = {**recipe.options, "target": labelling.target}
+    options = dict(recipe.options)
+    if not recipe.published.synthesizes:
+        options["target"] = labelling.target
     if labelling.target == "classes":
         options |= {"unlabelled": labelling.unlabelled, "classes": labelling.to_json()}
     if options.get("alternation") == "epoch" and not options.get("epoch"):
