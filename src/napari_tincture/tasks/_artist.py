@@ -1,0 +1,223 @@
+"""Drawing planes with a denoiser: settings, devices, and what to do when memory is short."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from napari_tincture.device import describe_device, memory_budget, resolve_device, resolve_precision
+from napari_tincture.diffusion.asking import Asking
+from napari_tincture.diffusion.drawing import Drawn, Pen, Start
+from napari_tincture.diffusion.noise import NoiseField
+from napari_tincture.diffusion.repainting import repaint
+from napari_tincture.diffusion.sampling import find_sampler
+from napari_tincture.diffusion.subjects import Subject
+from napari_tincture.errors import InputError, TinctureWarning
+from napari_tincture.io.identity import signature
+from napari_tincture.io.provenance import plain
+from napari_tincture.models.model import Model
+from napari_tincture.out_of_memory import OutOfMemory
+from napari_tincture.progress import CancelToken, Progress
+from napari_tincture.raster import Raster
+from napari_tincture.tasks._scene import Plane, Scene, Show
+
+TOGETHER = 4
+"""Windows that a GPU is given at once; a processor does them one by one."""
+COPIES = 8
+"""Copies of a plane in float32 that a sampler needs at most at once."""
+
+
+class Source(Protocol):
+    """What planes show."""
+
+    def subject(self, plane: Plane) -> Subject:
+        """What one of them shows."""
+
+
+@dataclass(frozen=True)
+class How:
+    """Arguments of `synthesize` that decide about the numbers, checked.
+
+    Attributes
+    ----------
+    style
+        (1,) number of a style, or None.
+    start
+        Gives what a plane begins with instead of noise, or None.
+    """
+
+    sampler: str
+    steps: int
+    seed: int
+    guidance: float = 1.0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+    precision: str = "auto"
+    style: Tensor | None = None
+    start: Callable[[Subject], Start] | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """As JSON has them."""
+        return {
+            "sampler": self.sampler, "steps": self.steps, "seed": self.seed,
+            "guidance": self.guidance, "sampler_options": dict(self.options),
+        }  # fmt: skip
+
+
+class Drawer:
+    """Draws planes of a source with a denoiser.
+
+    Parameters
+    ----------
+    inputs
+        The images that the source reads, which decide about the numbers.
+    """
+
+    def __init__(self, model: Model, source: Source, how: How, inputs: tuple[Raster, ...]) -> None:
+        self.model, self.source, self.how, self._inputs = model, source, how, inputs
+        self._sampler = find_sampler(how.sampler, **how.options)
+        self._device = resolve_device(how.device)
+        self._precision = resolve_precision(how.precision, how.device)
+        self._network: nn.Module | None = None
+        self._lock = threading.Lock()
+        self._events: list[str] = []
+        # Wrong settings are refused now and not in the middle of a run.
+        self._sampler.times(self._asking(nn.Identity()).schedule, how.steps)
+
+    def draw(self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show) -> Drawn:
+        """Draw a plane; where memory is short, with smaller windows."""
+        subject = self.source.subject(plane)
+        start = None if self.how.start is None else self.how.start(subject)
+        return self.trying(lambda pen: pen.draw(subject, start), plane, progress, cancel, show)
+
+    def trying(
+        self, work: Callable[[Pen], Any], plane: Plane, progress: Progress, cancel: CancelToken,
+        show: Show,
+    ) -> Any:  # fmt: skip
+        """Work with a pen, and again with a smaller one where memory does not suffice."""
+        pen = self._pen(plane, progress, cancel, show)
+        while True:
+            try:
+                return work(pen)
+            except OutOfMemory as error:
+                pen = self._smaller(pen, error)
+
+    def facts(self) -> dict[str, Any]:
+        """Where it was drawn, and what happened."""
+        device = self._device
+        return {
+            "device": "cpu" if device.type == "cpu" else describe_device(device),
+            "precision": self._precision,
+            "threads": torch.get_num_threads(),
+            "events": list(self._events),
+            "exact": False,
+        }
+
+    def identity(self) -> dict[str, Any]:
+        """Model, settings and label maps."""
+        return {
+            "model": self.model.fingerprint,
+            "settings": plain(self.how.settings()),
+            "style": None if self.how.style is None else self.how.style.tolist(),
+            "inputs": [signature(raster) for raster in self._inputs],
+            "device": self._device.type,
+            "precision": self._precision,
+        }
+
+    def _pen(self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show) -> Pen:
+        with self._lock:
+            if self._network is None:
+                network = copy.deepcopy(self.model.network).requires_grad_(False)
+                network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                self._network = network.to(self._device)
+        asking = replace(self._asking(self._network), check=cancel.check)
+        seed = NoiseField(self.how.seed, sum(i * 4096**n for n, i in enumerate(plane[::-1])))
+        return Pen(
+            asking, self._sampler, self.how.steps, seed, len(self.model.card.outputs),
+            self.model.card.stride or 1, 1 if self._device.type == "cpu" else TOGETHER,
+            progress=progress, preview=show,
+        )  # fmt: skip
+
+    def _asking(self, network: nn.Module) -> Asking:
+        assert self.model.card.denoising is not None
+        return Asking(
+            network, self.model.card.denoising, self.how.guidance, self.how.style, self._device,
+            self._precision,
+        )  # fmt: skip
+
+    def _smaller(self, pen: Pen, error: OutOfMemory) -> Pen:
+        """Fewer windows at once, which changes nothing; then smaller windows, which does."""
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        if pen.together > 1:
+            self._events.append(f"memory ran out: {pen.together // 2} windows at once")
+            return replace(pen, together=pen.together // 2)
+        card = pen.asking.denoising
+        window = card.window // 2 // pen.stride * pen.stride
+        if window < 2 * pen.stride:
+            raise error
+        overlap = min(card.overlap, window // 4 // pen.stride * pen.stride)
+        said = f"memory ran out: windows of {window} instead of {card.window} pixels"
+        self._events.append(said)
+        warnings.warn(
+            f"{said[0].upper()}{said[1:]}; the image is another than with large ones.",
+            TinctureWarning,
+            stacklevel=2,
+        )
+        smaller = replace(card, window=window, overlap=overlap)
+        return replace(pen, asking=replace(pen.asking, denoising=smaller))
+
+
+def check_memory(model: Model, shape: tuple[int, int], device: str) -> None:
+    """Refuse planes that memory cannot hold while they are drawn."""
+    needed = shape[0] * shape[1] * len(model.card.outputs) * 4 * COPIES
+    there = memory_budget(device)
+    if needed > there:
+        raise InputError(
+            f"A plane of {shape[0]} × {shape[1]} px takes {needed / 2**30:.1f} GiB while it is "
+            f"drawn; {there / 2**30:.1f} GiB are free. Synthesize a region, or parts one by one."
+        )
+
+
+class Repainter:
+    """Draws planes of which another drawing is known, and a map that was changed since.
+
+    Attributes
+    ----------
+    changed
+        By plane, rectangles that were looked at.
+    """
+
+    def __init__(self, drawer: Drawer, before: Source, known: Scene, margin: int) -> None:
+        self.drawer, self.before, self.known, self.margin = drawer, before, known, margin
+        self.changed: dict[Plane, list[Any]] = {}
+
+    def draw(self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show) -> Drawn:
+        """Draw what changed of a plane."""
+        known = self.known.plane(plane, cancel=cancel)
+        before, after = self.before.subject(plane), self.drawer.source.subject(plane)
+
+        def work(pen: Pen) -> tuple[Drawn, list[Any]]:
+            return repaint(pen, known, before, after, self.margin)
+
+        drawn, places = self.drawer.trying(work, plane, progress, cancel, show)
+        self.changed[plane] = [[[s.start, s.stop] for s in place] for place in places]
+        return drawn  # type: ignore[no-any-return]
+
+    def facts(self) -> dict[str, Any]:
+        """Where it was drawn, and which rectangles."""
+        drawn = {",".join(map(str, plane)): places for plane, places in self.changed.items()}
+        return {**self.drawer.facts(), "repainted": drawn}
+
+    def identity(self) -> dict[str, Any]:
+        """The drawing before, and what is drawn now."""
+        return {
+            **self.drawer.identity(), "before": self.known.identity(), "margin": self.margin,
+        }  # fmt: skip

@@ -1,0 +1,269 @@
+"""Drawn planes as a result: each is drawn once, when it is first needed, and kept."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any, Protocol
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+
+from napari_tincture.arrays import Index, spanning
+from napari_tincture.checkpoint import Checkpoint, Task
+from napari_tincture.diffusion.canvas import Place
+from napari_tincture.diffusion.drawing import Drawn
+from napari_tincture.io.provenance import versions
+from napari_tincture.progress import CancelToken, Progress, as_callback, share
+from napari_tincture.raster import Raster
+from napari_tincture.runner import Write
+from napari_tincture.tiling.lazy import result_axes, to_axes
+
+BLOCK = 512
+"""Side of the blocks in which a drawn plane is handed on."""
+Plane = tuple[int, ...]
+Block = npt.NDArray[Any]
+
+
+class Artist(Protocol):
+    """Who draws planes."""
+
+    def draw(self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show) -> Drawn:
+        """Draw one."""
+
+    def facts(self) -> dict[str, Any]:
+        """What was found out, for the provenance."""
+
+    def identity(self) -> dict[str, Any]:
+        """What decides about the numbers, JSON-serialisable."""
+
+
+Show = Callable[[npt.NDArray[np.float32], Place], None]
+"""Takes what a rectangle of a plane looks like for the moment, (c, y, x)."""
+
+
+def unseen(values: npt.NDArray[np.float32], place: Place) -> None:
+    """Show nobody."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the result of a drawn plane looks like.
+
+    Attributes
+    ----------
+    leading, counts
+        Axes t and z that planes lie along, and how many there are.
+    shape
+        Height and width of a plane.
+    channels
+        Of the result; None for one channel without an axis of its own.
+    limits
+        Values that the least and greatest integers stand for.
+    """
+
+    leading: str
+    counts: tuple[int, ...]
+    shape: tuple[int, int]
+    channels: int | None
+    dtype: np.dtype[Any]
+    limits: tuple[float, float]
+
+    @property
+    def axes(self) -> str:
+        """Of the result."""
+        return result_axes(self.leading, self.channels is not None)
+
+    @property
+    def planes(self) -> list[Plane]:
+        """All of them."""
+        return list(product(*map(range, self.counts)))
+
+    def block(self, values: npt.NDArray[np.float32]) -> Block:
+        """Drawn values (c, y, x) in the result's type and with its axes."""
+        found = spanning(values, self.dtype, self.limits)
+        return to_axes(found, self.leading, self.channels is not None)
+
+    def index(self, plane: Plane, place: Place) -> tuple[slice, ...]:
+        """Where a rectangle of a plane lies in the result."""
+        where = dict(zip(self.leading, (slice(i, i + 1) for i in plane), strict=True))
+        where |= {"c": slice(0, self.channels or 1), "y": place[0], "x": place[1]}
+        return tuple(where[axis] for axis in self.axes)
+
+
+@dataclass
+class Scene:
+    """Planes that are drawn when they are first asked for; the runner of the result.
+
+    Attributes
+    ----------
+    sources
+        The images that the last step of the provenance started from.
+    show
+        Told of a plane while it is drawn: with a plane's index, as `Show`.
+    """
+
+    artist: Artist
+    look: Look
+    sources: tuple[Raster, ...] = ()
+    show: Callable[[Plane], Show] = lambda plane: unseen  # noqa: E731
+    drawn: dict[Plane, Drawn] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def plane(
+        self, plane: Plane, progress: Progress | None = None, cancel: CancelToken | None = None,
+        folder: Path | None = None,
+    ) -> Drawn:  # fmt: skip
+        """Draw a plane, unless it was; in a folder it is kept for a later run."""
+        with self._lock:
+            if plane not in self.drawn:
+                found = None if folder is None else _kept(_file(folder, plane))
+                if found is None:
+                    report, token = progress or as_callback(None), cancel or CancelToken()
+                    found = self.artist.draw(plane, report, token, self.show(plane))
+                    if folder is not None:
+                        _keep(_file(folder, plane), found)
+                self.drawn[plane] = found
+            return self.drawn[plane]
+
+    def values(self, plane: Plane, place: Place, **how: Any) -> Block:
+        """A rectangle of a plane in the result's type and axes."""
+        image = self.plane(plane, **how).image
+        return self.look.block(image[(slice(None), *place)].numpy())
+
+    def lazily(self, name: str) -> da.Array:
+        """The result as a dask array; nothing is drawn."""
+        look = self.look
+        sizes = dict(zip(look.leading, ((1,) * n for n in look.counts), strict=True))
+        sizes |= {"c": (look.channels or 1,)}
+        sizes |= {a: _parts(n) for a, n in zip("yx", look.shape, strict=True)}
+
+        def block(block_id: Sequence[int]) -> Block:
+            plane = tuple(block_id[look.axes.index(axis)] for axis in look.leading)
+            place = tuple(_part(i, n) for i, n in zip(block_id[-2:], look.shape, strict=True))
+            return self.values(plane, place)  # type: ignore[arg-type]
+
+        return da.map_blocks(  # type: ignore[no-any-return]
+            block, chunks=tuple(sizes[axis] for axis in look.axes), dtype=look.dtype,
+            meta=np.empty((0,) * len(look.axes), look.dtype), name=f"{name}-{uuid.uuid4().hex}",
+        )  # fmt: skip
+
+    def stream(
+        self, write: Write, progress: Progress, cancel: CancelToken,
+        checkpoint: Checkpoint | None = None,
+    ) -> Mapping[str, Any] | None:  # fmt: skip
+        """Draw one plane after the other and hand it on, or what a checkpoint misses of it."""
+        planes = self.look.planes
+        for number, plane in enumerate(planes):
+            wanted = [
+                index
+                for index in (self._blocks(plane) if checkpoint is None else checkpoint.missing)
+                if self._covers(index, plane)
+            ]
+            report = share(progress, number, len(planes))
+            if wanted:
+                self._hand_on(plane, wanted, write, report, cancel, checkpoint)
+            report(1, 1)
+        return self.facts()
+
+    def _hand_on(
+        self, plane: Plane, wanted: Sequence[Index], write: Write, report: Progress,
+        cancel: CancelToken, checkpoint: Checkpoint | None,
+    ) -> None:  # fmt: skip
+        folder = None if checkpoint is None else checkpoint.folder
+        self.plane(plane, report, cancel, folder)
+        for index in wanted:
+            cancel.check()
+            own = self.look.index(plane, (index[-2], index[-1]))
+            write(own, self.values(plane, (index[-2], index[-1])))
+
+    def _blocks(self, plane: Plane) -> Iterator[Index]:
+        rows, columns = (range(len(_parts(n))) for n in self.look.shape)
+        for i, j in product(rows, columns):
+            y, x = (_part(k, n) for k, n in zip((i, j), self.look.shape, strict=True))
+            yield self.look.index(plane, (y, x))
+
+    def _covers(self, index: Index, plane: Plane) -> bool:
+        axes = self.look.axes
+        return all(
+            index[axes.index(axis)].start <= i < index[axes.index(axis)].stop
+            for axis, i in zip(self.look.leading, plane, strict=True)
+        )
+
+    def rounds(self, checkpoint: Checkpoint, workers: int = 1) -> Iterator[Sequence[Task]]:
+        """A task per area, each of which draws the planes that it needs."""
+        yield [{"area": [[s.start, s.stop] for s in area]} for area in checkpoint.missing]
+
+    def perform(
+        self, task: Task, checkpoint: Checkpoint, write: Write, cancel: CancelToken
+    ) -> None:
+        """Write one area."""
+        area = tuple(slice(*edges) for edges in task["area"])
+        for plane in self.look.planes:
+            if self._covers(area, plane):
+                own = self.look.index(plane, (area[-2], area[-1]))
+                how = {"cancel": cancel, "folder": checkpoint.folder}
+                write(own, self.values(plane, (area[-2], area[-1]), **how))
+
+    def continuing(self, checkpoint: Checkpoint) -> AbstractContextManager[None]:
+        """Nothing that earlier runs have decided is to be kept but the planes that they drew."""
+        return nullcontext()
+
+    def freeze(self) -> dict[str, Any]:
+        """What decides about the numbers is all in `identity`."""
+        return {"free": {"run": {}}}
+
+    def identity(self) -> dict[str, Any]:
+        """What is drawn, by which model, and how."""
+        return {**self.artist.identity(), "dtype": self.look.dtype.name}
+
+    def outcome(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """What only the run could tell."""
+        return self.facts()
+
+    def facts(self) -> dict[str, Any]:
+        """What was found out so far."""
+        return {**self.artist.facts(), "versions": versions()}
+
+
+def _parts(length: int) -> tuple[int, ...]:
+    whole, rest = divmod(length, BLOCK)
+    return (BLOCK,) * whole + ((rest,) if rest else ())
+
+
+def _part(number: int, length: int) -> slice:
+    return slice(number * BLOCK, min((number + 1) * BLOCK, length))
+
+
+def _file(folder: Path, plane: Plane) -> Path:
+    return folder / f"plane-{'-'.join(map(str, plane))}.npz"
+
+
+def _keep(path: Path, drawn: Drawn) -> None:
+    """Write a drawing and those that it began with; a kill leaves no half file."""
+    levels, level = [], drawn
+    while level is not None:
+        levels.append(level.image.numpy())
+        level = level.coarse  # type: ignore[assignment]
+    part = path.with_suffix(".part.npz")
+    np.savez(part, *levels)
+    part.replace(path)
+
+
+def _kept(path: Path) -> Drawn | None:
+    import torch
+
+    if not path.exists():
+        return None
+    with np.load(path) as file:
+        levels = [torch.from_numpy(file[name]) for name in file.files]
+    drawn: Drawn | None = None
+    for image in reversed(levels):
+        drawn = Drawn(image, drawn)
+    return drawn

@@ -1,0 +1,82 @@
+"""Repainting: drawing a synthetic image anew where its label map was changed, and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from napari_tincture.errors import InputError
+from napari_tincture.io.provenance import described, extended
+from napari_tincture.raster import Raster
+from napari_tincture.recipe import Recipe
+from napari_tincture.tasks._artist import Drawer, Repainter
+from napari_tincture.tasks._label_source import LabelSource, open_label_map
+from napari_tincture.tasks._scene import Scene
+from napari_tincture.tasks.synthesize import as_result
+
+MARGIN = 32
+"""Pixels around a change within which the image may change, too."""
+
+
+def repaint(
+    scene: Raster, labels: Any, *, margin: int = MARGIN, seed: int | None = None
+) -> Raster:
+    """Draw what depends on a change of the label map; nothing is computed until it is read.
+
+    Beyond `margin` pixels from any changed pixel the image stays as it is, bit for bit, and so do
+    the smaller drawings that a large image began with.
+
+    Parameters
+    ----------
+    scene
+        A result of `synthesize`, or of this, in the process that made it. It is drawn first if it
+        was not yet.
+    labels
+        The label map as it is now, of the same size.
+    margin
+        Pixels, 0 or more.
+    seed
+        Another one gives another variant of what changed; None: that of the scene.
+
+    Returns
+    -------
+    Raster
+        As the scene.
+
+    Raises
+    ------
+    InputError
+        If the scene is no such result, or the map has another size.
+    """
+    known = scene.runner
+    artist = known.artist if isinstance(known, Scene) else None
+    drawer = artist.drawer if isinstance(artist, Repainter) else artist
+    if not (isinstance(known, Scene) and isinstance(drawer, Drawer)):
+        raise InputError(
+            f"{scene.name!r} is no result of synthesize() in this process; only those know what "
+            "they were drawn from. Synthesize it again: the same seed gives the same image."
+        )
+    if isinstance(margin, bool) or not isinstance(margin, int) or margin < 0:
+        raise InputError(f"margin={margin!r}: expected a whole number of pixels, 0 or more.")
+    before = drawer.source
+    assert isinstance(before, LabelSource)
+    given = open_label_map(labels)
+    if given.shape != before.labels.shape:
+        raise InputError(
+            f"The label map {given.name!r} has shape {given.shape}; the scene was drawn from one "
+            f"of {before.labels.shape}. Give the map of the same size, changed where the image "
+            "should change."
+        )
+    how = drawer.how if seed is None else replace(drawer.how, seed=seed)
+    source = LabelSource(given, before.table, None if before.instances is None else given)
+    again = Repainter(Drawer(drawer.model, source, how, (given,)), before, known, margin)
+    settings = {"margin": margin, "seed": how.seed}
+    provenance = extended(
+        scene.provenance, "repaint", image=given.name, sources=[described(given)], settings=settings
+    )
+    made = as_result(
+        Scene(again, known.look, (given,)), given, drawer.model, provenance,
+        Recipe("repaint", scene, given, {"margin": margin, "seed": seed}),
+    )  # fmt: skip
+    return replace(made, name=scene.name, placement=scene.placement, order=scene.order)
+
