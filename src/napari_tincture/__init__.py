@@ -39,9 +39,11 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.measure_objects import ObjectTable, measure_objects
     from napari_tincture.tasks.packages import export_package, import_package, inspect_package
     from napari_tincture.tasks.process_sheet import process_sheet
+    from napari_tincture.tasks.repaint import repaint
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
     from napari_tincture.tasks.stain import stain
+    from napari_tincture.tasks.synthesize import synthesize
     from napari_tincture.tasks.train import train
     from napari_tincture.training.correction_set import Corrections
 
@@ -49,6 +51,8 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "open_image",
     "stain",
     "segment",
+    "synthesize",
+    "repaint",
     "link",
     "measure_objects",
     "batch",
@@ -105,6 +109,8 @@ _HOMES = {
     "models": ("Model", "ModelCard", "load_model", "list_models"),
     "tasks.stain": ("stain",),
     "tasks.segment": ("segment",),
+    "tasks.synthesize": ("synthesize",),
+    "tasks.repaint": ("repaint",),
     "tasks.link": ("link",),
     "tasks.measure_objects": ("measure_objects", "ObjectTable"),
     "tasks.batch": ("batch",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -62,6 +63,14 @@ class Start:
             )
 
 
+Preview = Callable[[Tensor, Place, int], None]
+"""Takes a rectangle (c, y, x), where it lies, and how many times smaller its image is."""
+
+
+def unseen(image: Tensor, bounds: Place, factor: int) -> None:
+    """Show nobody."""
+
+
 @dataclass(frozen=True)
 class Pen:
     """How planes are drawn, apart from what they show.
@@ -76,8 +85,13 @@ class Pen:
         How many windows the device is given at once; it changes no pixel.
     clip
         Largest magnitude of the image's values; None: any.
+    callback
+        Told of the steps of the drawing itself.
     progress
         Called with windows that were asked for, and all of a drawing.
+    preview
+        Shown, after every step of the drawing and of smaller ones before it, the guess of the clean
+        image.
     """
 
     asking: Asking
@@ -90,6 +104,7 @@ class Pen:
     clip: float | None = 1.0
     callback: Callback = silent
     progress: Progress = unheard
+    preview: Preview = unseen
 
     def draw(self, subject: Subject, start: Start | None = None) -> Drawn:
         """Draw a whole plane.
@@ -195,12 +210,14 @@ class Pen:
         with asking.session():
             return self.sampler(
                 denoise, x, schedule, times,
-                noise=lambda step: noise(1 + step), callback=self._checked,
+                noise=lambda step: noise(1 + step),
+                callback=partial(self._checked, canvas.bounds, depth),
             )  # fmt: skip
 
-    def _checked(self, moment: Moment) -> None:
+    def _checked(self, bounds: Place, depth: int, moment: Moment) -> None:
         self.asking.check()
         self.callback(moment)
+        self.preview(moment.image[0], bounds, self.asking.denoising.coarse**depth)
 
     def _condition(self, subject: Subject, canvas: Canvas, place: Place) -> Tensor:
         y, x = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from napari_tincture.device import describe_device, memory_budget, resolve_device, resolve_precision
 from napari_tincture.diffusion.asking import Asking
+from napari_tincture.diffusion.canvas import Place
 from napari_tincture.diffusion.drawing import Drawn, Pen, Start
 from napari_tincture.diffusion.noise import NoiseField
 from napari_tincture.diffusion.repainting import repaint
@@ -30,6 +32,8 @@ from napari_tincture.tasks._scene import Plane, Scene, Show
 
 TOGETHER = 4
 """Windows that a GPU is given at once; a processor does them one by one."""
+PAUSE = 0.4
+"""Seconds between two previews."""
 COPIES = 8
 """Copies of a plane in float32 that a sampler needs at most at once."""
 
@@ -95,7 +99,10 @@ class Drawer:
         """Draw a plane; where memory is short, with smaller windows."""
         subject = self.source.subject(plane)
         start = None if self.how.start is None else self.how.start(subject)
-        return self.trying(lambda pen: pen.draw(subject, start), plane, progress, cancel, show)
+        drawn: Drawn = self.trying(
+            lambda pen: pen.draw(subject, start), plane, progress, cancel, show
+        )
+        return drawn
 
     def trying(
         self, work: Callable[[Pen], Any], plane: Plane, progress: Progress, cancel: CancelToken,
@@ -142,7 +149,7 @@ class Drawer:
         return Pen(
             asking, self._sampler, self.how.steps, seed, len(self.model.card.outputs),
             self.model.card.stride or 1, 1 if self._device.type == "cpu" else TOGETHER,
-            progress=progress, preview=show,
+            progress=progress, preview=Shown(show),
         )  # fmt: skip
 
     def _asking(self, network: nn.Module) -> Asking:
@@ -173,6 +180,28 @@ class Drawer:
         )
         smaller = replace(card, window=window, overlap=overlap)
         return replace(pen, asking=replace(pen.asking, denoising=smaller))
+
+
+class Shown:
+    """Hands on what a drawing looks like, but not after every step.
+
+    Parameters
+    ----------
+    show
+        Takes values (c, y, x) and their place in the plane.
+    """
+
+    def __init__(self, show: Show) -> None:
+        self._show, self._last = show, 0.0
+
+    def __call__(self, image: Tensor, bounds: Place, factor: int) -> None:
+        """Hand on a rectangle of a drawing that is `factor` times smaller than the plane."""
+        if time.monotonic() - self._last < PAUSE:
+            return
+        large = image.repeat_interleave(factor, 1).repeat_interleave(factor, 2)
+        y, x = (slice(s.start * factor, s.stop * factor) for s in bounds)
+        self._show(large.float().cpu().numpy(), (y, x))
+        self._last = time.monotonic()
 
 
 def check_memory(model: Model, shape: tuple[int, int], device: str) -> None:

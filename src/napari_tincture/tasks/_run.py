@@ -42,7 +42,12 @@ def as_model(model: Any, task: str) -> Model:
 
 def measured(model: Model) -> Model:
     """The model with its reach on its card, measured now if the card does not say."""
-    return model if model.card.stride is not None else with_reach(model)
+    if model.card.stride is not None:
+        return model
+    if model.card.denoising is None:
+        return with_reach(model)
+    stride = getattr(model.network, "stride", 1)
+    return model.with_card(model.card.replace(stride=stride, exact=False))
 
 
 def _load(model: Any) -> Model:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,7 +49,7 @@ Show = Callable[[npt.NDArray[np.float32], Place], None]
 """Takes what a rectangle of a plane looks like for the moment, (c, y, x)."""
 
 
-def unseen(values: npt.NDArray[np.float32], place: Place) -> None:
+def unseen(plane: Plane, values: npt.NDArray[np.float32], place: Place) -> None:
     """Show nobody."""
 
 
@@ -106,13 +107,14 @@ class Scene:
     sources
         The images that the last step of the provenance started from.
     show
-        Told of a plane while it is drawn: with a plane's index, as `Show`.
+        Shown what a rectangle of a plane looks like while it is drawn; the rectangle may reach
+        beyond the plane.
     """
 
     artist: Artist
     look: Look
     sources: tuple[Raster, ...] = ()
-    show: Callable[[Plane], Show] = lambda plane: unseen  # noqa: E731
+    show: Callable[[Plane, npt.NDArray[np.float32], Place], None] = unseen
     drawn: dict[Plane, Drawn] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -126,7 +128,7 @@ class Scene:
                 found = None if folder is None else _kept(_file(folder, plane))
                 if found is None:
                     report, token = progress or as_callback(None), cancel or CancelToken()
-                    found = self.artist.draw(plane, report, token, self.show(plane))
+                    found = self.artist.draw(plane, report, token, partial(self.show, plane))
                     if folder is not None:
                         _keep(_file(folder, plane), found)
                 self.drawn[plane] = found

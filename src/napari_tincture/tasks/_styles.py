@@ -53,9 +53,7 @@ def image_start(model: Model, image: Raster, strength: float) -> Callable[[Subje
 
     def start(subject: Subject) -> Start:
         sides = [-(-n // stride) * stride for n in subject.shape]
-        rows, columns = (
-            mirror_index(0, n, m) for n, m in zip(sides, seen.shape[1:], strict=True)
-        )
+        rows, columns = (mirror_index(0, n, m) for n, m in zip(sides, seen.shape[1:], strict=True))
         whole = seen[:, rows][:, :, columns].astype(np.float32)
         return Start(torch.from_numpy(np.ascontiguousarray(whole)), strength)
 

@@ -18,9 +18,7 @@ MARGIN = 32
 """Pixels around a change within which the image may change, too."""
 
 
-def repaint(
-    scene: Raster, labels: Any, *, margin: int = MARGIN, seed: int | None = None
-) -> Raster:
+def repaint(scene: Raster, labels: Any, *, margin: int = MARGIN, seed: int | None = None) -> Raster:
     """Draw what depends on a change of the label map; nothing is computed until it is read.
 
     Beyond `margin` pixels from any changed pixel the image stays as it is, bit for bit, and so do
@@ -79,4 +77,3 @@ def repaint(
         Recipe("repaint", scene, given, {"margin": margin, "seed": seed}),
     )  # fmt: skip
     return replace(made, name=scene.name, placement=scene.placement, order=scene.order)
-

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -215,5 +214,3 @@ def _named(settings: Mapping[str, Any]) -> dict[str, Any]:
     if settings["classes"] is not None:
         named["classes"] = {str(k): v for k, v in settings["classes"].items()}
     return named
-
-
