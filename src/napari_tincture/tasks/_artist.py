@@ -82,6 +82,11 @@ class Drawer:
     ----------
     inputs
         The images that the source reads, which decide about the numbers.
+
+    Attributes
+    ----------
+    shown
+        What planes showed when they were drawn.
     """
 
     def __init__(self, model: Model, source: Source, how: How, inputs: tuple[Raster, ...]) -> None:
@@ -92,12 +97,15 @@ class Drawer:
         self._network: nn.Module | None = None
         self._lock = threading.Lock()
         self._events: list[str] = []
+        self.shown: dict[Plane, Subject] = {}
+        NoiseField(how.seed)
         # Wrong settings are refused now and not in the middle of a run.
         self._sampler.times(self._asking(nn.Identity()).schedule, how.steps)
 
     def draw(self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show) -> Drawn:
         """Draw a plane; where memory is short, with smaller windows."""
-        subject = self.source.subject(plane)
+        # Somebody may paint on the map afterwards.
+        subject = self.shown[plane] = self.source.subject(plane)
         start = None if self.how.start is None else self.how.start(subject)
         drawn: Drawn = self.trying(
             lambda pen: pen.draw(subject, start), plane, progress, cancel, show
@@ -220,18 +228,22 @@ class Repainter:
 
     Attributes
     ----------
+    shown
+        What planes showed when they were drawn.
     changed
         By plane, rectangles that were looked at.
     """
 
-    def __init__(self, drawer: Drawer, before: Source, known: Scene, margin: int) -> None:
-        self.drawer, self.before, self.known, self.margin = drawer, before, known, margin
+    def __init__(self, drawer: Drawer, known: Scene, margin: int) -> None:
+        self.drawer, self.known, self.margin = drawer, known, margin
+        self.shown: dict[Plane, Subject] = {}
         self.changed: dict[Plane, list[Any]] = {}
 
     def draw(self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show) -> Drawn:
         """Draw what changed of a plane."""
         known = self.known.plane(plane, cancel=cancel)
-        before, after = self.before.subject(plane), self.drawer.source.subject(plane)
+        before = self.known.artist.shown.get(plane) or self.known.artist.source.subject(plane)
+        after = self.shown[plane] = self.drawer.source.subject(plane)
 
         def work(pen: Pen) -> tuple[Drawn, list[Any]]:
             return repaint(pen, known, before, after, self.margin)
@@ -239,6 +251,11 @@ class Repainter:
         drawn, places = self.drawer.trying(work, plane, progress, cancel, show)
         self.changed[plane] = [[[s.start, s.stop] for s in place] for place in places]
         return drawn  # type: ignore[no-any-return]
+
+    @property
+    def source(self) -> Source:
+        """What planes show."""
+        return self.drawer.source
 
     def facts(self) -> dict[str, Any]:
         """Where it was drawn, and which rectangles."""

@@ -35,6 +35,14 @@ Block = npt.NDArray[Any]
 class Artist(Protocol):
     """Who draws planes."""
 
+    @property
+    def shown(self) -> Mapping[Plane, Any]:
+        """What planes showed when they were drawn."""
+
+    @property
+    def source(self) -> Any:
+        """What planes show, whether they were drawn or not."""
+
     def draw(self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show) -> Drawn:
         """Draw one."""
 

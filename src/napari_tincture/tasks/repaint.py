@@ -67,7 +67,7 @@ def repaint(scene: Raster, labels: Any, *, margin: int = MARGIN, seed: int | Non
         )
     how = drawer.how if seed is None else replace(drawer.how, seed=seed)
     source = LabelSource(given, before.table, None if before.instances is None else given)
-    again = Repainter(Drawer(drawer.model, source, how, (given,)), before, known, margin)
+    again = Repainter(Drawer(drawer.model, source, how, (given,)), known, margin)
     settings = {"margin": margin, "seed": how.seed}
     provenance = extended(
         scene.provenance, "repaint", image=given.name, sources=[described(given)], settings=settings

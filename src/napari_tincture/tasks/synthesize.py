@@ -11,11 +11,12 @@ import torch
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
 from napari_tincture.models import Model
+from napari_tincture.models.class_table import ClassTable
 from napari_tincture.raster import Raster
 from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._answers import result_dtype
 from napari_tincture.tasks._artist import Drawer, How, check_memory
-from napari_tincture.tasks._label_source import ClassTable, LabelSource, open_label_map
+from napari_tincture.tasks._label_source import LabelSource, open_label_map
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import as_model, check_pixel_size, narrowed
 from napari_tincture.tasks._scene import Look, Scene

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_tincture.errors import InputError
 from napari_tincture.raster import Raster
 from napari_tincture.widgets._form import Choice, Item
-from napari_tincture.widgets._layers import active_image, image_names, possible_axes
+from napari_tincture.widgets._layers import active_layer, layer_names, possible_axes
 from napari_tincture.widgets._plan import open_layer
 
 
@@ -22,15 +23,18 @@ class ChosenLayer(QObject):
         Whose image layers are offered.
     task
         Whose panel this is for.
+    kind
+        Of the layers to work on.
     """
 
     changed = Signal()
 
-    def __init__(self, viewer: Any, task: str) -> None:
+    def __init__(self, viewer: Any, task: str, kind: type[Any] = Image) -> None:
         super().__init__()
-        self._viewer, self._task = viewer, task
+        self._viewer, self._task, self._kind = viewer, task, kind
         self._layer: Any = None
-        self.layer = Choice(tooltip="The image to work on")
+        what = "label map" if kind is Labels else "image"
+        self.layer = Choice(tooltip=f"The {what} to work on")
         self.axes = Choice(tooltip="What the dimensions of the layer are; it does not say")
         self.known: dict[str, str] = {}
         """Axes that somebody chose, by the layer's name."""
@@ -63,7 +67,7 @@ class ChosenLayer(QObject):
             If those of the chosen one are not.
         """
         rasters = {}
-        for name in image_names(self._viewer):
+        for name in layer_names(self._viewer, self._kind):
             try:
                 rasters[name] = open_layer(self._viewer, name, self.known)
             except InputError:
@@ -74,7 +78,7 @@ class ChosenLayer(QObject):
     def offer_layers(self) -> None:
         """Show what layers there are."""
         chosen = self._layer
-        self.layer.set_items([Item(name, name) for name in image_names(self._viewer)])
+        self.layer.set_items([Item(name, name) for name in layer_names(self._viewer, self._kind)])
         if chosen is not None and chosen in self._viewer.layers:
             self.layer.value = chosen.name  # it may have been renamed
         self._on_layer()
@@ -97,7 +101,7 @@ class ChosenLayer(QObject):
 
     def take_active(self) -> None:
         """Choose the viewer's active layer, if it is one to work on."""
-        if name := active_image(self._viewer, self._task):
+        if name := active_layer(self._viewer, self._task, self._kind):
             self._layer = self._viewer.layers[name]
             self.offer_layers()
         self.changed.emit()

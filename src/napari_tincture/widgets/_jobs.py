@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -48,12 +48,17 @@ IMAGES = ("", "image")
 _LOGGER = logging.getLogger("napari_tincture")
 
 
+Show = Callable[[Job], None]
+"""Shows what came of a job."""
+
+
 @dataclass(slots=True)
 class _Order:
     """What to do with a job's news."""
 
     viewer: Any
     told: int = 0
+    show: Show | None = None
 
 
 class JobHub(QObject):
@@ -102,10 +107,13 @@ class JobHub(QObject):
             for client in (self.client, self.trainer, self.teacher):
                 application.aboutToQuit.connect(client.stop)
 
-    def start(self, viewer: Any, settings: JobSettings, sources: Sequence[Raster]) -> Job:
-        """Queue a job whose result becomes a layer of the viewer."""
+    def start(
+        self, viewer: Any, settings: JobSettings, sources: Sequence[Raster],
+        show: Show | None = None,
+    ) -> Job:  # fmt: skip
+        """Queue a job whose result becomes a layer of the viewer, or is shown as told."""
         job = self.client.submit(settings, sources, self._hear)
-        self._orders[job.number] = _Order(viewer)
+        self._orders[job.number] = _Order(viewer, show=show)
         return job
 
     def train(self, viewer: Any, settings: TrainSettings, sources: Sequence[Raster]) -> TrainingJob:
@@ -180,7 +188,7 @@ class JobHub(QObject):
         order.told = len(job.warnings)
         if job.state.final:
             del self._orders[job.number]
-            self._conclude(job, order.viewer)
+            self._conclude(job, order)
             self.ended.emit(job)
         self.changed.emit(job)
 
@@ -199,11 +207,14 @@ class JobHub(QObject):
             self.live_opened.emit(live, view)
         self._rest()
 
-    def _conclude(self, job: Job, viewer: Any) -> None:
+    def _conclude(self, job: Job, order: _Order) -> None:
+        viewer = order.viewer
         if job.state is State.FAILED:
             _tell_error(job)
         elif isinstance(job, TrainingJob) and job.path:
             self.models_changed.emit()
+        elif viewer is not None and order.show is not None:
+            order.show(job)
         elif viewer is not None:
             add_results(viewer, job.results, getattr(job, "tables", {}))
         self._rest()

@@ -18,23 +18,28 @@ _OF_LAYER = (
 
 def image_names(viewer: Any) -> list[str]:
     """Names of the image layers, the topmost first."""
-    return [layer.name for layer in reversed(viewer.layers) if isinstance(layer, Image)]
+    return layer_names(viewer, Image)
+
+
+def layer_names(viewer: Any, kind: type[Any]) -> list[str]:
+    """Names of the layers of a kind, the topmost first."""
+    return [layer.name for layer in reversed(viewer.layers) if isinstance(layer, kind)]
 
 
 def shapes_names(viewer: Any) -> list[str]:
     """Names of the Shapes layers, the topmost first."""
-    return [layer.name for layer in reversed(viewer.layers) if isinstance(layer, Shapes)]
+    return layer_names(viewer, Shapes)
 
 
-def active_image(viewer: Any, task: str) -> str:
-    """Name of the active layer if it is an image, else empty.
+def active_layer(viewer: Any, task: str, kind: type[Any] = Image) -> str:
+    """Name of the active layer if it is of a kind, else empty.
 
     A result of `task` itself does not count: napari makes each new layer the active one, and the
     next run is rarely meant for what the last one gave.
     """
     layer = viewer.layers.selection.active
-    own = isinstance(layer, Image) and _last_step(layer) == task
-    return str(layer.name) if isinstance(layer, Image) and not own else ""
+    own = isinstance(layer, kind) and _last_step(layer) == task
+    return str(layer.name) if isinstance(layer, kind) and not own else ""
 
 
 def _last_step(layer: Any) -> str:

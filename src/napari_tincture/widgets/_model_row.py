@@ -176,6 +176,9 @@ def describe(card: ModelCard) -> str:
 
 def expected(card: ModelCard) -> str:
     """Say on one line what a model takes."""
+    if card.class_inputs:
+        size = "" if card.pixel_size is None else f"; {card.pixel_size:.3g} µm per pixel"
+        return f"Label map of {len(card.class_inputs)} classes{size}"
     names = [channel.name for channel in card.image_inputs]
     listed = ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]}"
     count = f"{len(names)} inputs" if len(names) > 1 else "Input"

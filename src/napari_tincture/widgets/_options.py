@@ -8,7 +8,7 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_tincture.device import PRECISIONS
-from napari_tincture.widgets._form import Choice, Folding, Item, align_labels, form
+from napari_tincture.widgets._form import Choice, Folding, Item, align_labels, form, show_row
 from napari_tincture.worker.settings import CONTEXTS
 
 _CONTEXT_HELP = {
@@ -65,6 +65,11 @@ class Options(Folding):
             choice.chosen.connect(self._tell)
         for box in self._boxes:
             box.toggled.connect(lambda _: self._tell())
+
+    def leave_out_tiling(self) -> None:
+        """Hide what is about reading images in tiles."""
+        for field in (self.context, self.seams, self.nan_is_background, self.leave_out):
+            show_row(self._form, field, shown=False)
 
     def add(self, widget: QWidget) -> None:
         """Add what only one panel has, at the end."""

@@ -12,6 +12,11 @@ from napari_tincture.errors import OutputError
 from napari_tincture.io.unfinished import is_unfinished
 from napari_tincture.widgets._form import Choice, Item, row
 
+KINDS = (
+    Item("in memory", "memory", "The new layer is an array in memory"),
+    Item("file on disk", "file", "The new layer reads from an OME-Zarr or OME-TIFF"),
+    Item("live", "live", "The new layer fills in where you look"),
+)
 SUFFIXES = (".zarr", ".tif", ".tiff")
 
 
@@ -22,14 +27,7 @@ class Output(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.kind = Choice(
-            [
-                Item("in memory", "memory", "The new layer is an array in memory"),
-                Item("file on disk", "file", "The new layer reads from an OME-Zarr or OME-TIFF"),
-                Item("live", "live", "The new layer fills in where you look"),
-            ],
-            tooltip="Large results belong on disk",
-        )
+        self.kind = Choice(KINDS, tooltip="Large results belong on disk")
         self._several = False
         self.path = QLineEdit()
         browse = QToolButton()
@@ -48,6 +46,11 @@ class Output(QWidget):
         self.path.textChanged.connect(self._update)
         self.replace.toggled.connect(lambda _: self.changed.emit())
         self._update()
+
+    def offer_live(self, *, offered: bool) -> None:
+        """Say whether results can be computed where somebody looks."""
+        items = [item for item in KINDS if offered or item.value != "live"]
+        self.kind.set_items(items)
 
     @property
     def live(self) -> bool:

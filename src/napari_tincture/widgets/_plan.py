@@ -97,10 +97,10 @@ def make_plan(viewer: Any, choices: Choices, card: ModelCard) -> Plan:
     image = rasters[0]
     channels = _channels(choices, card, names)
     inputs = map_channels(image, card, channel_choices(channels, rasters))
-    region = _region(viewer, choices, image)
+    region = region_of(viewer, choices, image)
     sizes = {**image.sizes, **{axis: stop - start for axis, (start, stop) in region.items()}}
     notes = [
-        *_pixel_size_notes(image, card, choices),
+        *pixel_size_notes(image, card, choices),
         *_unlike_notes(viewer.layers[choices.layer], inputs, card),
         *_memory_notes(sizes, inputs.leading, card, choices),
         *_unfinished_notes(choices),
@@ -157,7 +157,14 @@ def _channels(
     return tuple((names.index(o.layer), o.axis, o.index) for o in choices.origins if o)
 
 
-def _region(viewer: Any, choices: Choices, image: Raster) -> Region:
+def region_of(viewer: Any, choices: Choices, image: Raster) -> Region:
+    """The part of the layer that is chosen, in pixels by axis.
+
+    Raises
+    ------
+    InputError
+        If there is no rectangle, or it lies beside the layer.
+    """
     layer, letters = viewer.layers[choices.layer], own_letters(image)
     region: Region = {}
     if choices.region == "shape":
@@ -173,7 +180,8 @@ def _region(viewer: Any, choices: Choices, image: Raster) -> Region:
     return {axis: bounds for axis, bounds in region.items() if axis not in taken}
 
 
-def _pixel_size_notes(image: Raster, card: ModelCard, choices: Choices) -> list[str]:
+def pixel_size_notes(image: Raster, card: ModelCard, choices: Choices) -> list[str]:
+    """What to know of the pixels' size; raises `InputError` unless any size is let pass."""
     if card.pixel_size is None or image.pixel_size is None:
         return []
     if all(abs(size / card.pixel_size - 1) <= PIXEL_SIZE_TOLERANCE for size in image.pixel_size):

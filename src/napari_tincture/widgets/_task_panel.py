@@ -12,6 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
 
+from napari.layers import Image
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QVBoxLayout, QWidget
 
@@ -74,6 +75,8 @@ class TaskPanel(Docked):
     """
 
     task: ClassVar[str]
+    kind: ClassVar[type[Any]] = Image
+    """Of the layers that it works on."""
 
     def __init__(self, napari_viewer: Any, hub: JobHub | None = None) -> None:
         super().__init__()
@@ -205,7 +208,7 @@ class TaskPanel(Docked):
         self._later.stop()
 
     def _make_settings(self) -> None:
-        self.chosen = ChosenLayer(self.viewer, self.task)
+        self.chosen = ChosenLayer(self.viewer, self.task, self.kind)
         self.layer, self.axes = self.chosen.layer, self.chosen.axes
         self.model = ModelRow(self.task)
         self.channels = ChannelRows()

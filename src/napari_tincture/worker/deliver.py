@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tincture.diffusion.canvas import Place
 from napari_tincture.io.open import open_image
 from napari_tincture.io.provenance import completed
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Index, Raster
 from napari_tincture.tasks._means import MEASURED, Means, in_words
 from napari_tincture.tasks._run import narrowed
+from napari_tincture.tasks._scene import Look, Plane, Scene
 from napari_tincture.tasks.measure_objects import ObjectSums
 from napari_tincture.tasks.outputs import Outputs
 from napari_tincture.worker.settings import JobSettings
@@ -61,6 +63,8 @@ def deliver(
         for name, r in results.items()
     }
     link.send(Message("started", {"job": job, "results": layouts}))
+    if isinstance(found, Raster) and isinstance(found.runner, Scene):
+        found.runner.show = partial(_preview, link, job, found.runner.look)
     if isinstance(found, Outputs):
         facts = found.stream(write, progress=progress, cancel=cancel)
     else:
@@ -70,6 +74,17 @@ def deliver(
     if sums is not None:
         told[ALONE]["objects"] = sums.table().to_json()
     return {"results": told, "figures": means.figures}
+
+
+def _preview(
+    link: Link, job: int, look: Look, plane: Plane, values: np.ndarray, place: Place
+) -> None:
+    """Tell what a rectangle of a plane looks like while it is drawn, as far as it is of it."""
+    inside = tuple(slice(s.start, min(s.stop, n)) for s, n in zip(place, look.shape, strict=True))
+    size = tuple(s.stop - s.start for s in inside)
+    block = look.block(values[:, : size[0], : size[1]])
+    index = [[s.start, s.stop] for s in look.index(plane, inside)]  # type: ignore[arg-type]
+    link.send(Message("preview", {"job": job, "name": ALONE, "index": index}, block))
 
 
 def _to_disk(

@@ -70,6 +70,8 @@ class Job:
         memory, or opened from where `settings.save_to` says; none for many images.
     tables
         Figures of the objects of those results that hold some, by the same names.
+    previews
+        How often was shown what comes, see `preview`.
     summary
         What became of many images, or what the results say on the whole.
     """
@@ -89,6 +91,7 @@ class Job:
     results: dict[str, Raster] = field(default_factory=dict)
     tables: dict[str, ObjectTable] = field(default_factory=dict)
     summary: str = ""
+    previews: int = 0
     _arrays: dict[str, np.ndarray] = field(default_factory=dict)
     _attributes: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -160,6 +163,21 @@ class Job:
     def _on_block(self, message: Message) -> None:
         index = tuple(slice(start, stop) for start, stop in message["index"])
         self._arrays[message["name"]][index] = message.payload
+
+    def _on_preview(self, message: Message) -> None:
+        self._on_block(message)
+        self.previews += 1
+        self.listener(self)
+
+    def preview(self) -> Raster | None:
+        """What the only result looks like for the moment; it goes on changing.
+
+        None before the first preview, and when the job has ended.
+        """
+        if not self.previews or self.state.final:
+            return None
+        (name, array), *_ = self._arrays.items()
+        return build([array], {**self._attributes[name], "provenance": {}})
 
     def _on_progress(self, message: Message) -> None:
         self.done, self.total = message["done"], message["total"]

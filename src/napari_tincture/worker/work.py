@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,12 +17,13 @@ import numpy as np
 import napari_tincture
 from napari_tincture import models
 from napari_tincture.device import available_devices, describe_device, release_memory
-from napari_tincture.errors import ModelError
+from napari_tincture.errors import InputError, ModelError
 from napari_tincture.io.open import open_image
 from napari_tincture.models.shipped import find_model
 from napari_tincture.placement import Placement
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Raster
+from napari_tincture.tasks._scene import Scene
 from napari_tincture.tasks.batch import batch
 from napari_tincture.tasks.batch_report import BatchProgress
 from napari_tincture.tasks.find import find_task
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from napari_tincture.models.model import Model
 
 MODELS_KEPT = 2
+SCENES_KEPT = 3
 _PACKAGE = Path(napari_tincture.__file__).parent
 AT_ONCE = ("process_sheet", packing.TASK)
 """Tasks that give no lazy result, but a file."""
@@ -53,6 +56,7 @@ class Workbench:
     def __init__(self, link: Link, windows: Windows) -> None:
         self._link, self._windows = link, windows
         self._models: OrderedDict[tuple[str, float], Model] = OrderedDict()
+        self._scenes: OrderedDict[int, Raster] = OrderedDict()
 
     def abilities(self) -> dict[str, Any]:
         """Tell what this machine can do; imports torch."""
@@ -64,8 +68,10 @@ class Workbench:
         model = self._model(settings.model)
         size = (len(model.card.image_inputs), WARM_SIDE, WARM_SIDE)
         # Lazy, as images from napari's process are: dask's first computation imports much.
-        image = open_image(da.zeros(size, np.float32, chunks=size), axes="cyx")
         task = find_task(settings.task)
+        if model.card.task == "synthesize":
+            return
+        image = open_image(da.zeros(size, np.float32, chunks=size), axes="cyx")
         task(image, model, **settings.arguments()).compute()
 
     def run(self, job: int, fields: Mapping[str, Any], cancel: CancelToken) -> None:
@@ -80,6 +86,7 @@ class Workbench:
                 facts: dict[str, Any] = {"summary": f"Saved {result.name}.", "failed": []}
             else:
                 facts = deliver(self._link, job, result, settings, cancel)
+                self._keep_scene(job, result)
                 if facts["figures"]:
                     facts["summary"] = told_of(facts, self._model(settings.model), settings)
         self._link.send(Message("finished", {"job": job, "facts": facts}))
@@ -147,13 +154,15 @@ class Workbench:
             sources = [source(number) for number in what["of"]]
             packed = settings.task == packing.TASK
             task: Callable[..., Any] = packing.pack if packed else find_task(settings.task)
-            result = task(
-                sources[0],
-                load(settings.model),
-                channels=channel_choices(settings.channels, sources),
+            given = {
+                "channels": channel_choices(settings.channels, sources),
                 **settings.arguments(),
                 **now,
-            )
+            }
+            if settings.task == "repaint":
+                scene = self._scene(given.pop("scene"))
+                return task(scene, sources[0], **accepted(task, given))
+            result = task(sources[0], load(settings.model), **accepted(task, given))
             channel = what.get("channel")
             return result if channel is None else result.plane(c=channel)
 
@@ -164,6 +173,22 @@ class Workbench:
             return rebuild(values, self._windows.fetcher(job, number), f"{job}-{number}")
 
         return made, source
+
+    def _keep_scene(self, job: int, result: Any) -> None:
+        """Keep a drawn scene for a while: it may be repainted."""
+        if isinstance(result, Raster) and isinstance(result.runner, Scene):
+            self._scenes[job] = result
+            while len(self._scenes) > SCENES_KEPT:
+                self._scenes.popitem(last=False)
+
+    def _scene(self, job: int) -> Raster:
+        if job not in self._scenes:
+            raise InputError(
+                "The image to repaint is no longer in memory: it was drawn too long ago, or the "
+                "process that drew it has ended. Press Synthesize; the same seed gives the same "
+                "image."
+            )
+        return self._scenes[job]
 
     def _run_batch(self, job: int, settings: JobSettings, cancel: CancelToken) -> None:
         """Run one job on many images; what failed is part of its result."""
@@ -215,6 +240,13 @@ class Workbench:
     def tidy(self) -> None:
         """Give back the memory that jobs have used."""
         release_memory()
+
+
+def accepted(task: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the arguments that a task takes; tasks of label maps have no channels."""
+    known = inspect.signature(task).parameters
+    needless = {"channels", "context", "region", "device", "precision"} - known.keys()
+    return {name: value for name, value in given.items() if name not in needless}
 
 
 def _changed(name: str) -> float:

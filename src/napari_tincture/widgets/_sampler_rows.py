@@ -1,0 +1,99 @@
+"""How an image is drawn: sampler, steps, seed, guidance and style."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QSpinBox, QToolButton
+
+from napari_tincture.by_name import own_modules
+from napari_tincture.models.card import ModelCard
+from napari_tincture.widgets._form import Choice, Item, row, show_row
+
+ROOM = "napari_tincture.diffusion.samplers"
+HELP = {
+    "ddim": "The same image for a seed at any number of steps; 40 are usual",
+    "ddpm": "New noise at each step, as models were published with; wants hundreds of steps",
+    "dpm_solver": "Good with few steps; 15 are usual",
+    "dpm_solver_sde": "Few steps, with new noise at each",
+    "euler": "Simple steps, denser where there is little noise",
+    "heun": "As euler, twice as exact and twice as slow per step",
+}
+USUAL = {"ddpm": 250, "dpm_solver": 15, "dpm_solver_sde": 20}
+USUAL_STEPS = 40
+LARGEST_SEED = 2**31 - 1
+
+
+class SamplerRows(QObject):
+    """Rows of a form; those that the chosen model has no use for are hidden."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        names = sorted(own_modules(ROOM, frozenset()))
+        self.sampler = Choice(
+            [Item(name, name, HELP.get(name, "")) for name in names],
+            tooltip="How the image is made of noise",
+        )
+        self.sampler.value = "ddim"
+        self.steps, self.seed = QSpinBox(), QSpinBox()
+        self.steps.setRange(1, 1000)
+        self.steps.setValue(USUAL_STEPS)
+        self.steps.setToolTip("More steps: finer, slower")
+        self.seed.setRange(0, LARGEST_SEED)
+        self.seed.setToolTip("The same seed gives the same image")
+        self.dice = QToolButton()
+        self.dice.setText("⚄")
+        self.dice.setToolTip("Another seed")
+        self.guidance = QDoubleSpinBox()
+        self.guidance.setRange(1.0, 20.0)
+        self.guidance.setSingleStep(0.5)
+        self.guidance.setToolTip("How strictly the image follows the map; above 1 twice as slow")
+        self.style = Choice(tooltip="Whose colours and textures the image takes")
+        self.dice.clicked.connect(lambda _: self.seed.setValue(random.randint(0, LARGEST_SEED)))
+        self.sampler.chosen.connect(self._on_sampler)
+        self.style.chosen.connect(self.changed)
+        for box in (self.steps, self.seed, self.guidance):
+            box.valueChanged.connect(lambda _: self.changed.emit())
+
+    def add_to(self, layout: QFormLayout) -> None:
+        """Add the rows to a form."""
+        self._form = layout
+        layout.addRow("Sampler", self.sampler)
+        layout.addRow("Steps", self.steps)
+        layout.addRow("Seed", row([self.seed, self.dice]))
+        layout.addRow("Guidance", self.guidance)
+        layout.addRow("Style", self.style)
+
+    def offer(self, card: ModelCard | None) -> None:
+        """Show what a model can do."""
+        denoising = None if card is None else card.denoising
+        guided = denoising is not None and denoising.guided
+        styles = 0 if card is None else int(card.options.get("styles", 0))
+        if denoising is not None:
+            self.steps.setRange(1, int(denoising.schedule.get("steps", 1000)))
+        known = [Item(f"style {n}", n) for n in range(1, styles + 1)]
+        self.style.set_items([Item("none", 0, "As it comes"), *known])
+        for field, shown in ((self.sampler, denoising), (self.steps, denoising)):
+            show_row(self._form, field, shown is not None)
+        show_row(self._form, self.guidance, guided)
+        show_row(self._form, self.style, styles > 0)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments of the task."""
+        found: dict[str, Any] = {
+            "sampler": self.sampler.value, "steps": self.steps.value(), "seed": self.seed.value(),
+        }  # fmt: skip
+        if self.guidance.value() > 1 and self.guidance.isVisibleTo(self.guidance.parentWidget()):
+            found["guidance"] = self.guidance.value()
+        if self.style.value:
+            found["style"] = self.style.value
+        return found
+
+    def _on_sampler(self) -> None:
+        self.steps.setValue(USUAL.get(self.sampler.value, USUAL_STEPS))
+        self.changed.emit()

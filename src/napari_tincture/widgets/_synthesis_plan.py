@@ -1,0 +1,81 @@
+"""From what the Synthesize panel shows to a job, or to the reason why there can be none; no Qt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import psutil
+
+from napari_tincture.errors import InputError
+from napari_tincture.models.card import ModelCard
+from napari_tincture.models.class_table import ClassTable
+from napari_tincture.raster import Raster
+from napari_tincture.widgets._plan import Choices, Plan, open_layer, pixel_size_notes, region_of
+from napari_tincture.worker.settings import JobSettings
+
+SURVEYED = 2**24
+"""Pixels of a map that are looked at for values before a run."""
+COPIES = 8
+"""Of a plane in float32, while it is drawn."""
+
+
+def plan_synthesis(viewer: Any, choices: Choices, card: ModelCard) -> Plan:
+    """Check everything that can be known before a run.
+
+    Raises
+    ------
+    TinctureError
+        Saying what is missing or does not fit, and what to do.
+    """
+    labels = open_layer(viewer, choices.layer, choices.axes)
+    region = region_of(viewer, choices, labels)
+    sizes = {**labels.sizes, **{axis: stop - start for axis, (start, stop) in region.items()}}
+    unknown = unknown_values(labels, card, choices.options.get("classes"))
+    if unknown:
+        table = ClassTable.of(card, choices.options.get("classes"))
+        raise InputError(table.complaint(unknown, labels.name))
+    notes = [*pixel_size_notes(labels, card, choices), *_memory_notes(sizes, card)]
+    options = dict(choices.options)
+    if choices.any_pixel_size:
+        options["pixel_size"] = "ignore"
+    settings = JobSettings(
+        task=choices.task, model=choices.model, region=region or None, device=choices.device,
+        precision=choices.precision, options=options, save_to=choices.save_to,
+        overwrite=choices.overwrite,
+    )  # fmt: skip
+    planes = math.prod(n for axis, n in sizes.items() if axis in "tz")
+    size = f"{sizes['x']} × {sizes['y']} px" + (f", {planes} planes" if planes > 1 else "")
+    return Plan(settings, (labels,), size, tuple(notes))
+
+
+def repainting(plan: Plan, scene: int, margin: int) -> Plan:
+    """The job that draws anew what changed of a scene, which the worker knows by its job."""
+    options = {"scene": scene, "margin": margin}
+    return replace(plan, settings=replace(plan.settings, task="repaint", options=options))
+
+
+def unknown_values(
+    labels: Raster, card: ModelCard, given: Mapping[str, Any] | None = None
+) -> dict[int, int]:
+    """Values of a map that are no class, and how many pixels have each.
+
+    Of large maps every so many rows are looked at; the run looks at all.
+    """
+    memory = labels.memory
+    if memory is None:
+        return {}
+    step = max(math.prod(memory.shape) // SURVEYED, 1)
+    return ClassTable.of(card, given).unknown(np.asarray(memory[..., ::step, :]))
+
+
+def _memory_notes(sizes: Mapping[str, int], card: ModelCard) -> list[str]:
+    needed = sizes["y"] * sizes["x"] * len(card.outputs) * 4 * COPIES
+    free = psutil.virtual_memory().available
+    text = f"Drawing takes {needed / 2**30:.1f} GiB of memory, {free / 2**30:.1f} are free."
+    if needed > free:
+        raise InputError(f"{text} Choose a smaller region.")
+    return [text] if needed > free / 2 else []

@@ -1,0 +1,194 @@
+"""The Synthesize panel."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, ClassVar
+
+from napari.layers import Labels
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QPushButton, QSpinBox
+
+from napari_tincture.errors import InputError, ModelError, TinctureError
+from napari_tincture.models.class_table import classes_of
+from napari_tincture.widgets._class_mapping import ClassMapping
+from napari_tincture.widgets._drawing import Drawing
+from napari_tincture.widgets._form import Choice, show_row
+from napari_tincture.widgets._label_map import LabelMapRow
+from napari_tincture.widgets._plan import Choices, Plan, own_letters
+from napari_tincture.widgets._run_layer import run_layer
+from napari_tincture.widgets._sampler_rows import SamplerRows
+from napari_tincture.widgets._synthesis_plan import plan_synthesis, repainting, unknown_values
+from napari_tincture.widgets._task_panel import TaskPanel
+from napari_tincture.worker.jobs import Job
+from napari_tincture.worker.live_client import LiveLink
+from napari_tincture.worker.settings import JobSettings
+
+MARGIN = 32
+
+
+class SynthesizePanel(TaskPanel):
+    """Makes a realistic image of a painted Labels layer, and repaints it where the map changes.
+
+    1. Run draws the map; previews of the image appear in a layer of their own.
+    2. The worker keeps what it drew. Repaint sends the map again, and only what depends on a
+       change is drawn.
+    3. The same layer shows the new image; everything beyond the margin is as it was.
+    """
+
+    task: ClassVar[str] = "synthesize"
+    kind: ClassVar[type[Any]] = Labels
+
+    def add_rows(self, layout: QFormLayout) -> None:
+        """Add the map's classes, how it is drawn, and the button that repaints it."""
+        self.map = LabelMapRow(self.viewer, self.layer)
+        self.mapping, self.sampling = ClassMapping(), SamplerRows()
+        layout.addRow("Classes", self.map)
+        layout.addRow(self.mapping)
+        self.sampling.add_to(layout)
+        self.margin = QSpinBox()
+        self.margin.setRange(0, 512)
+        self.margin.setValue(MARGIN)
+        self.margin.setSuffix(" px")
+        self.margin.setToolTip("How far around a change Repaint may change the image")
+        layout.addRow("Margin", self.margin)
+        self.repaint_button = QPushButton("Repaint what changed")
+        self.repaint_button.setToolTip(
+            "Draw anew where the map changed since; the rest of the image stays as it is"
+        )
+        layout.addRow(self.repaint_button)
+        self.drawing = Drawing(self.viewer)
+        self.repaint_button.clicked.connect(lambda _: self._on_run(self.repaint_map))
+        self.runner.run_button.setText("Synthesize")
+        for part in (self.map, self.mapping, self.sampling):
+            part.changed.connect(self._later.start)
+        self._hub.changed.connect(self._on_news)
+        self._hub.ended.connect(self._on_ended)
+
+    def run(self) -> Job | LiveLink:
+        """Start what the panel shows; the image appears in a layer and sharpens.
+
+        Raises
+        ------
+        TinctureError
+            If something is missing or does not fit.
+        """
+        return self._start(self.plan(), None)
+
+    def repaint_map(self) -> Job:
+        """Draw anew what changed of the map since the image was drawn.
+
+        Raises
+        ------
+        TinctureError
+            If there is no image of this map and model, or the map does not fit.
+        """
+        plan = self.plan()
+        before = self.drawing.scene_of(self.layer.value, plan.settings)
+        if before is None:
+            raise InputError("Nothing was drawn yet with these settings; press Synthesize.")
+        return self._start(
+            repainting(plan, before.number, self.margin.value()), before, plan.settings
+        )
+
+    def _start(self, plan: Plan, before: Any, drawn: JobSettings | None = None) -> Job:
+        finish = self.drawing.finish
+        self._job = self._hub.start(self.viewer, plan.settings, plan.sources, finish)
+        self.drawing.begin(self._job, self.layer.value, drawn or plan.settings, before)
+        self.output.replace.setChecked(False)
+        self._show_jobs()
+        return self._job
+
+    def settings(self) -> dict[str, Choice]:
+        """Give the drop-downs whose values are remembered."""
+        return {**super().settings(), "sampler": self.sampling.sampler}
+
+    def options(self) -> dict[str, Any]:
+        """Give the keyword arguments that only this task has."""
+        found = self.sampling.options
+        if decided := self.mapping.options:
+            found["classes"] = decided
+        return found
+
+    def offer(self) -> None:
+        """Show the chosen model's classes, and what it can do."""
+        self.more.leave_out_tiling()
+        self.output.offer_live(offered=False)
+        classes, card = {}, None
+        with suppress(ModelError):
+            card = self.card
+            classes = classes_of(card)
+        self.map.offer(classes)
+        self.sampling.offer(card)
+
+    def refresh(self) -> None:
+        """Bring what the panel offers and says up to date, now."""
+        super().refresh()
+        known = False
+        with suppress(TinctureError):
+            known = self.drawing.scene_of(self.layer.value, self.plan().settings) is not None
+        self.repaint_button.setEnabled(known)
+        show_row(self._form, self.margin, known)
+
+    def _plan(self, **output: Any) -> Plan:
+        if not self.layer.value:
+            raise InputError("Choose a Labels layer, or press New map.")
+        output.pop("live", None)
+        choices = Choices(
+            task=self.task, model=self.model.name, layer=self.layer.value,
+            axes=dict(self.chosen.known), region=self.region.value,
+            shapes=self.shapes.value or "", planes=self.planes.value,
+            device=self.more.device.value, precision=self.more.precision.value,
+            options=self.options(), any_pixel_size=self.more.any_pixel_size.isChecked(), **output,
+        )  # fmt: skip
+        return plan_synthesis(self.viewer, choices, self.card)
+
+    def _offer_channels(self) -> None:
+        self.channels.setVisible(False)
+        if not self.layer.value:
+            return
+        raster, card = self.chosen.open(), self.card
+        self.mapping.offer(unknown_values(raster, card), classes_of(card))
+        show_row(self._form, self.planes, bool(set(own_letters(raster)) & set("tz")))
+
+    def _suggest_model(self) -> None:
+        """Any model draws any map, if its classes are those of the map."""
+
+    def _boxes(self) -> dict[str, QCheckBox]:
+        return {"any_pixel_size": self.more.any_pixel_size}
+
+    def _on_news(self, job: Job) -> None:
+        if job is self._job:
+            self.drawing.follow(job)
+
+    def _on_ended(self, job: Job) -> None:
+        self.drawing.end(job)
+        if job is self._job:
+            self._later.start()
+
+
+def synthesize_layer(viewer: Any, layer: Any, model: str, **settings: Any) -> Job:
+    """Do what the Synthesize panel does on Run, from a script or the console.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Gets the result as a new layer, once it is there.
+    layer : napari.layers.Labels
+        The label map.
+    model
+        Name or path of a model.
+    **settings
+        As in `napari_tincture.worker.settings.JobSettings`: region, device, precision, save_to,
+        overwrite, options such as ``{"steps": 20, "seed": 7}``.
+
+    Returns
+    -------
+    Job
+        Under way, or waiting; the window stays responsive.
+
+    Raises
+    ------
+    InputError
+        If the axes of the layer cannot be known, or a setting cannot be right.
+    """
+    return run_layer("synthesize", viewer, layer, model, **settings)
