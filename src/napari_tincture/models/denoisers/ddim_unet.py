@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.layers.noise_embedding import ddpm_embedding
-from napari_tincture.models.layers.resampling import Upsample
-from napari_tincture.models.layers.self_attention import self_attention
-
-GROUPS = 32
-EPSILON = 1e-6
-"""Of all norms."""
+from napari_tincture.models.layers.ddim_blocks import (
+    GROUPS,
+    Blocks,
+    DownLevel,
+    Middle,
+    Noise,
+    UpLevel,
+    norm,
+)
 
 SMALL = {
     "out_channels": 3, "ch": 32, "ch_mult": (1, 2), "num_res_blocks": 1, "attn_resolutions": (8,),
@@ -88,21 +89,13 @@ class DDIMUnet(nn.Module):
         make: Blocks,
     ) -> None:
         super().__init__()
-        self.stride, self.ch = 2 ** (len(widths) - 1), ch
-        dense = [nn.Linear(ch, make.embedded), nn.Linear(make.embedded, make.embedded)]
-        self.temb = nn.ModuleDict({"dense": nn.ModuleList(dense)})
+        self.stride = 2 ** (len(widths) - 1)
+        self.temb = Noise(ch, make.embedded)
         self.conv_in = nn.Conv2d(channels, ch, 3, padding=1)
         self.down, skips = _encoder(ch, widths, attending, count, make)
-        deepest = widths[-1]
-        self.mid = nn.ModuleDict(
-            {
-                "block_1": make.residual(deepest, deepest),
-                "attn_1": Attention(deepest),
-                "block_2": make.residual(deepest, deepest),
-            }
-        )
+        self.mid = Middle(widths[-1], make)
         self.up = _decoder(skips, widths, attending, count, make)
-        self.norm_out = _norm(widths[0])
+        self.norm_out = norm(widths[0])
         self.conv_out = nn.Conv2d(widths[0], channels, 3, padding=1)
 
     def forward(self, x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
@@ -115,100 +108,14 @@ class DDIMUnet(nn.Module):
         condition
             (b, 0, y, x); nothing is read of it.
         """
-        first, second = self.temb["dense"]
-        embedded = ddpm_embedding(time, self.ch).to(first.weight.dtype)
-        embedded = second(functional.silu(first(embedded)))
-        x = self.conv_in(x)
-        skips = [x]
+        embedded = self.temb(time)
+        skips = [self.conv_in(x)]
         for level in self.down:
-            for number, block in enumerate(level["block"]):
-                x = _attended(level, number, block(x, embedded))
-                skips.append(x)
-            if "downsample" in level:
-                x = level["downsample"](x)
-                skips.append(x)
-        x = self.mid["attn_1"](self.mid["block_1"](x, embedded))
-        x = self.mid["block_2"](x, embedded)
-        for level in reversed(self.up):
-            for number, block in enumerate(level["block"]):
-                x = _attended(level, number, block(torch.cat([x, skips.pop()], 1), embedded))
-            if "upsample" in level:
-                x = level["upsample"](x)
+            skips += level(skips[-1], embedded)
+        x = self.mid(skips[-1], embedded)
+        for level in reversed(list(self.up)):
+            x = level(x, embedded, skips)
         result: Tensor = self.conv_out(functional.silu(self.norm_out(x)))
-        return result
-
-
-class Blocks:
-    """Makes blocks of one network, all with the same options.
-
-    Attributes
-    ----------
-    embedded
-        Length of the vector that says how much noise there is.
-    """
-
-    def __init__(self, embedded: int, dropout: float, convolved: bool) -> None:
-        self.embedded, self.dropout, self.convolved = embedded, dropout, convolved
-
-    def residual(self, a: int, b: int) -> ResidualBlock:
-        """A residual block."""
-        return ResidualBlock(a, b, self.embedded, self.dropout)
-
-    def down(self, channels: int) -> nn.Module:
-        """What halves the sides."""
-        return PaddedDownsample(channels) if self.convolved else nn.AvgPool2d(2)
-
-    def up(self, channels: int) -> nn.Module:
-        """What doubles the sides."""
-        return Upsample(channels) if self.convolved else nn.Upsample(scale_factor=2)
-
-
-class ResidualBlock(nn.Module):
-    """P x + F(x); the noise is added between the two convolutions of F."""
-
-    def __init__(self, a: int, b: int, embedded: int, dropout: float) -> None:
-        super().__init__()
-        self.norm1, self.conv1 = _norm(a), nn.Conv2d(a, b, 3, padding=1)
-        self.temb_proj = nn.Linear(embedded, b)
-        self.norm2, self.conv2 = _norm(b), nn.Conv2d(b, b, 3, padding=1)
-        self.dropout = nn.Dropout(dropout)
-        self.nin_shortcut = nn.Identity() if a == b else nn.Conv2d(a, b, 1)
-
-    def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
-        """From (b, a, y, x) to (b, b, y, x)."""
-        change = self.conv1(functional.silu(self.norm1(x)))
-        change = change + self.temb_proj(functional.silu(embedded))[:, :, None, None]
-        change = self.conv2(self.dropout(functional.silu(self.norm2(change))))
-        result: Tensor = self.nin_shortcut(x) + change
-        return result
-
-
-class Attention(nn.Module):
-    """x + P attention(Q x, K x, V x) of the normalised map."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm = _norm(channels)
-        self.q, self.k, self.v, self.proj_out = (nn.Conv2d(channels, channels, 1) for _ in range(4))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """From (b, c, y, x) to the same."""
-        normed = self.norm(x)
-        mixed = self_attention(self.q(normed), self.k(normed), self.v(normed))
-        result: Tensor = x + self.proj_out(mixed)
-        return result
-
-
-class PaddedDownsample(nn.Module):
-    """A 3×3 convolution at every second pixel, beginning with the first: zeros right and below."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, stride=2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """From (b, c, 2y, 2x) to (b, c, y, x)."""
-        result: Tensor = self.conv(functional.pad(x, (0, 1, 0, 1)))
         return result
 
 
@@ -216,15 +123,11 @@ def _encoder(
     channels: int, widths: Sequence[int], attending: Sequence[bool], count: int, make: Blocks
 ) -> tuple[nn.ModuleList, list[int]]:
     """Levels, and the channels of all that the decoder takes of them."""
-    levels, skips = [], [channels]
-    for level, width in enumerate(widths):
-        inputs = [channels, *[width] * (count - 1)]
-        parts = _level(inputs, width, attending[level], make)
-        skips += [width] * count
-        if level < len(widths) - 1:
-            parts["downsample"] = make.down(width)
-            skips.append(width)
-        levels.append(parts)
+    levels, skips = list[nn.Module](), [channels]
+    for number, width in enumerate(widths):
+        inputs, down = [channels, *[width] * (count - 1)], number < len(widths) - 1
+        levels.append(DownLevel(inputs, width, attending[number], make, down))
+        skips += [width] * (count + down)
         channels = width
     return nn.ModuleList(levels), skips
 
@@ -238,27 +141,8 @@ def _decoder(
 ) -> nn.ModuleList:
     """Levels, the finest first."""
     levels, channels, left = list[nn.Module](), widths[-1], list(skips)
-    for level, width in reversed(list(enumerate(widths))):
+    for number, width in reversed(list(enumerate(widths))):
         inputs = [below + left.pop() for below in (channels, *[width] * count)]
-        parts = _level(inputs, width, attending[level], make)
-        if level:
-            parts["upsample"] = make.up(width)
-        levels.insert(0, parts)
+        levels.insert(0, UpLevel(inputs, width, attending[number], make, number > 0))
         channels = width
     return nn.ModuleList(levels)
-
-
-def _level(inputs: Sequence[int], width: int, attends: bool, make: Blocks) -> nn.ModuleDict:
-    blocks = nn.ModuleList(make.residual(a, width) for a in inputs)
-    attention = nn.ModuleList(Attention(width) for _ in inputs if attends)
-    return nn.ModuleDict({"block": blocks, "attn": attention})
-
-
-def _attended(level: nn.ModuleDict, number: int, x: Tensor) -> Tensor:
-    attention = level["attn"]
-    result: Tensor = attention[number](x) if len(attention) else x
-    return result
-
-
-def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(GROUPS, channels, eps=EPSILON)

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.layers.guided_blocks import GROUPS, Blocks, run
+from napari_tincture.models.layers.guided_blocks import GROUPS, Blocks
 from napari_tincture.models.layers.noise_embedding import guided_embedding
+from napari_tincture.models.layers.together import Together
 from napari_tincture.models.layers.zeroed import zeroed
 
 SMALL = {
@@ -117,7 +118,7 @@ class SemanticDiffusion(nn.Module):
         first = nn.Conv2d(image, widths[0], 3, padding=1)
         self.input_blocks, skips = _encoder(first, widths, count, attending, heads[0], make)
         deepest = widths[-1]
-        self.middle_block = nn.ModuleList(
+        self.middle_block = Together(
             [
                 make.residual(deepest, deepest, decodes=True),
                 make.attention(deepest, heads[0]),
@@ -139,14 +140,14 @@ class SemanticDiffusion(nn.Module):
             (b, in_channels, y, x), one-hot classes; all zeros: any image.
         """
         embedded = guided_embedding(time, self.channels)
-        embedded = self.time_embed(embedded.to(self.time_embed[0].weight.dtype))
+        embedded = self.time_embed(embedded.to(next(self.parameters()).dtype))
         skips = []
         for block in self.input_blocks:
-            x = run(block, x, embedded, condition)
+            x = block(x, embedded, condition)
             skips.append(x)
-        x = run(self.middle_block, x, embedded, condition)
+        x = self.middle_block(x, embedded, condition)
         for block in self.output_blocks:
-            x = run(block, torch.cat([x, skips.pop()], 1), embedded, condition)
+            x = block(torch.cat([x, skips.pop()], 1), embedded, condition)
         result: Tensor = self.out(x)
         return result
 
@@ -160,17 +161,17 @@ def _encoder(
     make: Blocks,
 ) -> tuple[nn.ModuleList, list[int]]:
     """Blocks, and the channels that each gives."""
-    blocks, skips, channels = [nn.ModuleList([first])], [widths[0]], widths[0]
+    blocks, skips, channels = [Together([first])], [widths[0]], widths[0]
     for level, width in enumerate(widths):
         for _ in range(count):
-            block = nn.ModuleList([make.residual(channels, width, decodes=False)])
+            block = Together([make.residual(channels, width, decodes=False)])
             if attending[level]:
                 block.append(make.attention(width, heads))
             blocks.append(block)
             skips.append(width)
             channels = width
         if level < len(widths) - 1:
-            blocks.append(nn.ModuleList([make.change(channels, "down", decodes=False)]))
+            blocks.append(Together([make.change(channels, "down", decodes=False)]))
             skips.append(channels)
     return nn.ModuleList(blocks), skips
 
@@ -186,7 +187,7 @@ def _decoder(
     blocks, channels, left = [], widths[-1], list(skips)
     for level, width in reversed(list(enumerate(widths))):
         for number in range(count + 1):
-            block = nn.ModuleList([make.residual(channels + left.pop(), width, decodes=True)])
+            block = Together([make.residual(channels + left.pop(), width, decodes=True)])
             channels = width
             if attending[level]:
                 block.append(make.attention(width, heads))

@@ -17,8 +17,14 @@ from torch.nn import functional
 
 from napari_tincture.errors import ModelError
 from napari_tincture.models.layers.noise_embedding import level_embedding
-from napari_tincture.models.layers.semantic_blocks import BlockKind, Blocks, told
+from napari_tincture.models.layers.semantic_blocks import (
+    BlockKind,
+    Blocks,
+    DecoderLevel,
+    EncoderLevel,
+)
 from napari_tincture.models.layers.style import Style
+from napari_tincture.models.layers.together import Together
 from napari_tincture.models.layers.zeroed import zeroed
 
 Condition = Literal["concatenate", "spade", "both"]
@@ -175,7 +181,7 @@ class SemanticSR3(nn.Module):
         middle = [make.residual(deepest, deepest, spade=shape.spade[-1]) for _ in range(2)]
         if shape.attending[-1]:
             middle.insert(1, make.attention(deepest))
-        self.middle = nn.ModuleList(middle)
+        self.middle = Together(middle)
         self.decoder = _decoder(shape, skips, make)
         self.norm = make.norm(finest, spade=False)
         self.last = zeroed(nn.Conv2d(finest, channels[1] * patch**2, 3, padding=1))
@@ -204,25 +210,20 @@ class SemanticSR3(nn.Module):
         # Half the time of a convolution on a processor.
         x, label = (part.contiguous(memory_format=torch.channels_last) for part in (x, label))
         labels = [label]
-        for _ in self.encoder[1:]:
+        while len(labels) < len(self.encoder):
             labels.append(functional.avg_pool2d(labels[-1], 2) if label.shape[1] else label)
-        x = self.first(torch.cat([x, label], 1) if self.concatenates else x)
-        skips = [x]
+        skips = [self.first(torch.cat([x, label], 1) if self.concatenates else x)]
         for level, label in zip(self.encoder, labels, strict=True):
-            for block in level:
-                x = _run(block, x, embedded, label)
-                skips.append(x)
-        x = _run(self.middle, x, embedded, labels[-1])
+            skips += level(skips[-1], embedded, label)
+        x = self.middle(skips[-1], embedded, labels[-1])
         for level, label in zip(self.decoder, reversed(labels), strict=True):
-            for block in level["blocks"]:
-                x = _run(block, torch.cat([x, skips.pop()], 1), embedded, label)
-            x = told(level["up"], x, embedded, label) if "up" in level else x
+            x = level(x, embedded, label, skips)
         result = self.last(functional.silu(self.norm(x)))
         return functional.pixel_shuffle(result, self.patch)
 
     def _embedded(self, time: Tensor, style: Tensor | None, batch: int) -> Tensor:
         sines = level_embedding(time.float() * self.scale, SINES)
-        embedded: Tensor = self.time(sines.to(self.first.weight.dtype))
+        embedded: Tensor = self.time(sines.to(next(self.parameters()).dtype))
         if self.style is not None:
             embedded = embedded + self.style(style, batch)
         elif style is not None:
@@ -231,45 +232,40 @@ class SemanticSR3(nn.Module):
 
 
 def _encoder(shape: Shape, make: Blocks) -> tuple[nn.ModuleList, list[int]]:
-    """Levels of blocks, and the channels that each block gives, the first convolution before."""
+    """Levels, and the channels that each block gives, the first convolution before."""
     levels, channels = list[nn.Module](), shape.widths[0]
     skips = [channels]
     for level, width in enumerate(shape.widths):
-        blocks = [nn.ModuleList([make.down(channels)])] if level else []
+        blocks: list[nn.Module] = [Together([make.down(channels)])] if level else []
         skips += [channels] if level else []
         for _ in range(shape.count):
             blocks.append(_block(shape, level, make.residual(channels, width), make))
             channels = width
         skips += [width] * shape.count
-        levels.append(nn.ModuleList(blocks))
+        levels.append(EncoderLevel(blocks))
     return nn.ModuleList(levels), skips
 
 
 def _decoder(shape: Shape, skips: Sequence[int], make: Blocks) -> nn.ModuleList:
-    """Levels, the coarsest first: blocks, and what doubles the sides behind them."""
+    """Levels, the coarsest first."""
     levels, channels, left = list[nn.Module](), shape.widths[-1], list(skips)
     for level, width in reversed(list(enumerate(shape.widths))):
-        blocks = []
+        blocks = list[nn.Module]()
         for _ in range(shape.count + 1):
             residual = make.residual(channels + left.pop(), width, spade=shape.spade[level])
             blocks.append(_block(shape, level, residual, make))
             channels = width
-        parts: dict[str, nn.Module] = {"blocks": nn.ModuleList(blocks)}
+        ups = list[nn.Module]()
         if level:
-            parts["up"], channels = make.up(width, shape.widths[level - 1])
-        levels.append(nn.ModuleDict(parts))
+            up, channels = make.up(width, shape.widths[level - 1])
+            ups.append(up)
+        levels.append(DecoderLevel(blocks, Together(ups)))
     return nn.ModuleList(levels)
 
 
-def _block(shape: Shape, level: int, residual: nn.Module, make: Blocks) -> nn.ModuleList:
+def _block(shape: Shape, level: int, residual: nn.Module, make: Blocks) -> Together:
     attention = [make.attention(shape.widths[level])] if shape.attending[level] else []
-    return nn.ModuleList([residual, *attention])
-
-
-def _run(layers: Any, x: Tensor, embedded: Tensor, label: Tensor) -> Tensor:
-    for layer in layers:
-        x = told(layer, x, embedded, label)
-    return x
+    return Together([residual, *attention])
 
 
 def _check_choices(**given: tuple[str, Any]) -> None:

@@ -104,7 +104,7 @@ class SR3(nn.Module):
             (b, in_channels, y, x), the enlarged image in [-1, 1].
         """
         level = level_embedding(time, self.channels)
-        level = self.noise_level_mlp(level.to(self.downs[0].weight.dtype))
+        level = self.noise_level_mlp(level.to(next(self.parameters()).dtype))
         x = torch.cat([condition, x], 1)
         skips = []
         for layer in self.downs:

@@ -13,6 +13,7 @@ from torch.nn import functional
 from napari_tincture.models.layers.resampling import Change, Upsample, resized
 from napari_tincture.models.layers.self_attention import heads_of, self_attention
 from napari_tincture.models.layers.spade import SpadeGroupNorm
+from napari_tincture.models.layers.together import Told
 from napari_tincture.models.layers.zeroed import zeroed
 
 GROUPS = 32
@@ -64,7 +65,7 @@ class Blocks:
         return Attention(channels, count, self.new_order)
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(Told):
     """x + F(x), F of two norms and convolutions; the noise enters at the second norm."""
 
     in_layers: nn.Sequential
@@ -96,8 +97,8 @@ class ResidualBlock(nn.Module):
             change = self.second_norm(change, label) * (1 + scale) + shift
         else:
             change = self.second_norm(change + noise, label)
-        for layer in self.out_layers[-3:]:
-            change = layer(change)
+        # Of the encoder's, the first layer is the norm.
+        change = self.out_layers[-3:](change)
         result: Tensor = self.skip_connection(x) + change
         return result
 
@@ -164,9 +165,10 @@ class Attention(nn.Module):
         rows = self.qkv(self.norm(x).flatten(2))
         if not self.new_order:
             rows = rows.unflatten(1, (self.heads, 3, -1)).transpose(1, 2).flatten(1, 3)
-        parts = [part.unflatten(2, x.shape[2:]) for part in rows.chunk(3, 1)]
-        mixed = self.proj_out(self_attention(*parts, self.heads).flatten(2))
-        return x + mixed.reshape(x.shape)
+        query, key, value = (part.unflatten(2, x.shape[2:]) for part in rows.chunk(3, 1))
+        mixed = self_attention(query, key, value, self.heads)
+        result: Tensor = x + self.proj_out(mixed.flatten(2)).reshape(x.shape)
+        return result
 
 
 class StridedDownsample(nn.Module):
@@ -180,13 +182,6 @@ class StridedDownsample(nn.Module):
         """From (b, c, 2y, 2x) to (b, c, y, x)."""
         result: Tensor = self.op(x)
         return result
-
-
-def run(layers: nn.ModuleList, x: Tensor, embedded: Tensor, label: Tensor) -> Tensor:
-    """One layer after the other, each told what it takes."""
-    for layer in layers:
-        x = layer(x, embedded, label) if isinstance(layer, ResidualBlock) else layer(x)
-    return x
 
 
 def _first(a: int, b: int) -> list[nn.Module]:

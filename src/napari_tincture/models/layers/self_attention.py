@@ -25,8 +25,8 @@ def self_attention(query: Tensor, key: Tensor, value: Tensor, heads: int = 1) ->
     ----------
     Vaswani et al., Attention is all you need, 2017, equation 1.
     """
-    parts = [_by_head(part, heads) for part in (query, key, value)]
-    mixed = functional.scaled_dot_product_attention(*parts)
+    q, k, v = (_by_head(part, heads) for part in (query, key, value))
+    mixed = functional.scaled_dot_product_attention(q, k, v)
     return mixed.transpose(2, 3).reshape(value.shape)
 
 

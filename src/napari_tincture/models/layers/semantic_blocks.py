@@ -6,12 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_tincture.models.layers.resampling import Change, Downsample, Upsample, resized
 from napari_tincture.models.layers.self_attention import SelfAttention, heads_of
 from napari_tincture.models.layers.spade import SpadeGroupNorm
+from napari_tincture.models.layers.together import Told
 from napari_tincture.models.layers.zeroed import zeroed
 
 BlockKind = Literal["plain", "biggan"]
@@ -78,7 +80,7 @@ class Blocks:
         return math.gcd(self.groups, channels)
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(Told):
     """P x + F(x), F of two norms and convolutions; the noise is added between them.
 
     References
@@ -110,11 +112,34 @@ class ResidualBlock(nn.Module):
         return result
 
 
-def told(layer: nn.Module, x: Tensor, embedded: Tensor, label: Tensor) -> Tensor:
-    """What a layer makes of a map, told what it takes."""
-    args = (embedded, label) if isinstance(layer, ResidualBlock) else ()
-    result: Tensor = layer(x, *args)
-    return result
+class EncoderLevel(nn.Module):
+    """Blocks of one level, the first of which may halve the sides."""
+
+    def __init__(self, blocks: list[nn.Module]) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, x: Tensor, embedded: Tensor, label: Tensor) -> list[Tensor]:
+        """What each block gives, the last one for the next level."""
+        maps = [x]
+        for block in self.blocks:
+            maps.append(block(maps[-1], embedded, label))
+        return maps[1:]
+
+
+class DecoderLevel(nn.Module):
+    """Blocks of one level, and what doubles the sides behind them."""
+
+    def __init__(self, blocks: list[nn.Module], up: nn.Module) -> None:
+        super().__init__()
+        self.blocks, self.up = nn.ModuleList(blocks), up
+
+    def forward(self, x: Tensor, embedded: Tensor, label: Tensor, skips: list[Tensor]) -> Tensor:
+        """Join what comes from below with what the encoder gave, which is taken from the list."""
+        for block in self.blocks:
+            x = block(torch.cat([x, skips.pop()], 1), embedded, label)
+        result: Tensor = self.up(x, embedded, label)
+        return result
 
 
 def _normed(norm: nn.Module, x: Tensor, label: Tensor) -> Tensor:

@@ -42,5 +42,6 @@ class SpadeGroupNorm(nn.Module):
         if label.shape[2:] != x.shape[2:]:
             label = functional.interpolate(label, x.shape[2:], mode="nearest")
         features = self.mlp_shared(label)
-        normed: Tensor = self.norm(x)
-        return normed * (1 + self.mlp_gamma(features)) + self.mlp_beta(features)
+        scale, shift = 1 + self.mlp_gamma(features), self.mlp_beta(features)
+        result: Tensor = self.norm(x) * scale + shift
+        return result
