@@ -23,7 +23,7 @@ from napari_tincture.models.layers.ddim_blocks import (
 )
 
 SMALL = {
-    "out_channels": 3, "ch": 32, "ch_mult": (1, 2), "num_res_blocks": 1, "attn_resolutions": (8,),
+    "out_channels": 3, "ch": 32, "ch_mult": [1, 2], "num_res_blocks": 1, "attn_resolutions": [8],
     "image_size": 16,
 }  # fmt: skip
 """Options of a network that tests and demonstrations can afford."""

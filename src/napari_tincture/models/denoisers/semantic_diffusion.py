@@ -20,7 +20,7 @@ from napari_tincture.models.layers.zeroed import zeroed
 
 SMALL = {
     "in_channels": 3, "image_channels": 3, "out_channels": 6, "num_channels": 32,
-    "channel_mult": (1, 2), "num_res_blocks": 1, "image_size": 16, "attention_resolutions": (8,),
+    "channel_mult": [1, 2], "num_res_blocks": 1, "image_size": 16, "attention_resolutions": [8],
     "num_head_channels": 16,
 }  # fmt: skip
 """Options of a network that tests and demonstrations can afford."""

@@ -36,9 +36,9 @@ LEVELS = 1000.0
 """Noise levels are spread over as many steps: those of images with little noise lie close."""
 
 SMALL = {
-    "in_channels": 3, "out_channels": 2, "width": 8, "channel_mult": (1, 2), "res_blocks": 1,
-    "condition": "both", "patch": 2, "attention_factors": (4,), "spade_width": 4,
-    "norm_groups": 4, "styles": 2, "style_dim": 3,
+    "in_channels": 3, "out_channels": 2, "width": 8, "channel_mult": [1, 2], "res_blocks": 1,
+    "condition": "both", "patch": 2, "attention_factors": [4], "spade_width": 4,
+    "norm_groups": 4,
 }  # fmt: skip
 """Options of a network that tests and demonstrations can afford."""
 

@@ -16,8 +16,8 @@ from napari_tincture.models.layers.resampling import Downsample, Upsample
 from napari_tincture.models.layers.self_attention import SelfAttention
 
 SMALL = {
-    "in_channels": 3, "out_channels": 3, "inner_channel": 8, "channel_multiplier": (1, 2),
-    "attn_res": (8,), "image_size": 16, "res_blocks": 1, "norm_groups": 4, "dropout": 0.1,
+    "in_channels": 3, "out_channels": 3, "inner_channel": 8, "channel_multiplier": [1, 2],
+    "attn_res": [8], "image_size": 16, "res_blocks": 1, "norm_groups": 4, "dropout": 0.1,
 }  # fmt: skip
 """Options of a network that tests and demonstrations can afford."""
 
