@@ -41,7 +41,7 @@ def inspect(path: str | PathLike[str], **options: Any) -> Found:
     """
     gathered, found = _recognised(Path(path), options)
     for name, part in found.found.parts.items():
-        _checked(gathered, found.roles[name], name, part)
+        _checked(gathered, found.roles[name], room_of(name, _denoises(found)), part)
     return found.found
 
 
@@ -56,7 +56,7 @@ def convert(path: str | PathLike[str], **options: Any) -> tuple[Found, Model]:
     """
     gathered, found = _recognised(Path(path), options)
     networks = {
-        name: _filled(gathered, found.roles[name], name, part)
+        name: _filled(gathered, found.roles[name], room_of(name, _denoises(found)), part)
         for name, part in found.found.parts.items()
     }
     from napari_tincture.models.model import Model
@@ -78,9 +78,11 @@ def generator_of(loaded: Any, origin: str) -> tuple[Part, State] | None:
     if not hits:
         return None
     found = next(iter(hits.values()))
+    if _denoises(found):
+        return None  # it makes no image of another one
     gathered = Gathered(states, dict.fromkeys(states, Path(origin)), origin)
     part = found.found.parts[MAIN]
-    return part, _checked(gathered, found.roles[MAIN], MAIN, part)[1]
+    return part, _checked(gathered, found.roles[MAIN], room_of(MAIN), part)[1]
 
 
 def families() -> tuple[str, ...]:
@@ -91,7 +93,8 @@ def families() -> tuple[str, ...]:
 def card_of(found: Found, network: nn.Module) -> ModelCard:
     """The card of a generator that was found."""
     part = found.parts[MAIN]
-    outputs = part.options["out_channels"]
+    # A denoiser may also tell a variance, which is no image.
+    outputs = part.options.get("image_channels", part.options["out_channels"])
     source = Path(found.files[MAIN]).name
     return ModelCard(
         name=found.name,
@@ -99,13 +102,14 @@ def card_of(found: Found, network: nn.Module) -> ModelCard:
         architecture=part.architecture,
         options=part.options,
         inputs=found.inputs,
-        outputs=channels(outputs, "stain"),
+        outputs=channels(outputs, "stain" if found.denoising is None else "image"),
         normalisation=found.normalisation,
         target_normalisation=TO_NETWORK,
         output_range=TO_NETWORK.target,
         rgb_output=outputs == 3,
         family=found.family,
         parts={name: other for name, other in found.parts.items() if name != MAIN},
+        denoising=found.denoising,
         extras=dict(getattr(network, "extras", {})),
         description=f"{found.title}, imported from {source}. What it does is not known here.",
         licence=UNKNOWN,
@@ -162,21 +166,25 @@ def _family_question(states: States, given: Mapping[str, Any], found: Found) -> 
     return {"family": Question(text, found.family, tuple(able))} if len(able) > 1 else {}
 
 
-def _checked(gathered: Gathered, role: str, name: str, part: Part) -> tuple[nn.Module, State]:
+def _denoises(found: Recognised) -> bool:
+    return found.found.denoising is not None
+
+
+def _checked(gathered: Gathered, role: str, room: str, part: Part) -> tuple[nn.Module, State]:
     """A network without weights, and a state dict that fits it."""
     import torch
 
     from napari_tincture.models.weights import check_fit
 
     with torch.device("meta"):
-        network = build_network(part.architecture, part.options, room_of(name))
+        network = build_network(part.architecture, part.options, room)
     state = fitted(gathered.states[role], network)
     check_fit(network, state, f"{gathered.files[role]} ({role}, {part.architecture})")
     return network, state
 
 
-def _filled(gathered: Gathered, role: str, name: str, part: Part) -> nn.Module:
-    network, state = _checked(gathered, role, name, part)
+def _filled(gathered: Gathered, role: str, room: str, part: Part) -> nn.Module:
+    network, state = _checked(gathered, role, room, part)
     wanted = network.state_dict()
     # Copied: what is read stays mapped to the file otherwise.
     own = {key: value.to(wanted[key].dtype, copy=True) for key, value in state.items()}

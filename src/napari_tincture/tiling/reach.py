@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import weakref
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -98,7 +99,13 @@ def take_reach(network: nn.Module, reach: Reach) -> None:
 
 
 def with_reach(model: Model) -> Model:
-    """The model, with a card that says what was measured of its network."""
+    """The model, with a card that says what was measured of its network.
+
+    A denoiser is not run in tiles; its card gets the stride that the network names.
+    """
+    if model.card.denoising is not None:
+        stride: Any = model.network.stride
+        return model.with_card(model.card.replace(stride=stride, halo=None, exact=False))
     reach = reach_of(model)
     geometry = reach.geometry
     card = model.card.replace(

@@ -33,6 +33,9 @@ from napari_tincture.worker.questions import Answer
 LABELS = {
     "family": "Trained as", "batch_statistics": "Per-image norm", "label_nc": "Classes",
     "no_instance": "No edges", "instance_feat": "With features", "img_size": "Image side",
+    "image_size": "Image side", "num_classes": "Classes", "norm_groups": "Groups of norms",
+    "num_head_channels": "Channels of heads", "use_new_attention_order": "Heads last",
+    "guided": "Learned empty maps", "var_type": "Variance",
 }  # fmt: skip
 MOST = 100_000
 WIDTH = 460

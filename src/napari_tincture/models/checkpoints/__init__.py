@@ -3,5 +3,8 @@
 Each recognises its networks by the names and shapes of their tensors.
 """
 
-SUPPORTED = "U-GAT-IT, CycleGAN, pix2pix, AttentionGAN, Bayesian CycleGAN and pix2pixHD"
+SUPPORTED = (
+    "U-GAT-IT, CycleGAN, pix2pix, AttentionGAN, Bayesian CycleGAN and pix2pixHD, and denoisers of "
+    "Semantic Diffusion Models, SR3 and DDIM"
+)
 """What can be imported, for a person."""

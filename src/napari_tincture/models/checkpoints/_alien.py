@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from napari_tincture.models.checkpoints._found import State, States
 
 MARKS: Mapping[str, str] = {
-    "denoise_fn.": "an SR3 diffusion model",
+    ".res_block.": "an SR3 diffusion model",
     "temb.dense": "a DDIM diffusion model",
     "input_blocks.0.": "a guided or semantic diffusion model",
     "param_free_norm": "a SPADE generator",

@@ -20,7 +20,15 @@ ONE_NETWORK = re.compile(
     r"(?:(?P<epoch>.+)_)?net_?(?P<role>G_A2B|G_B2A|[GDE]_[AB]|[GDE])", re.ASCII
 )
 ALL_NETWORKS = re.compile(r"(?P<name>.+)_params_(?P<epoch>latest|\d+)", re.ASCII)
+DENOISER = re.compile(
+    r"(?:ema_[\d.]+_|model)(?P<epoch>\d+)|I(?P<iteration>\d+)_E\d+_gen|ckpt(?:_(?P<step>\d+))?",
+    re.ASCII,
+)
+"""Of guided diffusion, SR3 and DDIM; a mean over the training comes first by name."""
 LATEST = "latest"
+INNER = "denoise_fn."
+"""What SR3's program puts before names of its network; others are of its schedule."""
+SCHEDULE = "schedule"
 BARE = "G"
 """What is in a file that says nothing of it: a generator."""
 RENAMED = {
@@ -74,6 +82,7 @@ def gather(path: Path, epoch: str | None = None) -> Gathered:
     if parsed is None:
         several = ALL_NETWORKS.fullmatch(path.stem)
         name = several["name"] if several else path.stem
+        name = path.resolve().parent.name if DENOISER.fullmatch(path.stem) else name
         held = unwrapped(_loaded(path), str(path))
         return Gathered(held, dict.fromkeys(held, path), name)
     siblings = {
@@ -91,15 +100,7 @@ def gather(path: Path, epoch: str | None = None) -> Gathered:
 
 def _chosen(folder: Path, epoch: str | None) -> Path:
     files = _candidates([folder]) or _candidates(sorted(p for p in folder.iterdir() if p.is_dir()))
-    groups: dict[tuple[Path, str, str], dict[str, Path]] = {}
-    for file in files:
-        several, one = ALL_NETWORKS.fullmatch(file.stem), ONE_NETWORK.fullmatch(file.stem)
-        if several:
-            groups.setdefault((file.parent, several["name"], ""), {})[several["epoch"]] = file
-        elif one and one["role"].startswith("G"):
-            kind = "pair" if "_" in one["role"] else "one"
-            steps = groups.setdefault((file.parent, "", kind), {})
-            steps[one["epoch"] or ""] = min(file, steps.get(one["epoch"] or "", file))
+    groups = _grouped(files)
     if not groups and len(files) == 1:
         return files[0]
     if len(groups) != 1:
@@ -114,6 +115,24 @@ def _chosen(folder: Path, epoch: str | None) -> Path:
             f"There is no epoch {epoch!r} in {folder}; there are {', '.join(sorted(steps))}."
         )
     return steps[epoch if epoch is not None else max(steps, key=_rank)]
+
+
+def _grouped(files: Iterable[Path]) -> dict[tuple[Path, str, str], dict[str, Path]]:
+    """Files to choose by their steps; those of one training, of a kind, are a group."""
+    groups: dict[tuple[Path, str, str], dict[str, Path]] = {}
+    for file in files:
+        several, one = ALL_NETWORKS.fullmatch(file.stem), ONE_NETWORK.fullmatch(file.stem)
+        if several:
+            groups.setdefault((file.parent, several["name"], ""), {})[several["epoch"]] = file
+        elif one and one["role"].startswith("G"):
+            kind = "pair" if "_" in one["role"] else "one"
+            steps = groups.setdefault((file.parent, "", kind), {})
+            steps[one["epoch"] or ""] = min(file, steps.get(one["epoch"] or "", file))
+        elif denoiser := DENOISER.fullmatch(file.stem):
+            epoch_of = next(filter(None, denoiser.groups()), LATEST)
+            steps = groups.setdefault((file.parent, "", "denoiser"), {})
+            steps[epoch_of] = min(file, steps.get(epoch_of, file))
+    return groups
 
 
 def _rank(epoch: str) -> tuple[bool, int, str]:
@@ -166,11 +185,16 @@ def unwrapped(loaded: Any, origin: str) -> dict[str, dict[str, Tensor]]:
 
     from napari_tincture.models.published import to_classic_spectral_norm
 
+    if isinstance(loaded, list | tuple):
+        # DDIM's: weights, what the optimiser knows, epoch, step, and the weights' mean, if any.
+        held_states = [item for item in loaded if _is_state(item)]
+        if held_states:
+            return unwrapped(held_states[-1], origin)
     if isinstance(loaded, Mapping):
         tensors = {str(k): v for k, v in loaded.items() if isinstance(v, torch.Tensor)}
         if tensors:
             plain = {_bare(key): value for key, value in tensors.items()}
-            return _by_prefix(to_classic_spectral_norm(plain))
+            return _of_sr3(plain) or _by_prefix(to_classic_spectral_norm(plain))
         inner = {str(k): v for k, v in loaded.items() if isinstance(v, Mapping) and v}
         known = {name: v for name, v in inner.items() if _named(name)}
         if known:
@@ -196,6 +220,21 @@ def _named(name: str) -> str:
     short = re.sub(r"^net_?", "", name)
     role = RENAMED.get(short, short)
     return role if role in ROLES else ""
+
+
+def _is_state(value: Any) -> bool:
+    import torch
+
+    if not isinstance(value, Mapping) or not value:
+        return False
+    return all(isinstance(item, torch.Tensor) for item in value.values())
+
+
+def _of_sr3(state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """A network that is kept within its diffusion, and the tensors of the schedule."""
+    inner = {k.removeprefix(INNER): v for k, v in state.items() if k.startswith(INNER)}
+    rest = {k: v for k, v in state.items() if not k.startswith(INNER)}
+    return {BARE: inner, SCHEDULE: rest} if inner else {}
 
 
 def _by_prefix(state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from napari_tincture.models.card import Channel, Part, Task
+from napari_tincture.models.denoising import Denoising
 from napari_tincture.models.normalisation import Normalisation
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Found:
         What a person should know, a sentence each.
     files
         Where the networks are, by part.
+    denoising
+        Of a denoiser, how it was trained.
     """
 
     family: str
@@ -72,6 +75,7 @@ class Found:
     questions: Mapping[str, Question] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    denoising: Denoising | None = None
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -92,13 +96,15 @@ class Found:
             key: Question(item["text"], item["value"], tuple(item["choices"]))
             for key, item in values["questions"].items()
         }
-        made = {
+        made: dict[str, Any] = {
             "parts": {key: Part(**part) for key, part in values["parts"].items()},
             "inputs": tuple(Channel(**channel) for channel in values["inputs"]),
             "normalisation": Normalisation(**normal),
             "questions": questions,
             "notes": tuple(values["notes"]),
         }
+        if values["denoising"] is not None:
+            made["denoising"] = Denoising(**values["denoising"])
         return cls(**{**values, **made})
 
 

@@ -23,9 +23,18 @@ KNOWN = (
     "num_D", "norm_D", "input_nc", "output_nc", "num_downs", "n_blocks", "padding",
     "batch_statistics", "ch", "n_res", "img_size", "light", "version", "n_downsample_global",
     "n_blocks_global", "n_local_enhancers", "n_blocks_local", "label_nc", "no_instance",
-    "instance_feat", "feat_num", "in_channels", "out_channels", "dropout",
+    "instance_feat", "feat_num", "in_channels", "out_channels", "dropout", "image_size",
+    "num_classes", "guided", "num_channels", "channel_mult", "num_res_blocks",
+    "attention_resolutions", "num_heads", "num_heads_upsample", "num_head_channels",
+    "use_scale_shift_norm", "resblock_updown", "use_new_attention_order", "inner_channel",
+    "channel_multiplier", "attn_res", "res_blocks", "norm_groups", "ch_mult", "attn_resolutions",
+    "var_type",
 )  # fmt: skip
 """All that may be given."""
+LISTS = (
+    "channel_mult", "channel_multiplier", "ch_mult", "attention_resolutions", "attn_res",
+    "attn_resolutions",
+)  # fmt: skip
 
 
 def translated(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,11 +58,19 @@ def translated(given: Mapping[str, Any]) -> dict[str, Any]:
             found["turned"] = _one_of("direction", value, DIRECTIONS)
         elif key == "no_dropout":
             found["dropout"] = not value
+        elif key in LISTS:
+            found[key] = _numbers(value)
         elif key in JUDGES:
             found["judges"][JUDGES[key]] = value
         else:
             found[SAME.get(key, key)] = value
     return found
+
+
+def _numbers(value: Any) -> list[float]:
+    """Numbers, which published programs take as text between commas."""
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    return [float(part) for part in parts]
 
 
 def _one_of(name: str, value: Any, choices: Mapping[str, Any]) -> Any:
