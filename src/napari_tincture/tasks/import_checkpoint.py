@@ -25,15 +25,18 @@ def import_checkpoint(
 ) -> Model:
     """Make a model of a checkpoint of a published implementation.
 
-    U-GAT-IT, CycleGAN, pix2pix, AttentionGAN, Bayesian CycleGAN and pix2pixHD are recognised by
-    the names and shapes of their tensors. Nothing in a file is ever executed.
+    U-GAT-IT, CycleGAN, pix2pix, AttentionGAN, Bayesian CycleGAN, pix2pixHD, and the denoisers of
+    Semantic Diffusion Models, SR3 and DDIM are recognised by the names and shapes of their tensors.
+    Nothing in a file is ever executed.
 
     Parameters
     ----------
     path
         A file, or a folder, whose ``latest`` or else last epoch is taken. Files that belong
         together (``latest_net_G_A.pth``, ``…_G_B.pth``, ``…_D_A.pth``) are all read; those that
-        are missing only make the model offer less. The file of ``G_B`` leads from B to A.
+        are missing only make the model offer less. The file of ``G_B`` leads from B to A. Where
+        there are means of the weights over a training (``ema_0.9999_010000.pt``, the last entry of
+        ``ckpt.pth``), they are taken.
     name
         What the model is called; that of the folder or file if not given.
     pixel_size
@@ -45,15 +48,16 @@ def import_checkpoint(
     **options
         What the tensors do not tell, by the names of the published programs: `family`,
         `direction` ("AtoB", "BtoA"), `epoch`, `label_nc`, `no_instance`, `instance_feat`,
-        `img_size`, `no_dropout` …; what they tell may be given as well, and must agree.
-        `batch_statistics`: a U-Net's batch norm takes its statistics from each image, as the
-        published pix2pix test does (which keeps dropout on, too, and so gives another result
-        each time); off by default.
+        `img_size`, `no_dropout`, `num_head_channels`, `norm_groups`, `image_size` …; what they
+        tell may be given as well, and must agree. `batch_statistics`: a U-Net's batch norm takes
+        its statistics from each image, as the published pix2pix test does (which keeps dropout on,
+        too, and so gives another result each time); off by default.
 
     Returns
     -------
     Model
-        With all parts that were found, and a card with what was measured of the generator.
+        With all parts that were found, and a card with what was measured of the generator. The
+        card of a denoiser says how it was trained.
 
     Raises
     ------

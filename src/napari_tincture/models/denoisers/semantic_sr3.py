@@ -47,7 +47,7 @@ def build(
     in_channels: int = 2,
     out_channels: int = 1,
     width: int = 32,
-    channel_mult: Sequence[int] = (1, 2, 2, 4),
+    channel_mult: Sequence[int] = (1, 2, 2, 2),
     res_blocks: int = 3,
     blocks: BlockKind = "biggan",
     condition: Condition = "both",
