@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.comparison import Comparison
     from napari_tincture.tasks.correct import correct
     from napari_tincture.tasks.cycle import cycle_errors, semantic_consistency
+    from napari_tincture.tasks.enlarge import enlarge
     from napari_tincture.tasks.explain import Explanation, explain
     from napari_tincture.tasks.import_checkpoint import import_checkpoint, inspect_checkpoint
     from napari_tincture.tasks.link import link
@@ -53,6 +54,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "segment",
     "synthesize",
     "repaint",
+    "enlarge",
     "link",
     "measure_objects",
     "batch",
@@ -111,6 +113,7 @@ _HOMES = {
     "tasks.segment": ("segment",),
     "tasks.synthesize": ("synthesize",),
     "tasks.repaint": ("repaint",),
+    "tasks.enlarge": ("enlarge",),
     "tasks.link": ("link",),
     "tasks.measure_objects": ("measure_objects", "ObjectTable"),
     "tasks.batch": ("batch",),

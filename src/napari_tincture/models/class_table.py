@@ -68,8 +68,13 @@ class ClassTable:
             if int(value) not in self.numbers
         }
 
-    def encode(self, labels: NDArray[Any], name: str) -> NDArray[np.int16]:
+    def encode(self, labels: NDArray[Any], name: str, *, part: bool = False) -> NDArray[np.int16]:
         """Numbers of classes (y, x), -1 for none.
+
+        Parameters
+        ----------
+        part
+            Whether there is more of the map, which may have classes where this has none.
 
         Raises
         ------
@@ -81,7 +86,7 @@ class ClassTable:
         if strange:
             raise InputError(self.complaint(strange, name))
         table = np.array([self.numbers[int(value)] for value in values], np.int16)
-        if (table == NO_CLASS).all():
+        if not part and (table == NO_CLASS).all():
             raise InputError(
                 f"The label map {name!r} is empty: no pixel is of a class. Paint some of "
                 f"{listed(self.card)}."

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_tincture.diffusion.canvas import Place
 from napari_tincture.diffusion.subjects import LabelMap
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
@@ -49,8 +50,13 @@ class LabelSource:
         height, width = self.labels.shape[-2:]
         return height, width
 
-    def subject(self, plane: tuple[int, ...]) -> LabelMap:
-        """One plane, read into memory.
+    @property
+    def edged(self) -> bool:
+        """Whether the model is told of the edges of objects."""
+        return any(channel.source == "edge" for channel in self.table.card.inputs)
+
+    def subject(self, plane: tuple[int, ...], part: Place | None = None) -> LabelMap:
+        """One plane, or a rectangle of it, read into memory.
 
         Raises
         ------
@@ -58,19 +64,34 @@ class LabelSource:
             If it holds values that are no class, or no pixel of any.
         """
         card = self.table.card
-        labels = _plane(self.labels, plane)
+        place = part or (slice(0, self.shape[0]), slice(0, self.shape[1]))
+        labels = _read(self.labels, plane, place)
         edges = None
-        if any(channel.source == "edge" for channel in card.inputs):
-            objects = labels if self.instances is None else _plane(self.instances, plane)
-            marked = instance_edges(torch.from_numpy(objects.astype(np.int64))[None, None])
-            edges = marked[0, 0].numpy().astype(bool)
-        return LabelMap(self.table.encode(labels, self.name), len(card.class_inputs), edges)
+        if self.edged:
+            edges = _edges(self.labels if self.instances is None else self.instances, plane, place)
+        return LabelMap(
+            self.table.encode(labels, self.name, part=part is not None),
+            len(card.class_inputs),
+            edges,
+        )
 
 
-def _plane(raster: Raster, plane: tuple[int, ...]) -> NDArray[Any]:
-    index = (*(slice(i, i + 1) for i in plane), slice(0, raster.shape[-2]),
-             slice(0, raster.shape[-1]))  # fmt: skip
-    return raster.read(index).reshape(raster.shape[-2:])
+def _edges(raster: Raster, plane: tuple[int, ...], place: Place) -> NDArray[np.bool_]:
+    """Whether a pixel lies beside another instance, which may lie beyond the rectangle."""
+    around = tuple(
+        slice(max(s.start - 1, 0), min(s.stop + 1, n))
+        for s, n in zip(place, raster.shape[-2:], strict=True)
+    )
+    objects = _read(raster, plane, around)  # type: ignore[arg-type]
+    marked = instance_edges(torch.from_numpy(objects.astype(np.int64))[None, None])[0, 0]
+    y, x = (slice(s.start - o.start, s.stop - o.start) for s, o in zip(place, around, strict=True))
+    found: NDArray[np.bool_] = marked[y, x].numpy().astype(bool)
+    return found
+
+
+def _read(raster: Raster, plane: tuple[int, ...], place: Place) -> NDArray[Any]:
+    index = (*(slice(i, i + 1) for i in plane), *place)
+    return raster.read(index).reshape([s.stop - s.start for s in place])
 
 
 def open_label_map(labels: Any) -> Raster:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,11 +12,13 @@ import torch
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
 from napari_tincture.models import Model
+from napari_tincture.models.card import ModelCard
 from napari_tincture.models.class_table import ClassTable
 from napari_tincture.raster import Raster
 from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._answers import result_dtype
 from napari_tincture.tasks._artist import Drawer, How, check_memory
+from napari_tincture.tasks._at_once import at_once
 from napari_tincture.tasks._label_source import LabelSource, open_label_map
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import as_model, check_pixel_size, narrowed
@@ -117,9 +120,14 @@ def synthesize(
     }  # fmt: skip
     source, inputs = _source(given, found, settings)
     check_pixel_size(source.labels, found, pixel_size)
+    kept = {**settings, **_named(settings)}
+    if found.card.denoising is None:
+        provenance, sources = record("synthesize", given, found, kept)
+        result = at_once(source, found, settings, result_kind(dtype, found.card))
+        recipe = Recipe("synthesize", given, found, settings)
+        return replace(result, provenance=provenance, recipe=recipe)
     check_memory(found, source.shape, device)
     drawer = Drawer(found, source, _how(found, settings), inputs)
-    kept = {**settings, **_named(settings)}
     provenance, sources = record("synthesize", given, found, kept)
     scene = Scene(drawer, look_of(source, found, dtype), sources)
     recipe = Recipe("synthesize", given, found, settings)
@@ -131,9 +139,13 @@ def look_of(source: LabelSource, model: Model, dtype: str) -> Look:
     card = model.card
     several = card.rgb_output or len(card.outputs) > 1
     counts = source.labels.shape[:-2]
-    kind = np.dtype("uint8") if dtype == "auto" else result_dtype(dtype, card.rgb_output)
-    channels = len(card.outputs) if several else None
+    channels, kind = len(card.outputs) if several else None, result_kind(dtype, card)
     return Look(source.leading, counts, source.shape, channels, kind, card.output_range)
+
+
+def result_kind(dtype: str, card: ModelCard) -> np.dtype[Any]:
+    """Data type of a synthetic image, whose values have no unit."""
+    return np.dtype("uint8") if dtype == "auto" else result_dtype(dtype, card.rgb_output)
 
 
 def as_result(
