@@ -18,6 +18,7 @@ from models import CONTEXT, PLAIN, check_equal, image_of, model_of, whole
 
 from napari_tincture.models import Model, architecture_names
 from napari_tincture.models.layers.fixed_size import blanks, holding
+from napari_tincture.models.layers.spectral_norm import SpectralWeight
 from napari_tincture.models.registry import build_network
 from napari_tincture.raster import Raster
 from napari_tincture.tasks.seams import seam_error
@@ -66,12 +67,20 @@ def _tiny(name: str, text: str) -> Model:
     torch.manual_seed(0)
     network = build_network(name, options)
     model = model_of(network, options["in_channels"], options["out_channels"])
+    network.train()
     for module in network.modules():
         # Running statistics that normalise, as training leaves them.
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum, module.training = None, True
+            module.momentum = None
+        # Likewise, vectors that know their weight's norm.
+        if isinstance(module, SpectralWeight):
+            for _ in range(20):
+                module.inverse_norm()
+    geometry = reach_of(model).geometry
+    side = geometry.extended(192) + 2 * geometry.margin
     with torch.no_grad(), holding(network, blanks(network)):
-        network(torch.rand(2, options["in_channels"], 192, 192))
+        for _ in range(4):
+            network(torch.rand(2, options["in_channels"], side, side))
     network.eval()
     return model
 

@@ -85,12 +85,9 @@ class MultiscaleDiscriminator(nn.Module):
             By scale, the full resolution first, which the discriminator of the highest index
             judges: maps of features (b, c, y', x') if asked for, then scores (b, 1, y'', x'').
         """
-        results: list[list[Tensor]] = []
-        for scale in reversed(range(self.scales)):
-            if len(results) > 0:
-                x = self.downsample(x)
-            results.append(self._judge(scale, x))
-        return results
+        images = pyramid(x, self.scales, self.downsample)
+        numbers = reversed(range(self.scales))
+        return [self._judge(number, image) for number, image in zip(numbers, images, strict=True)]
 
     def _judge(self, scale: int, x: Tensor) -> list[Tensor]:
         if not self.features:
@@ -101,15 +98,28 @@ class MultiscaleDiscriminator(nn.Module):
         return maps[1:]
 
 
+def pyramid(x: Tensor, scales: int, halve: nn.Module) -> list[Tensor]:
+    """An image and its reductions, the largest first."""
+    images = [x]
+    while len(images) < scales:
+        images.append(halve(images[-1]))
+    return images
+
+
+def shapes(ndf: int, strided: int) -> list[tuple[int, int, int]]:
+    """Inputs, outputs and stride of the convolutions between the first and the last one."""
+    widths = [min(ndf * 2**level, WIDEST) for level in range(strided + 1)]
+    return [(a, b, 1 + (n < strided)) for n, (a, b) in enumerate(pairwise(widths), 1)]
+
+
 def _stages(
     in_channels: int, ndf: int, n_layers: int, norm: Literal["instance", "batch"]
 ) -> list[list[nn.Module]]:
-    widths = [min(ndf * 2**level, WIDEST) for level in range(n_layers + 1)]
     stages: list[list[nn.Module]] = [[_convolution(in_channels, ndf, 2), nn.LeakyReLU(0.2)]]
-    for level, (a, b) in enumerate(pairwise(widths), 1):
-        stride = 1 if level == n_layers else 2
+    between = shapes(ndf, n_layers)
+    for a, b, stride in between:
         stages.append([_convolution(a, b, stride), make_norm(norm, b), nn.LeakyReLU(0.2)])
-    return [*stages, [_convolution(widths[-1], 1, 1)]]
+    return [*stages, [_convolution(between[-1][1], 1, 1)]]
 
 
 def _convolution(a: int, b: int, stride: int) -> nn.Module:

@@ -105,7 +105,7 @@ def _convolutions(network: nn.Module) -> Iterator[_Layer]:
 def _geometry(module: Any) -> tuple[int, int, int]:
     """Kernel size, stride and padding of a convolution."""
     if isinstance(module, SpectralConv2d):
-        return module.weight_orig.shape[-1], module.stride, 0
+        return module.weight_orig.shape[-1], module.stride, int(module.padding[0])
     return module.kernel_size[0], module.stride[0], int(module.padding[0])
 
 

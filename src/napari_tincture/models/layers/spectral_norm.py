@@ -46,19 +46,41 @@ class SpectralWeight(nn.Module):
 
 
 class SpectralConv2d(SpectralWeight):
-    """A convolution without padding of its own."""
+    """A convolution, `padding` pixels of zeros around its input."""
 
     def __init__(
-        self, inputs: int, outputs: int, size: int, stride: int = 1, bias: bool = True
+        self,
+        inputs: int,
+        outputs: int,
+        size: int,
+        stride: int = 1,
+        bias: bool = True,
+        padding: int = 0,
     ) -> None:
         plain = nn.Conv2d(inputs, outputs, size, stride, bias=bias)
         super().__init__(plain.weight)
         self.bias, self.stride = plain.bias, stride
+        self.padding = padding, padding
 
     def forward(self, x: Tensor) -> Tensor:
         """From (b, inputs, y, x) to (b, outputs, y', x')."""
         weight = self.weight_orig * self.inverse_norm()
-        return functional.conv2d(x, weight, self.bias, self.stride)
+        return functional.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+
+def plain_or_spectral(
+    spectral: bool,
+    inputs: int,
+    outputs: int,
+    size: int,
+    stride: int = 1,
+    bias: bool = True,
+    padding: int = 0,
+) -> nn.Module:
+    """A convolution, its weight divided by its largest singular value if `spectral`."""
+    if spectral:
+        return SpectralConv2d(inputs, outputs, size, stride, bias, padding)
+    return nn.Conv2d(inputs, outputs, size, stride, padding, bias=bias)
 
 
 class SpectralLinear(SpectralWeight):
