@@ -242,7 +242,7 @@ def test_features_come_with_their_encoder(tmp_path: Path) -> None:
         ({"n_layers_D": 4}, "n_layers = 4 was given, .* n_layers = 3"),
         ({"netG": "resnet"}, "Unknown netG 'resnet'"),
         ({"colour": 1}, "Unknown options colour"),
-        ({"family": "spade"}, "Unknown family 'spade'"),
+        ({"family": "stylegan"}, "Unknown family 'stylegan'"),
         ({"family": "ugatit"}, "not recognised as ugatit"),
     ],
 )

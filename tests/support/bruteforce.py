@@ -13,6 +13,7 @@ from napari_tincture.models.layers.layer_instance_norm import (
     AdaptiveLayerInstanceNorm,
     LayerInstanceNorm,
 )
+from napari_tincture.models.layers.spectral_norm import SpectralWeight
 
 NORMS = (
     nn.BatchNorm2d,
@@ -48,6 +49,9 @@ def positive(network: nn.Module) -> nn.Module:
             # Channels differ a little, so that no normalisation over them hides them.
             mean = 0.0 if name.endswith("bias") else 1 / math.prod(parameter.shape[1:])
             parameter.uniform_(0.5 * mean, 1.5 * mean)
+    for module in result.modules():
+        if isinstance(module, SpectralWeight):
+            module.inverse_norm = lambda: 1.0
     return result
 
 
@@ -79,30 +83,48 @@ def run(network: nn.Module, image: Tensor, known: list | None = None) -> tuple[T
         return network(image), held.values
 
 
-def dark(size: int) -> Tensor:
+def dark(height: int, width: int) -> Tensor:
     generator = torch.Generator().manual_seed(0)
-    return 0.01 + 0.001 * torch.rand(1, 2, size, size, dtype=torch.float64, generator=generator)
+    noise = torch.rand(1, 2, height, width, dtype=torch.float64, generator=generator)
+    return 0.01 + 0.001 * noise
 
 
-def touched(network: nn.Module, size: int, place: tuple[int, int], axis: int) -> tuple[int, int]:
-    """First and last output position along an axis that one pixel changes."""
-    before, known = run(network, dark(size))
-    image = dark(size)
-    image[:, :, place[0], place[1]] += 1.0
-    after, _ = run(network, image, known)
-    changed = (after != before).amax((0, 1)).any(1 - axis).nonzero().flatten()
-    return int(changed[0]), int(changed[-1])
+class Strip:
+    """A network's output on a dark strip along an axis, which single pixels change."""
+
+    def __init__(self, network: nn.Module, length: int, width: int, axis: int) -> None:
+        self.network, self.axis = network, axis
+        self.image = dark(*((length, width) if axis == 0 else (width, length)))
+        self.before, self.known = run(network, self.image)
+
+    def touched(self, along: int, across: int) -> tuple[int, int]:
+        """First and last output position along the axis that one pixel changes."""
+        image = self.image.clone()
+        y, x = (along, across) if self.axis == 0 else (across, along)
+        image[:, :, y, x] += 1.0
+        after, _ = run(self.network, image, self.known)
+        changed = (after != self.before).amax((0, 1)).any(1 - self.axis).nonzero().flatten()
+        return int(changed[0]), int(changed[-1])
+
+
+def phases(stride: int) -> list[int]:
+    """All places within a stride; of long ones those beside every level's boundaries."""
+    if stride <= 32:
+        return [*range(stride)]
+    levels = [2**k for k in range(stride.bit_length() - 1)]
+    return sorted({0, *levels, *(stride - level for level in levels)})
 
 
 def brute_halo(network: nn.Module, stride: int, margin: int, size: int) -> int:
-    """The farthest that any pixel of any phase acts beyond an edge on the stride's multiples."""
+    """The farthest that any pixel acts beyond an edge on the stride's multiples."""
     halo = 0
-    middle = size // 2 // stride * stride
+    width = size - (size - 64 - 2 * margin) // stride * stride
+    middle, across = (n // 2 // stride * stride for n in (size, width))
     for axis in (0, 1):
-        for phase in range(stride):
+        strip = Strip(network, size, width, axis)
+        for phase in phases(stride):
             for q, edge in ((middle + phase, middle), (middle - 1 - phase, middle)):
-                place = (q, middle) if axis == 0 else (middle, q)
-                first, last = (v + margin for v in touched(network, size, place, axis))
+                first, last = (v + margin for v in strip.touched(q, across))
                 assert margin < first
                 assert last < size - 1 - margin, "the image is too small for this check"
                 beyond = edge - first if q >= edge else last + 1 - edge

@@ -17,7 +17,7 @@ from napari_tincture.models.normalisation import Normalisation
 
 Task = Literal["stain", "segment", "synthesize"]
 Border = Literal["clip", "mirror"]
-Source = Literal["image", "class", "edge", "noise"]
+Source = Literal["image", "class", "edge", "feature", "noise"]
 Held = Literal["reduced", "tiles"]
 SOURCES = get_args(Source)
 RGB = ("red", "green", "blue")
@@ -38,8 +38,9 @@ class Channel:
     ----------
     source
         Of an input: "image"; "class", 1 where a pixel of a label map is of that class; "edge", 1
-        beside another instance; or "noise" for a map of standard normal noise, which is drawn
-        where none is given. Inputs come in that order.
+        beside another instance; "feature", a map that an encoder makes of an image; or "noise" for
+        a map of standard normal noise, which is drawn where none is given. Inputs come in that
+        order.
     value
         Of an input or output that is a class: its value in label images; None: its place among
         the classes.

@@ -25,9 +25,9 @@ def import_checkpoint(
 ) -> Model:
     """Make a model of a checkpoint of a published implementation.
 
-    U-GAT-IT, CycleGAN, pix2pix, AttentionGAN, Bayesian CycleGAN, pix2pixHD, and the denoisers of
-    Semantic Diffusion Models, SR3 and DDIM are recognised by the names and shapes of their tensors.
-    Nothing in a file is ever executed.
+    U-GAT-IT, CycleGAN, pix2pix, AttentionGAN, Bayesian CycleGAN, pix2pixHD, SPADE, and the
+    denoisers of Semantic Diffusion Models, SR3 and DDIM are recognised by the names and shapes of
+    their tensors. Nothing in a file is ever executed.
 
     Parameters
     ----------

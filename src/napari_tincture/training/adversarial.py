@@ -45,3 +45,21 @@ def adversarial(scores: Scores, real: bool, game: Game = "lsgan") -> Tensor:
     if game == "vanilla":
         return functional.binary_cross_entropy_with_logits(scores, goal)
     raise InputError(f"Unknown game {game!r}: choose one of {', '.join(get_args(Game))}.")
+
+
+def hinge(scores: Scores, real: bool) -> Tensor:
+    """What a discriminator lowers in the hinge game (Lim and Ye, Geometric GAN, 2017).
+
+    max(0, 1 - s) of real patches, max(0, 1 + s) of others; the mean over scores of a map, then over
+    maps.
+    """
+    if not isinstance(scores, Tensor):
+        return torch.stack([hinge(each, real) for each in scores]).mean()
+    return functional.relu(1 - scores if real else 1 + scores).mean()
+
+
+def hinge_fooled(scores: Scores) -> Tensor:
+    """What a generator lowers in the hinge game: minus the mean score, averaged over maps."""
+    if not isinstance(scores, Tensor):
+        return torch.stack([hinge_fooled(each) for each in scores]).mean()
+    return -scores.mean()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+VECTORS = ("weight_u", "weight_v")
 State = dict[str, dict[str, Tensor]]
 
 
@@ -39,7 +40,8 @@ class Averages:
             for name, average in self.networks.items():
                 new = self._live[name].state_dict()
                 for key, value in average.state_dict().items():
-                    if value.is_floating_point():
+                    # Vectors of spectral norm have length 1, which their averages have not.
+                    if value.is_floating_point() and not key.endswith(VECTORS):
                         value.lerp_(new[key], 1 - decay)
                     else:
                         value.copy_(new[key])

@@ -8,7 +8,7 @@ from typing import cast
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
-from napari_tincture.models.registry import room_of
+from napari_tincture.models.registry import ROOM, room_of
 from napari_tincture.training.images.material import Material, Portion
 from napari_tincture.training.images.names import listed
 from napari_tincture.training.images.pairs import Pairs
@@ -25,9 +25,10 @@ def fitted(recipe: TranslationRecipe, material: Material) -> tuple[TranslationRe
     """A recipe and its images as they are trained; fitted again they stay the same.
 
     Of images with labels, all labels are read once. The recipe names every class then, its network
-    has the images' channels and an output per class, and a discriminator sees both; where these
-    learn by turns, an epoch has as many crops as there are training pictures. Networks that learn
-    from images alone have the images' channels. Other recipes stay as they are.
+    has the images' channels and an output per class (one that synthesizes has an input per class
+    and the images' channels), and a discriminator sees both; where these learn by turns, an epoch
+    has as many crops as there are training pictures. Networks that learn from images alone have
+    the images' channels. Other recipes stay as they are.
 
     Raises
     ------
@@ -61,9 +62,7 @@ def fitted(recipe: TranslationRecipe, material: Material) -> tuple[TranslationRe
     if options.get("alternation") == "epoch" and not options.get("epoch"):
         assert material.train.sources is not None
         options["epoch"] = -(-len(material.train.sources.pictures) // recipe.sampling.batch)
-    networks = (_of_maps if recipe.published.synthesizes else _networks)(
-        recipe, material, len(labelling.outputs)
-    )
+    networks = _networks(recipe, material, len(labelling.outputs))
     return recipe.replace(options=options, networks=networks), _read_as(material, labelling)
 
 
@@ -73,34 +72,23 @@ def _of_images(recipe: TranslationRecipe, material: Material) -> dict[str, Part]
 
 
 def _networks(recipe: TranslationRecipe, material: Material, outputs: int) -> dict[str, Part]:
-    """The networks for the images' channels; discriminators see these and the outputs."""
-    assert material.train.sources is not None
-    inputs = material.train.sources.channels
-    own = {"in_channels": inputs, "out_channels": outputs}
-    return {
-        name: _with(part, own if name == "forward" else {"in_channels": inputs + outputs})
-        for name, part in recipe.networks.items()
-    }
+    """The networks for the images' channels; discriminators see these and the outputs.
 
-
-def _of_maps(recipe: TranslationRecipe, material: Material, classes: int) -> dict[str, Part]:
-    """The networks for maps of so many classes; encoders see images, discriminators both."""
+    Networks that synthesize have the outputs as inputs, and encoders see what they make.
+    """
     assert material.train.sources is not None
     images = material.train.sources.channels
-    made = images * (2 if recipe.options.get("variance") == "learned" else 1)
-    own = {
-        "forward": {"in_channels": classes, "out_channels": made},
-        "discriminators": {"in_channels": classes + images},
-        "encoders": {"in_channels": images},
-    }
-    return {
-        name: _with(part, own[name if name == "forward" else room_of(name)])
-        for name, part in recipe.networks.items()
-    }
-
-
-def _with(part: Part, channels: Mapping[str, int]) -> Part:
-    return Part(part.architecture, {**part.options, **channels})
+    ends = (outputs, images) if recipe.published.synthesizes else (images, outputs)
+    seen = {ROOM: ends[0], "encoders": ends[1], "discriminators": sum(ends)}
+    found = {}
+    for name, part in recipe.networks.items():
+        own = {"in_channels": seen[room_of(name)]}
+        if name == "forward":
+            # Variances that are learned are further channels.
+            learned = recipe.options.get("variance") == "learned"
+            own["out_channels"] = ends[1] * (2 if learned else 1)
+        found[name] = Part(part.architecture, {**part.options, **own})
+    return found
 
 
 def _read_as(material: Material, labelling: Labelling) -> Material:

@@ -8,11 +8,13 @@ import torch
 from torch import Generator, Tensor, nn
 
 from napari_tincture.errors import InputError
+from napari_tincture.models.layers.spectral_norm import SpectralConv2d, SpectralLinear
 
 Kind = Literal["normal", "xavier", "kaiming", "orthogonal"]
 _LAYERS = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d,
     nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear,
+    SpectralConv2d, SpectralLinear,
 )  # fmt: skip
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
@@ -48,8 +50,9 @@ def initialise(
             nn.init.normal_(module.weight, 1.0, gain, generator=generator)
         else:
             continue
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+        bias = getattr(module, "bias", None)
+        if bias is not None:
+            nn.init.zeros_(bias)
 
 
 def _draw(weight: Tensor, kind: Kind, gain: float, generator: Generator | None) -> None:

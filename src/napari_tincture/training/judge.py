@@ -16,6 +16,7 @@ from napari_tincture.metrics.sets.features import Features
 from napari_tincture.metrics.sets.kid import METRIC as KERNEL
 from napari_tincture.training.images.domains import Domain
 from napari_tincture.training.images.material import Portion, read_windows, windows
+from napari_tincture.training.labels.one_hot import one_hot
 from napari_tincture.training.small_features import SmallFeatures
 from napari_tincture.training.translation import TranslationRecipe
 
@@ -53,9 +54,13 @@ class Judge:
             places = windows(part.pairs.pictures, self._side, most)
             sides = (part.pairs.a, part.pairs.b)
             self._pairs = list(zip(*(read_windows(d, places) for d in sides), strict=True))
+            if recipe.published.synthesizes:
+                count = int(recipe.networks["forward"].options["in_channels"])
+                self._pairs = [(one_hot(b[None], count)[0], a) for a, b in self._pairs]
         self._sources = [a for a, _ in self._pairs] or self._read(part.a)
         self._targets = self._read(part.b)
-        self._span = part.targets.pictures[0].normalisation.span if part.targets else (-1.0, 1.0)
+        made = part.sources if recipe.published.synthesizes else part.targets
+        self._span = made.pictures[0].normalisation.span if made else (-1.0, 1.0)
         self._range = part.sources.pictures[0].normalisation.span if part.sources else (-1.0, 1.0)
 
     @property

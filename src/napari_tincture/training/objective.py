@@ -57,7 +57,7 @@ class Published:
     labels
         Whether "b" of the pairs are label images, see `labels.pictures`.
     synthesizes
-        Whether networks lead from labels "b" to images "a".
+        Whether networks lead from labels "b" to images "a", and not the other way.
     denoises
         Whether the network is a denoiser.
     sampling, augment

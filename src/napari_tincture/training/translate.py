@@ -171,13 +171,12 @@ def finished(
     `begun`: what weights the training began with.
     """
     kept = {name: channels_last(network.eval()).cpu() for name, network in networks.items()}
-    model = as_model(recipe, material, kept)
+    model = with_reach(as_model(recipe, material, kept))
     fields = described(recipe, material, kept)
     if recipe.published.synthesizes:
         statistics = domain_statistics(_known(material.train.sources))
         card = model.card.replace(training_statistics=statistics, start=begun, **fields)
         return model.with_card(card.replace(**recipe.card))
-    model = with_reach(model)
     held, compared = choose_held(model, material.validation, device)
     figures = {f"validation {name}": value for name, value in compared.items()}
     card = model.card.replace(
@@ -236,7 +235,7 @@ def calibration(model: Model, material: Material) -> tuple[float, ...]:
     part = material.validation if material.validation.targets is not None else material.test
     if "realism" not in model.card.offers or part.targets is None:
         return ()
-    if model.card.task == "segment":
+    if model.card.task in ("segment", "synthesize"):
         return label_quantiles(model, part.pairs) if part.pairs is not None else ()
     realism = Realism.of(model)
     paired = realism.inputs > 0

@@ -4,7 +4,7 @@ Each recognises its networks by the names and shapes of their tensors.
 """
 
 SUPPORTED = (
-    "U-GAT-IT, CycleGAN, pix2pix, AttentionGAN, Bayesian CycleGAN and pix2pixHD, and denoisers of "
-    "Semantic Diffusion Models, SR3 and DDIM"
+    "U-GAT-IT, CycleGAN, pix2pix, AttentionGAN, Bayesian CycleGAN, pix2pixHD and SPADE, and "
+    "denoisers of Semantic Diffusion Models, SR3 and DDIM"
 )
 """What can be imported, for a person."""

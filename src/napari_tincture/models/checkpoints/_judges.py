@@ -15,7 +15,7 @@ WIDEST, WIDEST_HD = 8, 512
 
 def read_judge(state: State) -> Part | None:
     """A discriminator of any family but U-GAT-IT."""
-    return read_patch(state) or read_pixel(state) or read_multiscale(state)
+    return read_patch(state) or read_pixel(state) or read_multiscale(state) or read_spade(state)
 
 
 def read_patch(state: State) -> Part | None:
@@ -63,3 +63,24 @@ def read_multiscale(state: State) -> Part | None:
         "features": features,
     }
     return Part("multiscale", options)
+
+
+def read_spade(state: State) -> Part | None:
+    """SPADE's discriminators."""
+    shapes = shapes_of(state)
+    plain = {key.replace(".weight_orig", ".weight"): shape for key, shape in shapes.items()}
+    first, second = (plain.get(f"discriminator_0.model{n}.0.weight") for n in range(2))
+    nested = plain.get("discriminator_0.model1.0.0.weight")
+    if first is None or len(first) != 4 or (second or nested) is None:
+        return None
+    batch = "discriminator_0.model1.0.1.weight" in shapes
+    stages = {key.split(".")[1] for key in shapes if key.startswith("discriminator_0.model")}
+    options = {
+        "in_channels": first[1],
+        "ndf": first[0],
+        "n_layers": len(stages) - 1,
+        "num_D": len({key.partition(".")[0] for key in shapes}),
+        "norm": ("batch" if batch else "instance") if nested is not None else "none",
+        "spectral": len(plain.keys() - shapes.keys()) > 0,
+    }
+    return Part("spade", options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -137,6 +137,13 @@ def channels(count: int, name: str = "image") -> tuple[Channel, ...]:
     if count == 3:
         return tuple(Channel(colour, colour=colour) for colour in RGB)
     return tuple(Channel(name if count == 1 else f"{name} {n}") for n in range(count))
+
+
+def class_channels(names: Sequence[str], edges: bool) -> tuple[Channel, ...]:
+    """Of a label map: one per class and, if wanted, that of edges between instances."""
+    found = [Channel(name, "1 where a pixel is of the class", source="class") for name in names]
+    edge = Channel("instance edges", "1 beside another instance", source="edge")
+    return (*found, *[edge] * edges)
 
 
 def _without(given: Mapping[str, Any], *names: str) -> dict[str, Any]:

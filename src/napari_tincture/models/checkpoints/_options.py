@@ -16,7 +16,7 @@ GENERATORS: Mapping[str, Mapping[str, Any]] = {
     "local": {"netG": "local"},
 }
 JUDGES = {"ndf": "ndf", "n_layers_D": "n_layers", "num_D": "num_D", "norm_D": "norm"}
-SAME = {"input_nc": "in_channels", "output_nc": "out_channels"}
+SAME = {"input_nc": "in_channels", "semantic_nc": "in_channels", "output_nc": "out_channels"}
 DIRECTIONS = {"AtoB": False, "forward": False, "BtoA": True, "backward": True}
 KNOWN = (
     "family", "direction", "epoch", "netG", "norm", "no_dropout", "ngf", "ndf", "n_layers_D",
@@ -28,7 +28,8 @@ KNOWN = (
     "attention_resolutions", "num_heads", "num_heads_upsample", "num_head_channels",
     "use_scale_shift_norm", "resblock_updown", "use_new_attention_order", "inner_channel",
     "channel_multiplier", "attn_res", "res_blocks", "norm_groups", "ch_mult", "attn_resolutions",
-    "var_type",
+    "var_type", "semantic_nc", "contain_dontcare_label", "norm_G", "num_upsampling_layers",
+    "use_vae", "z_dim", "crop_size", "aspect_ratio",
 )  # fmt: skip
 """All that may be given."""
 LISTS = (

@@ -16,7 +16,13 @@ from napari_tincture.models.checkpoints._generators import (
     read_hourglass,
 )
 from napari_tincture.models.checkpoints._judges import read_multiscale
-from napari_tincture.models.checkpoints._kinds import Kind, channels, directed, made
+from napari_tincture.models.checkpoints._kinds import (
+    Kind,
+    channels,
+    class_channels,
+    directed,
+    made,
+)
 from napari_tincture.models.checkpoints._shapes import indices, kernels, norm_of, shapes_of, usual
 from napari_tincture.models.normalisation import Normalisation
 
@@ -155,13 +161,13 @@ class Seen:
         """Names of the inputs, and what the network takes there."""
         if self.plain:
             return channels(self.colours)
-        found = [
-            Channel(f"class {n}", "1 where a pixel is of the class") for n in range(self.labels)
-        ]
         names = RGB if self.colours == COLOURS else [f"image {n}" for n in range(self.colours)]
-        found += [Channel(name, "from -1 to 1", name if name in RGB else "gray") for name in names]
-        found += [Channel("instance edges", "1 beside another instance")] * self.edges
-        found += [Channel(f"feature {n}", "of the encoder") for n in range(self.features)]
+        found = [Channel(name, "from -1 to 1", name if name in RGB else "gray") for name in names]
+        found += class_channels([f"class {n}" for n in range(self.labels)], self.edges)
+        found += [
+            Channel(f"feature {n}", "of the encoder", source="feature")
+            for n in range(self.features)
+        ]
         return tuple(found)
 
     def questions(self) -> dict[str, Question]:

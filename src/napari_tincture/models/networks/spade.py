@@ -192,7 +192,7 @@ class SpadeGenerator(nn.Module):
                 raise InputError("This network takes no style; it was built with use_vae=False.")
             first: Tensor = self.fc(small)
             return first
-        found = self.fc((self._style(len(small)) if z is None else z).to(small))
+        found: Tensor = self.fc((self._style(len(small)) if z is None else z).to(small))
         size = small.shape[2:]
         if z is None or found.shape[2:] != size:
             found = found.mean((2, 3), keepdim=True)
@@ -216,7 +216,8 @@ class FirstMap(nn.Linear):
         """One map per style."""
         if z.ndim != 2 or z.shape[1] != self.z_dim:
             raise InputError(f"Expected styles (b, {self.z_dim}), got shape {tuple(z.shape)}.")
-        return super().forward(z).unflatten(1, self._shape)
+        maps: Tensor = super().forward(z).unflatten(1, self._shape)
+        return maps
 
 
 class SpadeBlock(nn.Module):

@@ -16,15 +16,12 @@ from napari_tincture.training.images.pairs import Pairs
 from napari_tincture.training.images.pictures import Picture
 from napari_tincture.training.images.sampling import Sampler, Sampling
 from napari_tincture.training.images.splits import PARTS, Splits, split
-from napari_tincture.training.labels.labelling import Labelling
 from napari_tincture.training.labels.pictures import open_labels
 from napari_tincture.training.translation import DOMAINS, TranslationRecipe
 
 AS_SEEN = Normalisation("percentile", 1.0, 99.8, clip=(-0.5, 2.0))
 """What segmentation, and what prepares it, takes where nothing is said: the range that a person
 would show."""
-AS_MADE = Normalisation("dtype", target=(-1.0, 1.0))
-"""What synthesis makes where nothing is said: all that the images' type can hold."""
 SPLIT = ("validation", "test", "seed", "gap", "columns", "rows", "planes")
 
 
@@ -104,10 +101,8 @@ def open_material(
         given, recipe = as_labelled(given), recipe.replace(data=as_labelled(recipe.data))
     _check_given(given)
     wanted = {name: _described(recipe, name, given) for name in DOMAINS}
-    labelling = recipe.labelling if recipe.published.labels else None
     alone = recipe.published.data == "images"
-    usual = AS_MADE if recipe.published.synthesizes else AS_SEEN
-    pairs = _pairs(wanted["pairs"], root, labelling, usual)
+    pairs = _pairs(recipe, wanted["pairs"], root)
     domains = {name: _domain(wanted[name], root, alone) for name in ("a", "b")}
     _check(recipe, domains, pairs)
     found: dict[str, Splits[Any]] = {}
@@ -118,7 +113,7 @@ def open_material(
         part: Portion(**{name: getattr(own, part) for name, own in found.items()}) for part in PARTS
     }
     apart = {part: recipe.data[part] for part in PARTS if part in recipe.data}
-    parts |= {p: _portion(each, root, labelling, alone, usual) for p, each in apart.items()}
+    parts |= {part: _portion(recipe, described, root) for part, described in apart.items()}
     if alone:
         parts = {part: _of_itself(portion) for part, portion in parts.items()}
     notes = [f"{name}: {own.note}" for name, own in found.items()]
@@ -175,19 +170,20 @@ def _domain(
 
 
 def _pairs(
-    described: Mapping[str, Any] | None, root: str | Path, labelling: Labelling | None = None,
-    usual: Normalisation = AS_SEEN,
-) -> Pairs | None:  # fmt: skip
+    recipe: TranslationRecipe, described: Mapping[str, Any] | None, root: str | Path
+) -> Pairs | None:
     if described is None:
         return None
     missing = [side for side in ("a", "b") if side not in described]
     if missing:
         raise InputError(f"Pairs need images a and b; {' and '.join(missing)} is missing.")
-    if labelling is None:
+    if not recipe.published.labels:
         a, b = (Domain.from_json(described[side], root) for side in ("a", "b"))
     else:
-        a = Domain.from_json({"normalisation": asdict(usual), **described["a"]}, root)
-        b = open_labels(described["b"], root, labelling)
+        # Images that are made, not seen, have the range of those who make them.
+        usual = {} if recipe.published.synthesizes else {"normalisation": asdict(AS_SEEN)}
+        a = Domain.from_json({**usual, **described["a"]}, root)
+        b = open_labels(described["b"], root, recipe.labelling)
     return Pairs.match(a, b, described.get("order"))
 
 
@@ -195,11 +191,9 @@ def _of_itself(portion: Portion) -> Portion:
     return portion if portion.a is None else Portion(pairs=Pairs.of_itself(portion.a))
 
 
-def _portion(
-    described: Mapping[str, Any], root: str | Path, labelling: Labelling | None, alone: bool,
-    usual: Normalisation,
-) -> Portion:  # fmt: skip
-    if labelling is not None:
+def _portion(recipe: TranslationRecipe, described: Mapping[str, Any], root: str | Path) -> Portion:
+    alone = recipe.published.data == "images"
+    if recipe.published.labels:
         described = as_labelled(described)
     where = tuple(slice(*(described.get(axis) or (None,))) for axis in ("rows", "columns"))
 
@@ -209,7 +203,7 @@ def _portion(
     return Portion(
         cut(_domain(described.get("a"), root, alone)),
         cut(_domain(described.get("b"), root)),
-        cut(_pairs(described.get("pairs"), root, labelling, usual)),
+        cut(_pairs(recipe, described.get("pairs"), root)),
     )
 
 

@@ -21,7 +21,8 @@ def label_quantiles(model: Model, pairs: Pairs) -> tuple[float, ...]:
     Parameters
     ----------
     model
-        That segments, and keeps a discriminator of (image, label map) pairs.
+        That keeps a discriminator of pairs: of images with what it segments, or of label maps with
+        the images that it makes of them.
     pairs
         Images and labels that it was not trained on.
 
@@ -30,15 +31,17 @@ def label_quantiles(model: Model, pairs: Pairs) -> tuple[float, ...]:
     tuple of float
         Empty where no pixel has a label.
     """
-    realism = Realism.of(model)
+    realism, made = Realism.of(model), model.card.task == "synthesize"
     target = pairs.b.pictures[0]
     assert isinstance(target, LabelPicture)
     places = windows(pairs.pictures, SIDE, MOST)
     sides = (read_windows(domain, places) for domain in (pairs.a, pairs.b))
     values = []
     for image, labels in zip(*sides, strict=True):
-        maps, known = shown_labels(labels[None], target.labelling, len(model.card.outputs))
+        classes = model.card.inputs if made else model.card.outputs
+        maps, known = shown_labels(labels[None], target.labelling, len(classes))
+        shown = (maps, image[None]) if made else (image[None], maps)
         with torch.inference_mode():
-            scores = realism.scores(image[None], maps)
+            scores = realism.scores(*shown)
         values.append(scores[known > 0][::EVERY].numpy())
     return quantiles_of(values)

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_tincture.errors import InputError
+from napari_tincture.training.labels.one_hot import one_hot
 from napari_tincture.training.objective import check_weights
 
 UNLABELLED = -1
@@ -246,8 +247,7 @@ def _counted(classes: Tensor, weight: Tensor | None, dtype: torch.dtype) -> Tens
 
 
 def _one_hot(classes: Tensor, logits: Tensor) -> Tensor:
-    indices = torch.arange(logits.shape[1], device=classes.device)[:, None, None]
-    return (classes[:, None] == indices).to(logits.dtype)
+    return one_hot(classes[:, None], logits.shape[1]).to(logits.dtype)
 
 
 def _chosen(values: Tensor, only: Sequence[int] | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Classes as networks are given them: a channel each."""
+"""Numbers of classes as one channel per class."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from torch import Tensor
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """(b, classes, y, x) float32, 0 or 1, of numbers of classes (b, 1, y, x).
+    """One channel per class, all of them 0 where a pixel is of none.
 
-    Pixels of no class, -1, are 0 in all channels.
+    Parameters
+    ----------
+    labels
+        (b, 1, y, x) of numbers of classes of any type, as `LabelPicture` reads them: -1, like any
+        number that is no class's, stands for none.
+
+    Returns
+    -------
+    Tensor
+        (b, classes, y, x) float32 of 0 and 1.
     """
-    numbers = torch.arange(classes, device=labels.device)[None, :, None, None]
+    numbers = torch.arange(classes, device=labels.device)[:, None, None]
     return (labels.round().long() == numbers).float()

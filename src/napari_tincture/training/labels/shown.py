@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from napari_tincture.training.labels.labelling import Labelling
+from napari_tincture.training.labels.one_hot import one_hot
 
 
 def shown_labels(target: Tensor, labelling: Labelling, outputs: int) -> tuple[Tensor, Tensor]:
@@ -28,7 +28,5 @@ def shown_labels(target: Tensor, labelling: Labelling, outputs: int) -> tuple[Te
     if labelling.target == "instances":
         known = target[:, :1].isfinite()
         return torch.where(known, target, 0.0), known.to(target.dtype)
-    labels = target[:, 0].round().long()
-    known = (labels >= 0)[:, None].to(target.dtype)
-    maps = functional.one_hot(labels.clamp_min(0), outputs).movedim(-1, 1).to(target.dtype)
-    return maps * known, known
+    known = (target[:, :1].round() >= 0).to(target.dtype)
+    return one_hot(target[:, :1], outputs).to(target.dtype), known

@@ -8,7 +8,7 @@ from torch import nn
 
 from napari_tincture.models.card import RGB, Channel, ModelCard
 from napari_tincture.models.model import Model
-from napari_tincture.tiling.reach import with_reach
+from napari_tincture.models.normalisation import Normalisation
 from napari_tincture.training.channels import channels_of, pixel_size_of
 from napari_tincture.training.images.domains import Domain
 from napari_tincture.training.labels.labelling import Labelling
@@ -31,9 +31,8 @@ def as_synthesizer(
     others
         Networks of the recipe that are kept with it, by name.
     """
-    part = recipe.networks["forward"]
+    part, outputs = recipe.networks["forward"], channels_of(images)
     normalisation = images.pictures[0].normalisation
-    outputs = channels_of(images)
     card = ModelCard(
         name=recipe.name,
         task="synthesize",
@@ -41,6 +40,7 @@ def as_synthesizer(
         options=dict(part.options),
         inputs=class_channels(recipe.labelling),
         outputs=outputs,
+        normalisation=Normalisation("none"),
         target_normalisation=normalisation,
         output_range=normalisation.span,
         rgb_output=tuple(channel.name for channel in outputs) == RGB,
@@ -48,12 +48,10 @@ def as_synthesizer(
         family=recipe.family,
         parts={name: recipe.networks[name] for name in others},
     )
-    if not recipe.published.denoises:
-        return with_reach(Model(trained, card, others))
-    # What it sees of a window is all of the window: attention reaches everywhere.
-    card = card.replace(
-        denoising=denoising_of(recipe.options), stride=getattr(trained, "stride", 1), exact=False
-    )
+    if recipe.published.denoises:
+        # What it sees of a window is all of the window: attention reaches everywhere.
+        stride = getattr(trained, "stride", 1)
+        card = card.replace(denoising=denoising_of(recipe.options), stride=stride, exact=False)
     return Model(trained, card, others)
 
 

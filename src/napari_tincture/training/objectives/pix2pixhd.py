@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
-from napari_tincture.models.features.vgg import SHARES, Vgg19
+from napari_tincture.models.features.vgg import Vgg19
 from napari_tincture.training.adversarial import Game
-from napari_tincture.training.losses import l1
 from napari_tincture.training.objective import (
     ADAM,
     Batch,
@@ -24,6 +23,7 @@ from napari_tincture.training.objective import (
     fixed,
 )
 from napari_tincture.training.pairs_loss import trusted
+from napari_tincture.training.perceptual import perceptual
 from napari_tincture.training.scales import Judgement, feature_matching, summed
 from napari_tincture.training.sizes import Size, pick
 from napari_tincture.training.together import together
@@ -174,12 +174,7 @@ class Pix2PixHD:
     def _compare(self, fake: Tensor, real: Tensor) -> Losses:
         if self.vgg is None or not self.weights.vgg:
             return {}
-        vgg = self.vgg.to(fake.device)
-        with torch.no_grad():
-            wanted = vgg(real)
-        pairs = zip(SHARES, vgg(fake), wanted, strict=True)
-        terms = [share * l1(found, goal) for share, found, goal in pairs]
-        return {"G_VGG": self.weights.vgg * torch.stack(terms).sum()}
+        return {"G_VGG": self.weights.vgg * perceptual(self.vgg, fake, real)}
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: no draw and no image outlives a step."""
