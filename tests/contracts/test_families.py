@@ -11,6 +11,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
+from models import of_channels
 from torch import Tensor, nn
 from translations import batch_of, fields, images_for, small_recipe
 
@@ -21,6 +22,7 @@ from napari_tincture.raster import Raster
 from napari_tincture.training.control import Control, Hooks
 from napari_tincture.training.fitting import fitted
 from napari_tincture.training.images.material import open_material
+from napari_tincture.training.labels.one_hot import one_hot
 from napari_tincture.training.objective import find_objective, objective_names
 from napari_tincture.training.presets import for_channels, preset
 from napari_tincture.training.sizes import Size
@@ -31,8 +33,9 @@ from napari_tincture.training.translation import TranslationRecipe
 pytestmark = pytest.mark.filterwarnings("ignore:.*no better than a constant prediction")
 
 FAMILIES = objective_names()
-LABELLED = [n for n in FAMILIES if find_objective(n).PUBLISHED.labels]
-STAINING = [n for n in FAMILIES if n not in LABELLED]
+SYNTHESIZING = [n for n in FAMILIES if find_objective(n).PUBLISHED.synthesizes]
+LABELLED = [n for n in FAMILIES if find_objective(n).PUBLISHED.labels and n not in SYNTHESIZING]
+STAINING = [n for n in FAMILIES if n not in LABELLED + SYNTHESIZING]
 UNPAIRED = [n for n in FAMILIES if find_objective(n).PUBLISHED.data == "unpaired"]
 NOISY = [n for n in FAMILIES if find_objective(n).PUBLISHED.noise]
 SAME = [n for n in FAMILIES if "identity" in find_objective(n).Weights.__dataclass_fields__]
@@ -126,7 +129,8 @@ def test_the_card_says_all_that_is_known(family: str) -> None:
     assert TranslationRecipe.from_dict(card.recipe) == recipe
     assert "2 train, 1 validation" in card.split
     assert card.exact
-    assert len(card.image_inputs) == 3
+    inputs = card.class_inputs if family in SYNTHESIZING else card.image_inputs
+    assert len(inputs) == 3
     assert len(card.noise_inputs) == published.noise
     assert ("reconstruction" in card.offers) == ("backward" in recipe.networks)
     assert ("realism" in card.offers) == ("discriminator" in recipe.networks)
@@ -150,6 +154,19 @@ def test_the_file_loads_and_segments_in_tiles_as_at_once(family: str, tmp_path: 
     np.testing.assert_allclose(whole.sum(axis=0), 1, atol=1e-6)
     classes = np.asarray(nt.segment(image, model, output="classes"))
     np.testing.assert_array_equal(classes, np.array([1, 4, 9])[whole.argmax(axis=0)])
+
+
+@pytest.mark.parametrize("family", SYNTHESIZING)
+def test_the_file_loads_and_synthesizes_in_tiles_as_at_once(family: str, tmp_path: Path) -> None:
+    model = nt.load_model(trained(family)[0].save(tmp_path / "m.safetensors"))
+    assert [channel.value for channel in model.card.class_inputs] == [1, 4, 9]
+    labels = torch.from_numpy(np.random.default_rng(0).integers(0, 3, (1, 1, 100, 70)))
+    maps = one_hot(labels.repeat_interleave(2, 2), 3)
+    whole = model.predict(maps)[0].numpy()
+    image = nt.open_image(maps[0].numpy(), axes="cyx")
+    found = nt.stain(image, of_channels(model), tile=32, context="exact", dtype="float32")
+    # The order of sums differs, and goes through every norm that follows.
+    np.testing.assert_allclose(np.asarray(found), whole, atol=2e-3 * whole.std())
 
 
 @pytest.mark.parametrize("family", STAINING)

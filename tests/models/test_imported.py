@@ -16,6 +16,7 @@ from napari_tincture.models.imported import convert, families, inspect
 
 DATA = Path(__file__).parents[1] / "data"
 RESNET = {"ngf": 2, "n_blocks": 1}
+SPADE = {"in_channels": 3, "ngf": 2, "hidden": 2}
 HD = {"ngf": 2, "n_blocks_global": 1}
 
 VARIANTS: list[tuple[str, str, str, dict[str, Any]]] = [
@@ -42,6 +43,13 @@ VARIANTS: list[tuple[str, str, str, dict[str, Any]]] = [
             **HD, "in_channels": 5, "netG": "local", "n_blocks_local": 2, "n_local_enhancers": 2,
             "n_downsample_global": 1,
         },
+    ),
+    ("spade", "one", "spade", {**SPADE, "in_channels": 4}),
+    ("spade", "one", "spade", {**SPADE, "num_upsampling_layers": "most", "norm": "instance"}),
+    ("spade", "one", "spade", {**SPADE, "kernel": 5, "hidden": 3, "spectral": False}),
+    (
+        "spade", "one", "spade",
+        {**SPADE, "use_vae": True, "z_dim": 5, "crop_size": 64, "aspect_ratio": 2.0},
     ),
     ("ugatit", "all", "ugatit", {"ch": 2, "n_res": 6, "img_size": 32}),
     ("ugatit", "all", "ugatit", {"ch": 2, "n_res": 1, "light": True}),
@@ -74,7 +82,7 @@ def test_options_are_read_from_the_tensors(
     assert (found.family, found.parts["forward"].architecture) == (family, architecture)
     assert {key: found.options[key] for key in options} == options
     assert ("backward" in found.parts) == (layout != "one")
-    side = 32 if architecture != "unet_generator" else 128
+    side = {"unet_generator": 128, "spade": 256}.get(architecture, 32)
     image = torch.rand(1, len(model.card.inputs), side, side)
     with torch.inference_mode():
         torch.testing.assert_close(model.network(image), network(image), rtol=0, atol=0)
@@ -88,6 +96,9 @@ JUDGES = [
     ("pixel", {"in_channels": 3, "ndf": 2}),
     ("multiscale", {"in_channels": 3, "ndf": 2, "num_D": 3}),
     ("multiscale", {"in_channels": 3, "ndf": 2, "n_layers": 2, "num_D": 2, "features": False}),
+    ("spade", {"in_channels": 3, "ndf": 2, "num_D": 3}),
+    ("spade", {"in_channels": 3, "ndf": 2, "n_layers": 3, "num_D": 1, "norm": "batch"}),
+    ("spade", {"in_channels": 3, "ndf": 2, "norm": "none", "spectral": False}),
 ]  # fmt: skip
 
 
@@ -207,6 +218,7 @@ def test_inputs_of_label_maps_are_asked_for(tmp_path: Path) -> None:
     found = inspect(tmp_path)
     assert found.task == "synthesize"
     assert [found.questions[name].value for name in ("label_nc", "no_instance")] == [8, False]
+    assert [channel.source for channel in found.inputs] == ["class"] * 8 + ["edge"]
     assert found.inputs[-1].name == "instance edges"
     assert found.normalisation.kind == "none"
     found = inspect(tmp_path, label_nc=9)
@@ -219,6 +231,45 @@ def test_inputs_of_label_maps_are_asked_for(tmp_path: Path) -> None:
         inspect(tmp_path, label_nc=4)
 
 
+def test_classes_of_spade_are_asked_for() -> None:
+    folder = DATA / "spade_tiny_normal"
+    found = inspect(folder, label_nc=5)
+    assert [channel.name for channel in found.inputs][4:] == [
+        "class 4", "don't care", "instance edges",
+    ]  # fmt: skip
+    assert [channel.source for channel in found.inputs] == ["class"] * 6 + ["edge"]
+    names = ("label_nc", "contain_dontcare_label", "no_instance")
+    assert [found.questions[name].value for name in names] == [5, True, False]
+    assert len(inspect(folder, label_nc=7).inputs) == 7
+    for given, count in (
+        ({"no_instance": True}, 7), ({"contain_dontcare_label": True}, 6), ({}, 6),
+        ({"label_nc": 6, "contain_dontcare_label": True}, 7),
+    ):  # fmt: skip
+        sources = [channel.source for channel in inspect(folder, **given).inputs]
+        assert sources.count("class") == count
+    with pytest.raises(ModelError, match=r"7 channels.*label_nc = 4"):
+        inspect(folder, label_nc=4)
+
+
+def test_doublings_and_sizes_of_spade_are_asked_for(tmp_path: Path) -> None:
+    made_as = {**SPADE, "num_upsampling_layers": "more", "use_vae": True, "crop_size": 128}
+    networks = {
+        "G": made("spade", **made_as, z_dim=5),
+        "E": made("spade_style", "encoders", z_dim=5, ngf=2, n_layers=5),
+    }
+    write(tmp_path, networks)
+    found, model = convert(tmp_path, num_upsampling_layers="more")
+    assert (found.options["crop_size"], model.card.stride) == (128, None)
+    assert found.questions["num_upsampling_layers"].choices == ("normal", "more")
+    assert found.parts["encoder"].options["n_layers"] == 5
+    assert inspect(tmp_path).options["crop_size"] == 64
+    inspect(
+        DATA / "spade_tiny_normal", norm_G="spectralspadesyncbatch3x3", norm_D="spectralinstance"
+    )
+    with pytest.raises(ModelError, match="norm = 'instance' was given"):
+        inspect(DATA / "spade_tiny_normal", norm_G="spectralspadeinstance3x3")
+
+
 def test_features_come_with_their_encoder(tmp_path: Path) -> None:
     networks = {
         "G": made("pix2pixhd", **HD, in_channels=9),
@@ -229,6 +280,9 @@ def test_features_come_with_their_encoder(tmp_path: Path) -> None:
     assert found.parts["encoder"].options["out_channels"] == 2
     assert [channel.name for channel in found.inputs][5:] == [
         "class 5", "instance edges", "feature 0", "feature 1",
+    ]  # fmt: skip
+    assert [channel.source for channel in found.inputs][5:] == [
+        "class", "edge", "feature", "feature",
     ]  # fmt: skip
     assert set(model.card.parts) == {"encoder", "discriminator"}
 

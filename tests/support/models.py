@@ -30,6 +30,13 @@ def model_of(network: nn.Module, inputs: int = 2, outputs: int = 1, **card: Any)
     return with_reach(Model(network, ModelCard(**{**defaults, **card})))
 
 
+def of_channels(model: Model) -> Model:
+    """The same network as a model that stains, whatever its inputs are made of."""
+    inputs = tuple(Channel(channel.name) for channel in model.card.inputs)
+    card = model.card.replace(task="stain", inputs=inputs, training_statistics={})
+    return model.with_card(card)
+
+
 def image_of(shape: tuple[int, ...], dtype: str = "uint8", seed: int = 0) -> np.ndarray:
     """Smooth spots on noise, (…, y, x), so that neighbouring pixels are alike as in images."""
     rng = np.random.default_rng(seed)
