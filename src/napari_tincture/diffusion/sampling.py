@@ -118,7 +118,7 @@ def find_sampler(name: str, **options: Any) -> Sampler:
     """
     if name not in sampler_names():
         raise InputError(f"Unknown sampler {name!r}; known are {', '.join(sampler_names())}.")
-    known = _options(name)
+    known = sampler_choices(name)
     strange = sorted(options.keys() - known.keys())
     if strange:
         raise InputError(
@@ -132,9 +132,10 @@ def find_sampler(name: str, **options: Any) -> Sampler:
 
 def sampler_options(name: str) -> dict[str, Any]:
     """Options of a sampler, with what they are if nothing is chosen."""
-    return {key: option.default for key, option in _options(name).items()}
+    return {key: option.default for key, option in sampler_choices(name).items()}
 
 
-def _options(name: str) -> dict[str, Option]:
+def sampler_choices(name: str) -> dict[str, Option]:
+    """Options of a sampler, with what they may be."""
     file = importlib.import_module(f"{ROOM}.{name}")
     return options_of((file.times, file.sample), OWN)

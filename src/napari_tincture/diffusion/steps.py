@@ -77,15 +77,14 @@ def solver_times(
     appendix D.4; time is (index + 1) / T there).
     """
     start = schedule.steps - 1.0 if first is None else first
-    total = schedule.steps
     if skip == "time_uniform":
-        return tuple(np.linspace(start, last, steps + 1).tolist())
-    if skip == "time_quadratic":
-        ends = math.sqrt((start + 1) / total), math.sqrt((last + 1) / total)
-        return tuple((np.linspace(ends[0], ends[1], steps + 1) ** 2 * total - 1).tolist())
-    if skip == "logSNR":
-        first_last = schedule.half_log_snr(start), schedule.half_log_snr(last)
-        lambdas = np.linspace(first_last[0], first_last[1], steps + 1)
-        inner = [schedule.time_of(float(x)) for x in lambdas[1:-1]]
-        return (start, *inner, last) if steps else (start,)
-    raise InputError(f"skip={skip!r}: expected one of {', '.join(map(repr, get_args(Skip)))}.")
+        found = np.linspace(start, last, steps + 1)
+    elif skip == "time_quadratic":
+        found = np.linspace(math.sqrt(start + 1), math.sqrt(last + 1), steps + 1) ** 2 - 1
+    elif skip == "logSNR":
+        ends = schedule.half_log_snr(start), schedule.half_log_snr(last)
+        found = np.array([schedule.time_of(x) for x in np.linspace(*ends, steps + 1).tolist()])
+    else:
+        raise InputError(f"skip={skip!r}: expected one of {', '.join(map(repr, get_args(Skip)))}.")
+    # Not off by a rounding: before index 0 there is no noise.
+    return (start, *found[1:-1].tolist(), last)[: steps + 1]
