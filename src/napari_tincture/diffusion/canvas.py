@@ -59,10 +59,10 @@ class Line:
         for number, start in enumerate(starts):
             if number:
                 shared = starts[number - 1] + length - start
-                found[number] *= _rise(place / shared)
+                found[number] *= _rise(place, shared)
             if number + 1 < len(starts):
                 shared = start + length - starts[number + 1]
-                found[number] *= _rise((length - place) / shared)
+                found[number] *= _rise(length - place, shared)
         total = np.zeros(self.size)
         for start, own in zip(starts, found, strict=True):
             total[start : start + length] += own
@@ -71,8 +71,8 @@ class Line:
         return found.astype(np.float32)
 
 
-def _rise(place: NDArray[np.float64]) -> NDArray[np.float64]:
-    rise: NDArray[np.float64] = np.sin(np.clip(place, 0, 1) * np.pi / 2) ** 2
+def _rise(place: NDArray[np.float64], shared: int) -> NDArray[np.float64]:
+    rise: NDArray[np.float64] = np.sin(np.clip(place / max(shared, 1), 0, 1) * np.pi / 2) ** 2
     return rise
 
 
@@ -140,7 +140,7 @@ class Canvas:
         part
             Gives (n, channels, y, x) of n windows.
         together
-            How many windows are asked for at once; it changes no pixel.
+            How many windows are asked for at once.
 
         Returns
         -------

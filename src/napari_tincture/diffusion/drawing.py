@@ -82,7 +82,8 @@ class Pen:
     stride
         That sides are multiples of.
     together
-        How many windows the device is given at once; it changes no pixel.
+        How many windows an accelerator is given at once, which changes pixels by no more than
+        rounding. A CPU is given one: more take as long there, and round otherwise.
     clip
         Largest magnitude of the image's values; None: any.
     callback
@@ -200,7 +201,8 @@ class Pen:
                 return found
 
             outputs = self.channels * (2 if asking.denoising.variance == "learned" else 1)
-            return canvas.fuse(part, outputs, self.together, device)
+            together = 1 if device.type == "cpu" else self.together
+            return canvas.fuse(part, outputs, together, device)
 
         denoise = around(as_denoise(predict, schedule, asking.denoising, self.clip))
         times = self.times(None if start is None else start.level)

@@ -57,8 +57,10 @@ class NoiseField:
         return result
 
     def _block(self, stream: int, channels: int, row: int, column: int) -> NDArray[np.float32]:
-        place = [0, stream, row % 2**64, column % 2**64]
-        generator = np.random.Philox(key=[int(self.seed), int(self.plane)], counter=place)
+        # Without their dtype, numbers above 2⁶³ would be rounded to floats.
+        place = np.array([0, stream, row % 2**64, column % 2**64], np.uint64)
+        key = np.array([self.seed, self.plane], np.uint64)
+        generator = np.random.Philox(key=key, counter=place)
         raw = generator.random_raw(channels * BLOCK * BLOCK)
         # In (0, 1], so that the logarithm is finite; and in [0, 1).
         radius = np.sqrt(-2 * np.log(((raw >> np.uint64(32)) + 1.0) * 2.0**-32))
