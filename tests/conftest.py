@@ -64,6 +64,16 @@ def _no_windows_left(request: pytest.FixtureRequest):
         pytest.fail(f"The test left {len(left)} top-level widget(s): {', '.join(left)}")
 
 
+@pytest.fixture(params=[True], ids=["units"])
+def bfloat16_units(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Let torch say that the processor has units for bfloat16, or none, whatever it has."""
+    import torch
+
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: request.param)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    return request.param
+
+
 @pytest.fixture(scope="module")
 def plain():
     """A small model of a U-Net, which takes nothing from the whole image."""

@@ -62,20 +62,6 @@ def test_a_cuda_number_beyond_the_last_is_refused(monkeypatch: pytest.MonkeyPatc
         device.resolve_device("cuda:2")
 
 
-def test_auto_precision_is_float32() -> None:
-    assert device.resolve_precision("auto", "cpu") == "float32"
-    assert device.resolve_precision("bfloat16", "cpu") == "bfloat16"
-
-
-@pytest.mark.parametrize(
-    ("precision", "remedy"),
-    [("tf32", "Use 'float32'"), ("float16", "Use 'bfloat16'"), ("half", "Use 'auto' or one of")],
-)
-def test_a_precision_the_device_lacks_names_another(precision: str, remedy: str) -> None:
-    with pytest.raises(DeviceError, match=remedy):
-        device.resolve_precision(precision, "cpu")
-
-
 def test_the_budget_is_at_most_what_the_machine_has() -> None:
     assert 0 < device.memory_budget("cpu") <= psutil.virtual_memory().total
 

@@ -1,4 +1,4 @@
-"""Which device and precision a job runs with, and how much memory it may take.
+"""Which device a job runs on, and how much memory it may take.
 
 Nothing here imports torch before it is asked about a device.
 """
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -20,11 +20,6 @@ from napari_tincture.errors import DeviceError
 
 if TYPE_CHECKING:
     import torch
-
-Precision = Literal["float32", "tf32", "bfloat16", "float16"]
-"""How a network computes. "float32" keeps TF32 off."""
-
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 def available_devices() -> tuple[str, ...]:
@@ -91,35 +86,6 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
     if chosen.type not in ("cpu", "mps"):
         raise DeviceError(_unknown_device(device))
     return chosen
-
-
-def resolve_precision(precision: str = "auto", device: str | torch.device = "auto") -> Precision:
-    """Turn the `precision=` argument of a public call into how the network will compute.
-
-    Parameters
-    ----------
-    precision
-        "auto" is "float32" with TF32 off. "tf32", "bfloat16" and "float16" trade accuracy for
-        speed and are never chosen on their own.
-    device
-        Where the network will run.
-
-    Raises
-    ------
-    DeviceError
-        If the precision is unknown, or the device does not have it.
-    """
-    chosen = resolve_device(device)
-    if precision == "auto":
-        return "float32"
-    for known in PRECISIONS:
-        if precision == known:
-            if problem := _lacks(known, chosen):
-                raise DeviceError(f"precision={precision!r} on {chosen}: {problem}")
-            return known
-    raise DeviceError(
-        f"Unknown precision {precision!r}. Use 'auto' or one of {', '.join(PRECISIONS)}."
-    )
 
 
 def memory_budget(device: str | torch.device = "cpu") -> int:
@@ -231,22 +197,6 @@ def _why_no_cuda() -> str:
 def _unknown_device(device: object) -> str:
     known = ", ".join(("auto", *available_devices()))
     return f"Unknown device {str(device)!r}. Use one of {known}."
-
-
-def _lacks(precision: Precision, device: torch.device) -> str:
-    import torch
-
-    if precision == "tf32" and device.type != "cuda":
-        return "only Nvidia GPUs have TF32. Use 'float32' or 'bfloat16'."
-    if precision == "tf32" and torch.cuda.get_device_capability(device) < (8, 0):
-        return "this GPU is older than TF32 (compute capability 8.0). Use 'float32' or 'float16'."
-    if precision == "float16" and device.type == "cpu":
-        return "processors convolve in float16 far slower than in float32. Use 'bfloat16'."
-    if precision == "bfloat16" and device.type == "cuda":
-        with torch.cuda.device(device):
-            if not torch.cuda.is_bf16_supported(including_emulation=False):
-                return "this GPU has no bfloat16. Use 'float16' or 'float32'."
-    return ""
 
 
 def _core_count() -> int:

@@ -12,7 +12,7 @@ from models import CONTEXT, PLAIN, check_equal, image_of, model_of, whole
 from networks import EXACT, Fn, conv
 
 from napari_tincture import Raster, list_models, open_image, stain
-from napari_tincture.errors import DeviceError, InputError, ModelError
+from napari_tincture.errors import DeviceError, InputError, ModelError, TinctureWarning
 from napari_tincture.io.identity import differences, signature
 from napari_tincture.models import Normalisation
 from napari_tincture.placement import Placement
@@ -465,12 +465,20 @@ def test_cuda_without_cuda_is_told_at_once(plain, device):
     [
         ({"device": "gpu"}, "Unknown device 'gpu'.*auto, cpu"),
         ({"precision": "double"}, "Unknown precision 'double'.*float32, tf32"),
-        ({"precision": "float16", "device": "cpu"}, "precision='float16' on cpu.*bfloat16"),
+        ({"precision": "float16", "device": "cpu"}, "precision='float16' on cpu.*Use"),
     ],
 )
 def test_devices_and_precisions_that_are_not_there(plain, option, words):
     with pytest.raises(DeviceError, match=words):
         stain(Raster.from_array(IMAGE, "cyx"), plain, **option)
+
+
+@pytest.mark.parametrize("bfloat16_units", [False], indirect=True)
+def test_slow_bfloat16_is_warned_of_once(plain, bfloat16_units):
+    image = Raster.from_array(IMAGE, "cyx")
+    with pytest.warns(TinctureWarning, match="staining can take ten times.*'auto'") as told:
+        stain(image, plain, device="cpu", precision="bfloat16", outputs=("image", "std"))
+    assert len(told) == 1
 
 
 def sized(size, unit="micrometer", **options):

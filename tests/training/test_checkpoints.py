@@ -52,6 +52,15 @@ def test_foreign_and_damaged_files_are_refused(tmp_path: Path) -> None:
         load_checkpoint(path, RECIPE, CPU)
 
 
+def test_checkpoints_of_earlier_releases_say_by_their_recipe_what_they_computed_in(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "run.checkpoint"
+    before, now = ({"schedule": {"precision": name}} for name in ("bfloat16", "auto"))
+    save_checkpoint(path, {"step": 4}, before)
+    assert load_checkpoint(path, now, CPU)["precisions"] == {"bfloat16": 4}
+
+
 def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="function"):
         save_checkpoint(tmp_path / "run.checkpoint", {"pool": [(len, disk_for)]}, RECIPE)

@@ -54,6 +54,7 @@ def assert_same(a: Trainer, b: Trainer) -> None:
     assert (a.step, a.history, a.best_score) == (b.step, b.history, b.best_score)
 
 
+@pytest.mark.usefixtures("bfloat16_units")
 @pytest.mark.parametrize(
     "changes",
     [{}, {"precision": "bfloat16"}, {"precision": "float16"}, {"optimiser": "adamw", "ema": 0.0}],
@@ -81,6 +82,24 @@ def test_resumed_equals_uninterrupted(tmp_path: Path, changes: dict[str, Any]) -
     again = trainer(**changes)
     again.run(play, judge, path)
     assert_same(whole, again)
+
+
+def test_a_training_goes_on_in_another_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.checkpoint"
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    first = trainer(precision="auto", steps=2, decay="constant")
+    first.run(play, None, path)
+    assert (first.precision, first.trained_in) == ("bfloat16", "bfloat16")
+    assert first.recipe["schedule"]["precision"] == "auto"
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    for steps, precision in ((5, "auto"), (6, "float16"), (7, "float32")):
+        made = trainer(precision=precision, steps=steps, decay="constant")
+        made.run(play, None, path)
+    said = "bfloat16 (2 steps), float32 (4 steps), float16 (1 steps)"
+    assert (made.precision, made.trained_in) == ("float32", said)
 
 
 def test_more_steps_go_on_from_a_finished_training(tmp_path: Path) -> None:
@@ -181,6 +200,7 @@ class Failing(Game):
         return {"G": loss.detach()}
 
 
+@pytest.mark.usefixtures("bfloat16_units")
 @pytest.mark.parametrize(
     ("what", "named"), [("loss", "G is nan"), ("gradient", "gradient of the generators is nan")]
 )

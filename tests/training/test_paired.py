@@ -90,6 +90,7 @@ class Stop:
             self.token.cancel()
 
 
+@pytest.mark.usefixtures("bfloat16_units")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_resumed_equals_uninterrupted(field: Path, tmp_path: Path, precision: str) -> None:
     plan = recipe(precision=precision)
@@ -102,6 +103,7 @@ def test_resumed_equals_uninterrupted(field: Path, tmp_path: Path, precision: st
     for key, value in whole.network.state_dict().items():
         assert torch.equal(value, resumed.network.state_dict()[key]), key
     assert again == history
+    assert resumed.card.trained_in == precision
 
 
 def test_batches_depend_on_the_step_alone(field: Path) -> None:

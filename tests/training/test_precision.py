@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from napari_tincture.training.precision import DTYPES, reduced
+from napari_tincture.errors import TinctureWarning
+from napari_tincture.training.precision import DTYPES, chosen_precision, reduced
 
 CPU = torch.device("cpu")
 
@@ -39,3 +40,18 @@ def test_networks_compute_in_it_and_give_float32(precision: str) -> None:
     assert "detailed" not in vars(network)
     network(x)
     assert network.inside[-1] == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("bfloat16_units", "expected"), [(True, "bfloat16"), (False, "float32")],
+    indirect=["bfloat16_units"],
+)  # fmt: skip
+def test_auto_is_bfloat16_where_there_are_units(bfloat16_units: bool, expected: str) -> None:
+    assert chosen_precision("auto", CPU) == expected
+
+
+@pytest.mark.parametrize("bfloat16_units", [False], indirect=True)
+def test_who_insists_gets_bfloat16_and_a_remedy(bfloat16_units: bool) -> None:
+    with pytest.warns(TinctureWarning, match="step of the training.*'auto' or 'float32'") as told:
+        assert chosen_precision("bfloat16", CPU) == "bfloat16"
+    assert len(told) == 1

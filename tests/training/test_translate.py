@@ -85,6 +85,7 @@ def test_channels_are_called_what_the_images_call_them() -> None:
     a = [open_image(v, axes="cyx", channels=["bf", "dic"]) for v in values]
     b = [open_image(v[0], axes="yx") for v in values]
     found = train(recipe, {"pairs": {"a": a, "b": b}})[0].card
+    assert found.trained_in == "float32"
     assert [channel.name for channel in found.inputs] == ["bf", "dic"]
     assert [channel.name for channel in found.outputs] == ["grey"]
     assert not found.rgb_output

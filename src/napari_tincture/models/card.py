@@ -117,6 +117,8 @@ class ModelCard:
     start
         What its first weights were taken from, and which; empty where they were random, or it is
         not known.
+    trained_in
+        Precision that its networks computed in while they were trained; empty where not known.
     figures
         Measured on the test split named in `split`.
     """
@@ -151,6 +153,7 @@ class ModelCard:
     data: str = ""
     split: str = ""
     start: str = ""
+    trained_in: str = ""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     citation: str = ""
     figures: Mapping[str, float] = field(default_factory=dict)

@@ -9,10 +9,10 @@ from typing import Any, get_args
 
 import numpy as np
 
-from napari_tincture.device import resolve_precision
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
 from napari_tincture.models import Model, load_model
+from napari_tincture.precision import resolve_precision
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._region import as_region
 from napari_tincture.tasks.channels import map_channels

@@ -15,6 +15,7 @@ from napari_tincture.errors import InputError, ModelError
 from napari_tincture.models import Model
 from napari_tincture.models.card import ModelCard
 from napari_tincture.models.outputs import Question
+from napari_tincture.precision import warn_if_slow
 from napari_tincture.raster import Raster
 from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._answers import question_of
@@ -122,6 +123,7 @@ def segment(
     if output not in get_args(Output):
         *most, last = map(repr, get_args(Output))
         raise InputError(f"output={output!r}: expected {', '.join(most)} or {last}.")
+    warn_if_slow(precision, device, "segmenting")
     given = opened(image)
     source, part = narrowed(given, region)
     settings = {

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal, TypedDict, Unpack, overload
 
 from napari_tincture.models import Model
+from napari_tincture.precision import warn_if_slow
 from napari_tincture.raster import Raster
 from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._answers import answered, asked, directed, result_dtype
@@ -156,6 +157,7 @@ def stain(
         If the device or precision is not available.
     """
     found = directed(as_model(model, "stain"), direction)
+    warn_if_slow(precision, device, "staining")
     wanted = asked(outputs)
     given = opened(image)
     settings = {

@@ -16,13 +16,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_tincture.device import resolve_device, resolve_precision
+from napari_tincture.device import resolve_device
 from napari_tincture.errors import ModelError, TinctureError
 from napari_tincture.grid import Tile
 from napari_tincture.models import Model
 from napari_tincture.models.layers.fixed_size import blanks, fixed_parts, holding
 from napari_tincture.models.layers.in_place import activate_in_place
 from napari_tincture.out_of_memory import out_of_memory
+from napari_tincture.precision import resolve_precision
 from napari_tincture.tiling.context import Values, frozen
 from napari_tincture.tiling.reach import Reach
 from napari_tincture.tiling.trim import TrimPoint, trim_points, trimmed

@@ -19,6 +19,8 @@ from napari_tincture.errors import InputError, OutputError
 FORMAT = 1
 RAISABLE = "schedule.steps"
 """The field of a recipe that may be larger when its training goes on."""
+FREE = "schedule.precision"
+"""The field of a recipe that may be another one: it is a matter of the device."""
 SHOWN = 6
 PLAIN = {bool, int, float, str, bytes, type(None)}
 
@@ -54,7 +56,9 @@ def load_checkpoint(
     device: torch.device,
     as_now: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
 ) -> dict[str, Any]:
-    """Read a checkpoint of this recipe, or of the same with fewer steps; no code in it is run.
+    """Read a checkpoint of this recipe; no code in it is run.
+
+    It may have fewer steps, or another precision.
 
     Tensors come to `device`, except those that were saved from the CPU. `as_now` completes a
     recipe that an earlier release wrote by the fields that it did not know.
@@ -79,12 +83,16 @@ def load_checkpoint(
         raise InputError(f"{path} is no checkpoint that this release can go on from. {advice}")
     found: dict[str, Any] = state
     begun = as_now(json.loads(found["recipe"]))
+    # Earlier releases computed all steps in what the recipe said, which was never "auto".
+    said = begun.get("schedule", {}).get("precision", "float32")
+    found.setdefault("precisions", {said: found["step"]})
     differing = differences(json.loads(json.dumps(begun)), json.loads(json.dumps(recipe)))
     if differing:
         shown = ", ".join(differing[:SHOWN]) + (", …" if len(differing) > SHOWN else "")
         raise InputError(
             f"{path} is the checkpoint of another recipe, which differs in {shown}. "
-            f"Only the number of steps may be raised. Restore the recipe, or: {advice}"
+            "Only the number of steps may be raised, and the precision be changed. "
+            f"Restore the recipe, or: {advice}"
         )
     return found
 
@@ -99,7 +107,7 @@ def differences(before: Any, now: Any, path: str = "") -> list[str]:
             for key, old, new in pairs
             for difference in differences(old, new, f"{path}.{key}" if path else key)
         ]
-    if before == now or (path == RAISABLE and before < now):
+    if before == now or path == FREE or (path == RAISABLE and before < now):
         return []
     return [f"{path} ({_short(before)} → {_short(now)})"]
 

@@ -28,7 +28,7 @@ from napari_tincture.training.memory import recompute
 from napari_tincture.training.objective import Batch, Objective
 from napari_tincture.training.optimisers import Group
 from napari_tincture.training.pace import Pace
-from napari_tincture.training.precision import reduced
+from napari_tincture.training.precision import chosen_precision, reduced
 from napari_tincture.training.schedule import Schedule
 from napari_tincture.training.seeds import seeded
 
@@ -57,6 +57,8 @@ class Trainer:
     ----------
     step, saved
         Steps taken, and those that the checkpoint holds; -1 where there is none.
+    precision
+        What the networks compute in on this device.
     begun
         What weights were taken from elsewhere, for the model's card; empty: none.
     """
@@ -76,6 +78,8 @@ class Trainer:
         self._as_now = as_now
         self.rate = rate or schedule.rate
         self.device = torch.device(device if fabric is None else fabric.device)
+        self.precision = chosen_precision(schedule.precision, self.device)
+        self._steps_in: dict[str, int] = {}
         self.recipe = recipe or {"schedule": dataclasses.asdict(schedule)}
         self.peers = Peers(fabric)
         for network in objective.networks.values():
@@ -104,6 +108,12 @@ class Trainer:
         """All networks by name, in inference mode, the generators with averaged weights."""
         networks = {**self.objective.networks, **self.averages.networks}
         return {name: network.eval() for name, network in networks.items()}
+
+    @property
+    def trained_in(self) -> str:
+        """Precision of all steps so far; of several the number of steps in each."""
+        counts = self._steps_in
+        return ", ".join(f"{p} ({n} steps)" if len(counts) > 1 else p for p, n in counts.items())
 
     def at_work(self) -> Collection[nn.Module]:
         """The networks that the next step runs."""
@@ -196,11 +206,12 @@ class Trainer:
 
         with seeded(self.schedule.seed, self.step, self.rank, self.device):
             batch = self._moved(batch_of(self.step))
-            with reduced(networks, self.schedule.precision, self.device):
+            with reduced(networks, self.precision, self.device):
                 losses = self.objective.step(batch, update)
         self.peers.average_buffers(networks)
         values = self._checked({**losses, **lengths})
         self.step += 1
+        self._steps_in[self.precision] = self._steps_in.get(self.precision, 0) + 1
         self.averages.update(self.step)
         return {name: values[name] for name in losses}
 
@@ -209,6 +220,7 @@ class Trainer:
         objectives = self.peers.gather(self.objective.state_dict())
         state = {
             "step": self.step,
+            "precisions": self._steps_in,
             "networks": states(self.objective.networks),
             "averages": self.averages.state_dict(),
             "groups": {name: group.state_dict() for name, group in self.groups.items()},
@@ -238,6 +250,7 @@ class Trainer:
                 "Restore the recipe that it was begun with, or move it away to begin anew."
             ) from error
         self.step = self.saved = state["step"]
+        self._steps_in = dict(state["precisions"])
         self.best, self.best_score = state["best"], state["best_score"]
         self.history = state["history"]
 
@@ -265,8 +278,8 @@ class Trainer:
             return numbers
         advice = [f"a lower learning rate (now lr={self.schedule.lr:g})"]
         advice.append(f"a shorter gradient (now clip={self.schedule.clip:g}; 0 is none)")
-        if self.schedule.precision != "float32":
-            advice.append(f"precision float32 (now {self.schedule.precision})")
+        if self.precision != "float32":
+            advice.append(f"precision float32 (now {self.precision})")
         kept = f"The checkpoint of step {self.saved} is kept. " if self.saved >= 0 else ""
         raise TrainingError(
             f"Training stopped in step {self.step + 1}: {', '.join(wrong)}. {kept}"

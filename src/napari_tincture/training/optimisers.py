@@ -68,7 +68,9 @@ class Group:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up what `state_dict` gave."""
         self.optimiser.load_state_dict(state["optimiser"])
-        self.scaler.load_state_dict(state["scaler"])
+        # Empty of a training that went on in another precision.
+        if state["scaler"]:
+            self.scaler.load_state_dict(state["scaler"])
 
 
 def make_optimiser(

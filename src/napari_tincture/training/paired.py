@@ -145,7 +145,9 @@ def train_paired(
         hooks=hooks,
         logs=[] if checkpoint is None else [CsvLog(checkpoint.with_suffix(".log.csv"))],
     )
-    return finished_model(recipe, networks["forward"]), trainer.history
+    model = finished_model(recipe, networks["forward"])
+    model = model.with_card(model.card.replace(trained_in=trainer.trained_in))
+    return model, trainer.history
 
 
 def training_network(recipe: Recipe) -> nn.Module:

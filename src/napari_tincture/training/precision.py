@@ -9,7 +9,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from napari_tincture.precision import has_bfloat16, warn_if_slow
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def chosen_precision(precision: str, device: torch.device) -> str:
+    """What networks are trained in on a device: "auto" is bfloat16 where the device has units.
+
+    Warns of bfloat16 on a processor without them.
+    """
+    if precision == "auto":
+        return "bfloat16" if has_bfloat16(device) else "float32"
+    warn_if_slow(precision, device, "a step of the training")
+    return precision
 
 
 @contextmanager

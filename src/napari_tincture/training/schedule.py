@@ -10,7 +10,7 @@ from napari_tincture.errors import InputError
 
 Decay = Literal["cosine", "constant", "linear", "exponential", "step"]
 Optimiser = Literal["adamw", "adam", "sgd"]
-Precision = Literal["float32", "bfloat16", "float16"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Unit = Literal["steps", "epochs"]
 Keep = Literal["last", "best"]
 _CHOICES: dict[str, Any] = {
@@ -52,7 +52,9 @@ class Schedule:
     clip
         Longest gradient of a group of networks; longer ones are shortened. 0: never.
     precision
-        What the networks compute in; losses are computed and weights kept in float32.
+        What the networks compute in; losses are computed and weights kept in float32. "auto":
+        bfloat16 where the device has units for it, else float32. A training that goes on may do
+        so in another one.
     recompute
         Save memory: compute activations of residual blocks and U-Net levels again in the
         backward pass. The same numbers, about a third slower.

@@ -102,7 +102,7 @@ def train_translation(
             batches, judge if judge.sees else None, run.checkpoint, run.progress, run.cancel,
             control=run.control, hooks=run.hooks, logs=logs,
         )  # fmt: skip
-    model = finished(recipe, material, networks, run.device, trainer.begun)
+    model = finished(recipe, material, networks, run.device, trainer.begun, trainer.trained_in)
     return model, trainer.history
 
 
@@ -165,10 +165,11 @@ def finished(
     networks: Mapping[str, nn.Module],
     device: str = "cpu",
     begun: str = "",
+    trained_in: str = "",
 ) -> Model:
     """The model with all that its card should say; whole fields are stained on `device`.
 
-    `begun`: what weights the training began with.
+    `begun`: what weights the training began with; `trained_in`: the precision of its steps.
     """
     kept = {name: channels_last(network.eval()).cpu() for name, network in networks.items()}
     model = with_reach(as_model(recipe, material, kept))
@@ -183,6 +184,7 @@ def finished(
         calibration=calibration(model, material),
         training_statistics=domain_statistics(_known(material.train.sources)),
         start=begun,
+        trained_in=trained_in,
         **{**fields, "held": held, "figures": {**fields["figures"], **figures}},
     )
     return model.with_card(card.replace(**recipe.card))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QCheckBox, QWidget
 
-from napari_tincture.device import PRECISIONS
+from napari_tincture.precision import PRECISIONS
 from napari_tincture.widgets._form import Choice, Folding, Item, align_labels, form, show_row
 from napari_tincture.worker.settings import CONTEXTS
 

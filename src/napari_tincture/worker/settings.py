@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from napari_tincture.device import PRECISIONS
 from napari_tincture.errors import InputError
+from napari_tincture.precision import PRECISIONS
 
 CONTEXTS = ("auto", "exact", "sampled", "tile")
 

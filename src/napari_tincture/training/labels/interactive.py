@@ -225,6 +225,7 @@ class Session:
                 training_statistics=domain_statistics(self._domain),
                 figures={f"strokes {k}": v for k, v in self._figures().items()},
                 citation=recipe.published.citation,
+                trained_in=self._trainer.trained_in,
                 split="strokes on one image; the figures are those of the strokes themselves",
             )
         )
