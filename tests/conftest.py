@@ -57,6 +57,7 @@ def _no_windows_left(request: pytest.FixtureRequest):
     if QApplication.instance() is None:
         return
     QApplication.processEvents()
+    # Collecting garbage takes longer than most tests; without new windows none can survive it.
     left = [f"{type(w).__name__} {w.objectName()!r}" for w in _survivors(before)]
     # A failed test's traceback keeps its widgets alive.
     call = getattr(request.node, "rep_call", None)
@@ -93,11 +94,11 @@ def normed():
 
 
 def _survivors(before: set[object]) -> list:
-    import gc
-
     from qtpy.QtCore import QCoreApplication, QEvent
     from qtpy.QtWidgets import QApplication
 
+    if not set(QApplication.topLevelWidgets()) - before:
+        return []
     gc.collect()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     return [w for w in QApplication.topLevelWidgets() if w not in before]

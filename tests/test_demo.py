@@ -11,7 +11,7 @@ import pytest
 from skimage.io import imread
 
 import napari_tincture as nt
-from napari_tincture import samples
+from napari_tincture import demo, samples
 from napari_tincture.demo import as_target
 
 
@@ -23,8 +23,8 @@ def test_the_reference_is_mapped_to_the_range_of_the_model() -> None:
     np.testing.assert_allclose(values, expected, atol=1e-6)
 
 
-def _run(out: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "napari_tincture.demo", "--out", str(out), *arguments]
+def _run(out: Path) -> str:
+    command = [sys.executable, "-m", "napari_tincture.demo", "--out", str(out)]
     environment = {**os.environ, "CI": "true"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
@@ -53,7 +53,20 @@ def test_the_demonstration_stains_segments_compares_and_shows(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_the_demonstration_does_a_mosaic(tmp_path: Path) -> None:
-    said = _run(tmp_path, "--size", "1088")
+def test_the_demonstration_does_a_mosaic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # A part of the field instead of all of it; how it is aligned and shown is tested above.
+    shown: list[demo.Scenes] = []
+    compare = nt.compare
+    monkeypatch.setattr(nt, "compare", lambda *a, align=None, **k: compare(*a, **k))
+    monkeypatch.setattr(demo, "show", lambda scenes, _: shown.append(scenes))
+    monkeypatch.setattr(demo, "SIDE", 256)
+    monkeypatch.setattr(demo, "FIELD", {"y": slice(0, 256), "x": slice(0, 256)})
+    monkeypatch.setattr(demo, "UNSEEN", {"y": slice(0, 256), "x": slice(64, 256)})
+    demo.main(["--out", str(tmp_path), "--size", "320"])
+    said = capsys.readouterr().out
     assert "Peak memory" in said
-    assert nt.open_image(tmp_path / "stain.ome.zarr").sizes["x"] == 1088
+    assert nt.open_image(tmp_path / "stain.ome.zarr").sizes["x"] == 320
+    assert shown[0].nuclei.sizes == {"y": 320, "x": 320}
+    assert shown[0].reference_nuclei.sizes == {"y": 256, "x": 256}

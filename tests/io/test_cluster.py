@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import dask.array as da
@@ -56,35 +57,40 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-MODELS = {name: model_of(EXACT[name]()) for name in ("unet", "resnet")}
-AS_IT_IS = model_of(
-    Fn(lambda _, x: x), 3, 3, task="segment", normalisation=Normalisation("none"),
-    instances={"threshold": 0.5, "largest": 40},
-)  # fmt: skip
-SPOTS = open_image(image_of((3, 260, 330), "float32"), axes="zyx")
-STACK = open_image(image_of((2, 2, 260, 330)), axes="zcyx")
+@cache
+def model(name):
+    return model_of(EXACT[name]())
 
 
-def results():
-    region = {"y": (20, 250), "x": (33, 329)}
-    return {
-        "plain": stain(STACK, MODELS["unet"], tile=64),
-        "normed": stain(STACK, MODELS["resnet"], tile=64, context="exact"),
-        "region": stain(STACK, MODELS["unet"], tile=64, region=region),
-        "labels": segment(SPOTS, AS_IT_IS, tile=64),
-        "classes": segment(SPOTS, AS_IT_IS, tile=64, output="classes"),
-        "probabilities": segment(SPOTS, AS_IT_IS, tile=64, output="probabilities"),
-        "image": Raster.from_array(da.from_array(image_of((300, 400)), chunks=64), "yx"),
-    }
+@cache
+def as_it_is():
+    return model_of(
+        Fn(lambda _, x: x), 3, 3, task="segment", normalisation=Normalisation("none"),
+        instances={"threshold": 0.5, "largest": 40},
+    )  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", sorted(results()))
+SPOTS = open_image(image_of((3, 150, 200), "float32"), axes="zyx")
+STACK = open_image(image_of((2, 2, 150, 200)), axes="zcyx")
+REGION = {"y": (20, 149), "x": (33, 199)}
+RESULTS = {
+    "plain": lambda: stain(STACK, model("unet"), tile=64),
+    "normed": lambda: stain(STACK, model("resnet"), tile=64, context="exact"),
+    "region": lambda: stain(STACK, model("unet"), tile=64, region=REGION),
+    "labels": lambda: segment(SPOTS, as_it_is(), tile=64),
+    "classes": lambda: segment(SPOTS, as_it_is(), tile=64, output="classes"),
+    "probabilities": lambda: segment(SPOTS, as_it_is(), tile=64, output="probabilities"),
+    "image": lambda: Raster.from_array(da.from_array(image_of((300, 400)), chunks=64), "yx"),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(RESULTS))
 def test_two_workers_give_the_bytes_of_one_process(tmp_path, client, kind):
     told = []
-    results()[kind].save(
+    RESULTS[kind]().save(
         tmp_path / "many" / "a.ome.zarr", client=client, progress=lambda *n: told.append(n)
     )
-    results()[kind].save(tmp_path / "one" / "a.ome.zarr")
+    RESULTS[kind]().save(tmp_path / "one" / "a.ome.zarr")
     many, one = tree(tmp_path / "many"), tree(tmp_path / "one")
     assert many.keys() == one.keys()
     assert [name for name in one if many[name] != one[name]] == []
@@ -95,7 +101,7 @@ def test_two_workers_give_the_bytes_of_one_process(tmp_path, client, kind):
 @pytest.mark.parametrize("kind", ["plain", "normed", "labels"])
 def test_what_a_cluster_began_one_process_continues(tmp_path, client, kind):
     token = CancelToken()
-    lazy = results()[kind]
+    lazy = RESULTS[kind]()
     with pytest.raises(Cancelled, match="same call continues"):
         lazy.save(
             tmp_path / "many" / "a.ome.zarr", client=client, cancel=token,
@@ -130,7 +136,7 @@ def test_what_a_lost_worker_had_begun_is_done_again(tmp_path, client):
 
 
 def test_the_model_is_opened_once_per_worker(tmp_path, client):
-    lazy = results()["plain"]
+    lazy = RESULTS["plain"]()
     lazy.save(tmp_path / "a.ome.zarr", client=client)
     counts = client.run(_engines)
     assert sorted(counts.values()) == [1, 1]
@@ -144,9 +150,9 @@ def _engines() -> int:
 
 
 def test_an_error_on_a_worker_comes_out_as_it_is(tmp_path, client):
-    values = image_of((2, 260, 330), "float32")
-    values[0, 200, 300] = np.nan
-    lazy = stain(open_image(values, axes="cyx"), MODELS["unet"], tile=64)
+    values = image_of((2, 150, 200), "float32")
+    values[0, 140, 180] = np.nan
+    lazy = stain(open_image(values, axes="cyx"), model("unet"), tile=64)
     with pytest.raises(ValueError, match="NaN"):
         lazy.save(tmp_path / "a.ome.zarr", client=client)
 
@@ -180,6 +186,6 @@ def test_reading_is_no_work_for_an_active_cluster(client):
 
 def test_an_active_client_is_used_without_being_named(tmp_path, client):
     with client.as_current():
-        results()["plain"].save(tmp_path / "many" / "a.ome.zarr")
+        RESULTS["plain"]().save(tmp_path / "many" / "a.ome.zarr")
     assert not list(tmp_path.rglob("*.partial"))
     assert sorted(client.run(_engines).values()) == [1, 1]
