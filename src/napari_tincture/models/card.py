@@ -9,10 +9,11 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 from napari_tincture.errors import ModelError
 from napari_tincture.models.denoising import Denoising
+from napari_tincture.models.fields import check_choice, check_keys, pair, read
 from napari_tincture.models.normalisation import Normalisation
 
 Task = Literal["stain", "segment", "synthesize"]
@@ -160,9 +161,9 @@ class ModelCard:
     version: int = 1
 
     def __post_init__(self) -> None:
-        _check_choice("task", self.task, get_args(Task))
-        _check_choice("border", self.border, get_args(Border))
-        _check_choice("held", self.held, get_args(Held))
+        check_choice("task", self.task, get_args(Task))
+        check_choice("border", self.border, get_args(Border))
+        check_choice("held", self.held, get_args(Held))
         if not self.inputs or not self.outputs:
             raise ModelError(f"Card {self.name!r} names no input or no output channel.")
         ranks = [SOURCES.index(channel.source) for channel in self.inputs]
@@ -241,7 +242,7 @@ class ModelCard:
             raise ModelError(f"The model card is not valid JSON: {error}.") from error
         if not isinstance(values, dict):
             raise ModelError(f"A model card is a JSON object, got {type(values).__name__}.")
-        _check_keys("model card", values, cls)
+        check_keys("model card", values, cls)
         try:
             return cls(**_typed(values))
         except (TypeError, AttributeError, ValueError) as error:
@@ -251,19 +252,19 @@ class ModelCard:
 def _typed(values: dict[str, Any]) -> dict[str, Any]:
     typed = dict(values)
     for key in ("inputs", "outputs"):
-        typed[key] = tuple(_read("channel", Channel, item) for item in values[key])
+        typed[key] = tuple(read("channel", Channel, item) for item in values[key])
     for key in ("normalisation", "target_normalisation"):
         if values.get(key) is not None:
             typed[key] = _normalisation(values[key])
     if values.get("denoising") is not None:
-        typed["denoising"] = _read("denoising", Denoising, values["denoising"])
+        typed["denoising"] = read("denoising", Denoising, values["denoising"])
     if "parts" in values:
         parts = dict(values["parts"])
-        typed["parts"] = {name: _read("part", Part, part) for name, part in parts.items()}
+        typed["parts"] = {name: read("part", Part, part) for name, part in parts.items()}
     if "calibration" in values:
         typed["calibration"] = tuple(map(float, values["calibration"]))
     if "output_range" in values:
-        typed["output_range"] = _pair(values["output_range"])
+        typed["output_range"] = pair(values["output_range"])
     return typed
 
 
@@ -271,41 +272,6 @@ def _normalisation(values: Any) -> Normalisation:
     norm = dict(values)
     for key in ("target", "clip"):
         if norm.get(key) is not None:
-            norm[key] = _pair(norm[key])
-    found: Normalisation = _read("normalisation", Normalisation, norm)
+            norm[key] = pair(norm[key])
+    found: Normalisation = read("normalisation", Normalisation, norm)
     return found
-
-
-def _pair(values: Any) -> tuple[float, float]:
-    low, high = values
-    return float(low), float(high)
-
-
-def _read(what: str, kind: type, values: Any) -> Any:
-    if not isinstance(values, dict):
-        raise ModelError(f"Expected a {what} as a JSON object, got {values!r}.")
-    _check_keys(what, values, kind)
-    return kind(**values)
-
-
-def _check_keys(what: str, values: Mapping[str, Any], kind: type) -> None:
-    fields = dataclasses.fields(cast(Any, kind))
-    known = {item.name for item in fields}
-    needed = {
-        item.name
-        for item in fields
-        if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
-    }
-    unknown, missing = sorted(set(values) - known), sorted(needed - set(values))
-    if unknown:
-        raise ModelError(
-            f"The {what} has unknown fields: {', '.join(unknown)}. It was written by another "
-            "release or is no napari-tincture model; update napari-tincture."
-        )
-    if missing:
-        raise ModelError(f"The {what} lacks the fields {', '.join(missing)}.")
-
-
-def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ModelError(f"Unknown {what} {value!r}: choose one of {', '.join(choices)}.")
