@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,6 +146,14 @@ def cited(entries: Any) -> str:
             links = [str(entry[key]) for key in ("doi", "url") if entry.get(key)]
             found.append(", ".join([text, *(link for link in links if link not in text)]))
     return "; ".join(found)
+
+
+def weights_of(
+    values: Mapping[str, Any], read: Callable[[str, Mapping[str, Any]], Weights]
+) -> dict[str, Weights]:
+    """The weights by kind, each read as its version of the format has it."""
+    entries = need(values, "weights", "").items()
+    return {kind: read(kind, entry) for kind, entry in entries if entry is not None}
 
 
 def common(values: Mapping[str, Any], weights: Mapping[str, Weights]) -> dict[str, Any]:

@@ -14,16 +14,13 @@ from napari_tincture.models.packages._description import (
     Weights,
     common,
     need,
+    weights_of,
 )
 
 
 def read(values: Mapping[str, Any]) -> Description:
     """Read a description; see https://github.com/bioimage-io/spec-bioimage-io, format 0.5."""
-    weights = {
-        kind: _weights(kind, entry)
-        for kind, entry in need(values, "weights", "").items()
-        if entry is not None
-    }
+    weights = weights_of(values, _weights)
     inputs = tuple(_tensor(item, "preprocessing") for item in need(values, "inputs", ""))
     outputs = tuple(_tensor(item, "postprocessing") for item in need(values, "outputs", ""))
     return Description(inputs=inputs, outputs=outputs, **common(values, weights))
