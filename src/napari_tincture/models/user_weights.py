@@ -71,6 +71,43 @@ class UserWeights:
             return str(error)
         return ""
 
+    def fill(
+        self,
+        network: nn.Module,
+        given: str | PathLike[str] | None = None,
+        *,
+        spare: Callable[[str], bool] = lambda _: False,
+        own: Callable[[str], bool] = lambda _: False,
+        check: Callable[[dict[str, Tensor], Path], None] = lambda *_: None,
+    ) -> None:
+        """Give a network the weights of the file; it is then to be evaluated alone.
+
+        Parameters
+        ----------
+        spare
+            Whether a tensor of the file is not needed, by its name.
+        own
+            Whether a tensor of the network may stay as it is where the file lacks it.
+        check
+            Looks at the file's tensors first, and raises what speaks against them.
+
+        Raises
+        ------
+        InputError
+            If no file is given, or it is not there.
+        ModelError
+            If it is damaged, contains code, or holds the weights of another network.
+        """
+        from napari_tincture.models.weights import fill_network
+
+        file = self.path(given)
+        found = read_tensors(file)
+        check(found, file)
+        kept = {key: value for key, value in network.state_dict().items() if own(key)}
+        state = {key: value for key, value in found.items() if not spare(key)}
+        fill_network(network, {**kept, **state}, str(file))
+        network.eval().requires_grad_(requires_grad=False)
+
     def build(self) -> nn.Module:
         """Make the network with random weights; imports torch."""
         module, _, name = self.home.partition(":")

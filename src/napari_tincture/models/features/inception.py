@@ -20,8 +20,7 @@ from torch import nn
 from torch.nn import functional
 
 from napari_tincture.errors import InputError, ModelError
-from napari_tincture.models.user_weights import INCEPTION, read_tensors
-from napari_tincture.models.weights import fill_network
+from napari_tincture.models.user_weights import INCEPTION
 
 SIDE = 299
 CLASSES = 1008
@@ -237,14 +236,11 @@ def load_inception(path: str | os.PathLike[str] | None = None) -> Inception:
     ModelError
         If it is damaged, contains code, or holds the weights of another network.
     """
-    file = INCEPTION.path(path)
-    state = read_tensors(file)
-    _check_origin(state, file)
     network = Inception()
     # Counters of training steps, which nothing here reads and old versions of torch did not write.
-    ours = {k: v for k, v in network.state_dict().items() if k.endswith("num_batches_tracked")}
-    fill_network(network, {**ours, **state}, str(file))
-    return network.eval().requires_grad_(requires_grad=False)
+    counters = lambda key: key.endswith("num_batches_tracked")  # noqa: E731
+    INCEPTION.fill(network, path, own=counters, check=_check_origin)
+    return network
 
 
 def _check_origin(state: dict[str, torch.Tensor], file: Path) -> None:

@@ -18,8 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from napari_tincture.models.user_weights import LPIPS, read_tensors
-from napari_tincture.models.weights import fill_network
+from napari_tincture.models.user_weights import LPIPS
 
 WIDTHS = 3, 64, 192, 384, 256, 256
 """Channels of an image, and after each convolution of AlexNet."""
@@ -132,11 +131,13 @@ def load_lpips(path: str | os.PathLike[str] | None = None) -> Lpips:
     ModelError
         If it is damaged, contains code, or holds the weights of another network.
     """
-    file = LPIPS.path(path)
-    # The package lists its heads a second time.
-    state = {k: v for k, v in read_tensors(file).items() if not k.startswith("lins.")}
     network = Lpips()
-    # Constants, which not every version wrote.
-    scaling = {k: v for k, v in network.state_dict().items() if k.startswith("scaling_layer.")}
-    fill_network(network, {**scaling, **state}, str(file))
-    return network.eval().requires_grad_(requires_grad=False)
+    LPIPS.fill(
+        network,
+        path,
+        # The package lists its heads a second time.
+        spare=lambda key: key.startswith("lins."),
+        # Constants, which not every version wrote.
+        own=lambda key: key.startswith("scaling_layer."),
+    )
+    return network

@@ -11,8 +11,7 @@ from os import PathLike
 
 from torch import Tensor, nn
 
-from napari_tincture.models.user_weights import VGG, read_tensors
-from napari_tincture.models.weights import fill_network
+from napari_tincture.models.user_weights import VGG
 
 WIDTHS = (64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,)
 """Channels of the convolutions between pools, up to the first of the fifth block."""
@@ -80,17 +79,15 @@ def load_vgg(path: str | PathLike[str] | None = None) -> Vgg19:
     ModelError
         If it is damaged, contains code, or holds the weights of another network.
     """
-    file = VGG.path(path)
     network = Vgg19()
     # What follows relu5_1, and the classifier, are not needed.
     beyond = len(network.features)
-    state = {
-        key: value
-        for key, value in read_tensors(file).items()
-        if not (key.startswith("classifier.") or place_of(key) >= beyond)
-    }
-    fill_network(network, state, str(file))
-    return network.eval().requires_grad_(requires_grad=False)
+    VGG.fill(
+        network,
+        path,
+        spare=lambda key: key.startswith("classifier.") or place_of(key) >= beyond,
+    )
+    return network
 
 
 def place_of(key: str) -> int:
