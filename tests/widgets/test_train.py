@@ -272,15 +272,15 @@ def test_recipes_are_saved_and_loaded(
         [layer] for layer in reversed(viewer.layers)
     )
     panel.form.learning.texts = {"lr": "0.003"}
-    panel.form.save_button.click()
+    panel.form.file.save_button.click()
     qtbot.waitUntil(lambda: panel.runner.status.text() == "Saved mine.json.", timeout=PATIENCE)
     recipe = json.loads(path.read_text())
     assert (recipe["family"], recipe["schedule"]["lr"]) == (panel.form.family.value, 0.003)
     assert recipe["networks"]["forward"]["options"]["in_channels"] == 1
-    panel.form.load_button.click()
+    panel.form.file.load_button.click()
     assert panel.form.preset.value == LOADED
     path.write_text("{")
-    panel.form.load_button.click()
+    panel.form.file.load_button.click()
     assert "mine.json cannot be taken as a recipe" in panel.runner.status.text()
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from napari_tincture.by_name import own_modules
 from napari_tincture.errors import InputError
 from napari_tincture.widgets._fields import Field, Fields
-from napari_tincture.widgets._form import Choice, Folding, Item, Wrapped, align_labels, form, row
+from napari_tincture.widgets._form import Choice, Folding, Item, Wrapped, align_labels, form
 from napari_tincture.widgets._recipe_fields import (
     DATA,
     DERIVED,
@@ -25,6 +23,7 @@ from napari_tincture.widgets._recipe_fields import (
     shown_fields,
     usual_values,
 )
+from napari_tincture.widgets._recipe_file import RecipeFile
 
 ROOM = "napari_tincture.training.objectives"
 SIZES = {
@@ -44,11 +43,6 @@ class TrainForm(QWidget):
     """
 
     changed = Signal()
-    saving = Signal(str)
-    """The recipe is to be written to this path."""
-    loading = Signal(object)
-    """A recipe, as JSON, is to be taken."""
-    problem = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,6 +60,7 @@ class TrainForm(QWidget):
         self.about.setStyleSheet("font-size: 11px; padding: 0px;")
         self.data, self.learning = Fields(DATA), Fields(LEARNING)
         self.networks, self.losses, self.intervals = Fields(), Fields(), Fields(INTERVALS)
+        self.file = RecipeFile()
         self._families: dict[str, Mapping[str, Any]] = {}
         self._loaded: dict[str, Any] | None = None
         self._options: list[str] = []
@@ -205,9 +200,6 @@ class TrainForm(QWidget):
         return {name: {**base.get(name, {}), **values} for name, values in groups.items() if values}
 
     def _lay_out(self) -> None:
-        self.load_button, self.save_button = QPushButton("Load…"), QPushButton("Save…")
-        self.load_button.setToolTip("Take the settings of a recipe")
-        self.save_button.setToolTip("Write the recipe, for here or for napari_tincture.train")
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.setContentsMargins(8, 0, 0, 0)
@@ -219,7 +211,7 @@ class TrainForm(QWidget):
         column.addLayout(device)
         for folding in self.foldings.values():
             column.addWidget(folding)
-        column.addWidget(row([self.load_button, self.save_button]))
+        column.addWidget(self.file)
         self.advanced = Folding("Advanced", inner, tooltip="All that is in the recipe")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -239,8 +231,6 @@ class TrainForm(QWidget):
         self.device.chosen.connect(self.changed)
         for section in self.sections.values():
             section.changed.connect(self._on_field)
-        self.load_button.clicked.connect(lambda _: self._browse())
-        self.save_button.clicked.connect(lambda _: self._save())
 
     def _on_choice(self) -> None:
         """Another family: a loaded recipe is another's."""
@@ -301,20 +291,3 @@ class TrainForm(QWidget):
             crop, steps = self.value("crop"), self.value("steps")
             self.about.setText(f"{about}; crops of {crop} px, {steps:,} steps")
         self.changed.emit()
-
-    def _browse(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Load a recipe", "", "Recipe (*.json)")
-        if not path:
-            return
-        try:
-            recipe = json.loads(Path(path).read_text("utf-8"))
-            if not isinstance(recipe, dict):
-                raise ValueError("it holds no settings")
-            self.loading.emit(recipe)
-        except (OSError, ValueError) as error:
-            self.problem.emit(f"{Path(path).name} cannot be taken as a recipe: {error}")
-
-    def _save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save the recipe", "", "Recipe (*.json)")
-        if path:
-            self.saving.emit(path if path.endswith(".json") else f"{path}.json")

@@ -220,9 +220,9 @@ class TrainPanel(Docked):
         self._later.timeout.connect(self.refresh)
         for part in (self.sides, self.form):
             part.changed.connect(self._later.start)
-        self.form.saving.connect(lambda path: self._try(partial(self.save_recipe, path)))
-        self.form.loading.connect(self.take)
-        self.form.problem.connect(partial(self.runner.status.show_text, Level.PROBLEM))
+        self.form.file.saving.connect(lambda path: self._try(partial(self.save_recipe, path)))
+        self.form.file.loading.connect(self.take)
+        self.form.file.problem.connect(partial(self.runner.status.show_text, Level.PROBLEM))
         self.begun.resume.connect(partial(self._try, self.resume))
         self.runner.train.connect(partial(self._try, self.train))
         for signal, action in (

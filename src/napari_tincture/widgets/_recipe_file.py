@@ -1,0 +1,47 @@
+"""Buttons that take a recipe from a file, and write one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
+
+from napari_tincture.widgets._form import row
+
+
+class RecipeFile(QWidget):
+    """Load… and Save…; what a recipe means is for others."""
+
+    saving = Signal(str)
+    """The recipe is to be written to this path."""
+    loading = Signal(object)
+    """A recipe, as JSON, is to be taken."""
+    problem = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.load_button, self.save_button = QPushButton("Load…"), QPushButton("Save…")
+        self.load_button.setToolTip("Take the settings of a recipe")
+        self.save_button.setToolTip("Write the recipe, for here or for napari_tincture.train")
+        self.load_button.clicked.connect(lambda _: self._load())
+        self.save_button.clicked.connect(lambda _: self._save())
+        row([self.load_button, self.save_button], self)
+
+    def _load(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Load a recipe", "", "Recipe (*.json)")
+        if not path:
+            return
+        try:
+            recipe = json.loads(Path(path).read_text("utf-8"))
+            if not isinstance(recipe, dict):
+                raise ValueError("it holds no settings")
+            self.loading.emit(recipe)
+        except (OSError, ValueError) as error:
+            self.problem.emit(f"{Path(path).name} cannot be taken as a recipe: {error}")
+
+    def _save(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save the recipe", "", "Recipe (*.json)")
+        if path:
+            self.saving.emit(path if path.endswith(".json") else f"{path}.json")
