@@ -14,7 +14,7 @@ from cells import discs
 import napari_tincture as nt
 from napari_tincture.errors import Cancelled, InputError, TrainingError
 from napari_tincture.raster import Raster
-from napari_tincture.training.labels import interactive
+from napari_tincture.training.labels import interactive, stroke_crops
 from napari_tincture.training.labels.interactive import Session
 from napari_tincture.worker import teaching
 from napari_tincture.worker.inbox import Inbox
@@ -31,8 +31,10 @@ NARROW = {"depth": 2, "width": 6, "max_width": 8}
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name, value in {"CROP": 32, "BATCH": 2, "FIRST": 8, "MORE": 4}.items():
+    for name, value in {"FIRST": 8, "MORE": 4}.items():
         monkeypatch.setattr(interactive, name, value)
+    for name, value in {"CROP": 32, "BATCH": 2}.items():
+        monkeypatch.setattr(stroke_crops, name, value)
     for name, value in {"MORE": 2, "ENOUGH": 12, "PIECE": 64}.items():
         monkeypatch.setattr(teaching, name, value)
     monkeypatch.setenv("NAPARI_TINCTURE_MODELS", str(tmp_path))

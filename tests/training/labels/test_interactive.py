@@ -10,7 +10,7 @@ from cells import discs
 import napari_tincture as nt
 from napari_tincture.errors import Cancelled, InputError
 from napari_tincture.progress import CancelToken
-from napari_tincture.training.labels import interactive
+from napari_tincture.training.labels import interactive, stroke_crops
 from napari_tincture.training.labels.interactive import Session
 
 CLASSES = [{"value": 2, "name": "ground"}, {"value": 7, "name": "cell", "colour": "red"}]
@@ -19,8 +19,10 @@ NARROW = {"depth": 2, "width": 6, "max_width": 8}
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"CROP": 32, "BATCH": 2, "FIRST": 12, "MORE": 4}.items():
+    for name, value in {"FIRST": 12, "MORE": 4}.items():
         monkeypatch.setattr(interactive, name, value)
+    for name, value in {"CROP": 32, "BATCH": 2}.items():
+        monkeypatch.setattr(stroke_crops, name, value)
 
 
 @cache

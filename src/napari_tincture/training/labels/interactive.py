@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from napari_tincture.errors import Cancelled, InputError
 from napari_tincture.metrics.labels.confusion import Confusion
@@ -26,10 +25,9 @@ from napari_tincture.progress import CancelToken
 from napari_tincture.tiling.reach import with_reach
 from napari_tincture.tiling.whole import PlaneValues
 from napari_tincture.training.held import whole
-from napari_tincture.training.images.augment import Augment, random_matrix, vary_values
-from napari_tincture.training.images.crops import turned
 from napari_tincture.training.images.domains import Domain, domain_statistics
 from napari_tincture.training.images.material import AS_SEEN
+from napari_tincture.training.labels import stroke_crops
 from napari_tincture.training.labels.judge import table_of
 from napari_tincture.training.labels.labelling import Labelling, as_classes
 from napari_tincture.training.labels.segmenters import as_segmenter, refill
@@ -43,8 +41,6 @@ NETWORK: Mapping[str, Any] = {
 }  # fmt: skip
 FIRST, MORE = 60, 25
 """Steps of the first update and of further ones."""
-CROP, BATCH = 128, 4
-AUGMENT = Augment(flips=(True, True), rot90=True, gain=(0.9, 1.1), offset=0.05)
 RATE = 4e-3
 JUDGED = 32
 """Squares of strokes that are looked at for the figures."""
@@ -95,6 +91,7 @@ class Session:
         shape = self._domain.pictures[0].shape
         self.strokes = Strokes(shape, len(self._labelling.classes))
         self._device, self._seed = device, seed
+        self._crops = stroke_crops.StrokeCrops(self._pictures, self.strokes, seed)
         self._trainer = self._begin(dict(network or {}))
         self._model: Model | None = None
         self._shown = -1
@@ -190,7 +187,7 @@ class Session:
         for _ in range(steps or (MORE if self.steps else FIRST)):
             if cancel is not None and cancel.cancelled:
                 raise Cancelled("Learning was cancelled; what was learned so far stays.")
-            loss = self._trainer.advance(self._batch)["loss"]
+            loss = self._trainer.advance(self._crops)["loss"]
             if until is not None and until(self.steps, loss):
                 break
         return {"steps": float(self.steps), "loss": loss, **self._figures()}
@@ -233,7 +230,8 @@ class Session:
     def _begin(self, network: Mapping[str, Any]) -> Trainer:
         name = self._domain.pictures[0].name
         recipe = preset(
-            "segmentation", "tiny", name=f"{name} painted", steps=FOREVER, crop=CROP, batch=BATCH,
+            "segmentation", "tiny", name=f"{name} painted", steps=FOREVER, crop=stroke_crops.CROP,
+            batch=stroke_crops.BATCH,
             lr=RATE, warmup=5, decay="constant", ema=0.9, keep="last", seed=self._seed,
             validate_every=FOREVER, save_every=FOREVER,
             options={"unlabelled": self._labelling.unlabelled,
@@ -257,23 +255,6 @@ class Session:
             refill(self._model, network)
             self._shown = self.steps
         return self._model
-
-    def _batch(self, step: int) -> dict[str, Tensor]:
-        painted = np.flatnonzero(self.strokes.pixels).tolist()
-        images, labels = [], []
-        for slot in range(BATCH):
-            rng = np.random.default_rng([self._seed, step, slot])
-            plane, y, x = self.strokes.draw(rng, painted)
-            rows, columns = (
-                _around(rng, place, length)
-                for place, length in zip((y, x), self.strokes.shape, strict=True)
-            )
-            matrix = random_matrix(AUGMENT, rng)
-            image = turned(self._pictures[plane].read(rows, columns), matrix)
-            images.append(vary_values(image, AUGMENT, rng))
-            strokes = torch.from_numpy(self.strokes.get(plane, rows, columns)[None])
-            labels.append(turned(strokes.float(), matrix))
-        return {"a": torch.stack(images), "b": torch.stack(labels)}
 
     def _figures(self) -> dict[str, float]:
         """Mean IoU on strokes, of the network and of the best single class."""
@@ -299,10 +280,3 @@ class Session:
                 f"There is no plane {plane} of {len(self._pictures)}; expected a place along "
                 f"{', '.join(leading) or 'no axis'}."
             )
-
-
-def _around(rng: np.random.Generator, place: int, length: int) -> slice:
-    """A crop that holds a pixel, within the image where it is large enough."""
-    start = place - int(rng.integers(CROP))
-    start = min(max(start, 0), length - CROP) if length >= CROP else (length - CROP) // 2
-    return slice(start, start + CROP)
