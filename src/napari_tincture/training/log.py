@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -23,6 +24,25 @@ class Log(Protocol):
 
     def close(self) -> None:
         """End; `resume` may follow."""
+
+
+Note = Callable[[int, Mapping[str, float], Mapping[str, float]], None]
+"""Writes the values and figures of a step to several logs."""
+
+
+@contextmanager
+def writing(logs: Sequence[Log], step: int) -> Iterator[Note]:
+    """Begin logs after so many steps, and end them; what happens in between is noted in all."""
+    with ExitStack() as stack:
+        for log in logs:
+            log.resume(step)
+            stack.callback(log.close)
+
+        def note(step: int, values: Mapping[str, float], figures: Mapping[str, float]) -> None:
+            for log in logs:
+                log.write(step, values, figures)
+
+        yield note
 
 
 class CsvLog:

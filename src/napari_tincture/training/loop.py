@@ -6,10 +6,9 @@ checkpoint holds, so that a resumed run is the same run.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,9 @@ from napari_tincture.training.averages import Averages, State, states
 from napari_tincture.training.checkpoints import load_checkpoint, save_checkpoint
 from napari_tincture.training.control import Control, Hooks
 from napari_tincture.training.fabric import Peers
-from napari_tincture.training.log import Log
+from napari_tincture.training.log import Log, writing
 from napari_tincture.training.memory import recompute
+from napari_tincture.training.memory_order import channels_last, moved
 from napari_tincture.training.objective import Batch, Objective
 from napari_tincture.training.optimisers import Group
 from napari_tincture.training.pace import Pace
@@ -34,7 +34,6 @@ from napari_tincture.training.seeds import seeded
 
 Figures = Mapping[str, float]
 Validate = Callable[[Mapping[str, nn.Module]], Figures]
-Note = Callable[[Figures, Figures], None]
 
 
 class Trainer:
@@ -172,11 +171,11 @@ class Trainer:
             self.load(checkpoint)
         control, hooks = control or Control(), hooks or Hooks()
         hooks.begin(self)
-        with self._writing(logs) as note, control.steps():
+        with writing(() if self.rank else logs, self.step) as note, control.steps():
             while self.step < self.schedule.steps and not self._told_to_stop(control, cancel):
                 self._pace.begin()
                 losses = self.advance(batch_of)
-                note(self._rates() | losses, self._validated(validate, losses))
+                note(self.step, self._rates() | losses, self._validated(validate, losses))
                 if checkpoint is not None and self._due(self.schedule.save_every):
                     self.save(checkpoint)
                 hooks.after_step(self.step, losses, self.networks)
@@ -205,7 +204,7 @@ class Trainer:
                 lengths[f"gradient of the {name}"] = length
 
         with seeded(self.schedule.seed, self.step, self.rank, self.device):
-            batch = self._moved(batch_of(self.step))
+            batch = moved(batch_of(self.step), self.device)
             with reduced(networks, self.precision, self.device):
                 losses = self.objective.step(batch, update)
         self.peers.average_buffers(networks)
@@ -261,30 +260,19 @@ class Trainer:
         networks = [self.objective.networks[member] for member in self.objective.groups[name]]
         return Group(name, networks, self.schedule, self.device, self.peers)
 
-    def _moved(self, batch: Batch) -> dict[str, Tensor]:
-        moved = {name: item.to(self.device) for name, item in batch.items()}
-        order = torch.channels_last
-        return {
-            n: x.contiguous(memory_format=order) if x.ndim == 4 else x for n, x in moved.items()
-        }
-
     def _checked(self, values: Mapping[str, Tensor]) -> dict[str, float]:
         # One wait for the device; a number that is none on one process is none on all.
         flat = torch.stack([value.detach().float().to(self.device) for value in values.values()])
         self.peers.average([flat])
         numbers = dict(zip(values, flat.tolist(), strict=True))
         wrong = [f"{name} is {x}" for name, x in numbers.items() if not math.isfinite(x)]
-        if not wrong:
-            return numbers
-        advice = [f"a lower learning rate (now lr={self.schedule.lr:g})"]
-        advice.append(f"a shorter gradient (now clip={self.schedule.clip:g}; 0 is none)")
-        if self.precision != "float32":
-            advice.append(f"precision float32 (now {self.precision})")
-        kept = f"The checkpoint of step {self.saved} is kept. " if self.saved >= 0 else ""
-        raise TrainingError(
-            f"Training stopped in step {self.step + 1}: {', '.join(wrong)}. {kept}"
-            f"Try {', or '.join(advice)}."
-        )
+        if wrong:
+            kept = f"The checkpoint of step {self.saved} is kept. " if self.saved >= 0 else ""
+            raise TrainingError(
+                f"Training stopped in step {self.step + 1}: {', '.join(wrong)}. {kept}"
+                f"Try {', or '.join(self.schedule.calmer(self.precision))}."
+            )
+        return numbers
 
     def _validated(self, validate: Validate | None, losses: Figures) -> dict[str, float]:
         if validate is None or not self._due(self.schedule.validate_every):
@@ -309,23 +297,3 @@ class Trainer:
         if cancelled:
             raise Cancelled("The training was cancelled.")
         return stopped
-
-    @contextlib.contextmanager
-    def _writing(self, logs: Sequence[Log]) -> Iterator[Note]:
-        mine = [] if self.rank else logs
-        with contextlib.ExitStack() as stack:
-            for log in mine:
-                log.resume(self.step)
-                stack.callback(log.close)
-
-            def note(values: Figures, figures: Figures) -> None:
-                for log in mine:
-                    log.write(self.step, values, figures)
-
-            yield note
-
-
-def channels_last(network: nn.Module) -> nn.Module:
-    """The network with its weights in the memory order that convolutions are fastest in."""
-    # torch's type stubs lack this overload.
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -23,8 +23,9 @@ from napari_tincture.training.data import Example, load_examples
 from napari_tincture.training.evaluate import evaluate
 from napari_tincture.training.images.augment import Augment, flip_relief, random_crop, vary_values
 from napari_tincture.training.log import CsvLog
-from napari_tincture.training.loop import Trainer, channels_last
+from napari_tincture.training.loop import Trainer
 from napari_tincture.training.losses import LossTerm
+from napari_tincture.training.memory_order import channels_last
 from napari_tincture.training.objective import Batch
 from napari_tincture.training.objectives.regression import Regression
 from napari_tincture.training.schedule import Schedule

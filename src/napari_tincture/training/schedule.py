@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -117,6 +118,13 @@ class Schedule:
             peak = self.lr_discriminators
         rate = peak * self._share(step)
         return rate * (step + 1) / self.warmup if step < self.warmup else rate
+
+    def calmer(self, precision: str) -> Iterator[str]:
+        """What may help where a loss is no number; `precision` is what networks computed in."""
+        yield f"a lower learning rate (now lr={self.lr:g})"
+        yield f"a shorter gradient (now clip={self.clip:g}; 0 is none)"
+        if precision != "float32":
+            yield f"precision float32 (now {precision})"
 
     def _share(self, step: int) -> float:
         whole = step // self._per_unit

@@ -32,7 +32,8 @@ from napari_tincture.training.labels.segmenters import as_segmenter
 from napari_tincture.training.labels.synthesis_judge import SynthesisJudge
 from napari_tincture.training.labels.synthesizers import as_synthesizer
 from napari_tincture.training.log import CsvLog, Log
-from napari_tincture.training.loop import Trainer, channels_last
+from napari_tincture.training.loop import Trainer
+from napari_tincture.training.memory_order import channels_last
 from napari_tincture.training.networks import act_in_place, begin_from, check_crops
 from napari_tincture.training.objective import Batch
 from napari_tincture.training.stages import Staged, StagedTrainer

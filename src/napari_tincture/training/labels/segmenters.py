@@ -15,7 +15,7 @@ from napari_tincture.tiling.reach import Reach, reach_of, take_reach, with_reach
 from napari_tincture.training.channels import channels_of, pixel_size_of
 from napari_tincture.training.images.domains import Domain
 from napari_tincture.training.labels.labelling import Labelling
-from napari_tincture.training.loop import channels_last
+from napari_tincture.training.memory_order import channels_last
 from napari_tincture.training.translation import TranslationRecipe
 
 _REACHES: dict[tuple[str, int, str], Reach] = {}
