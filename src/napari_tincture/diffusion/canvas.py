@@ -54,7 +54,7 @@ class Line:
     def weights(self) -> NDArray[np.float32]:
         """(windows, length) shares that add up to 1 at every pixel, smooth within overlaps."""
         starts, length = self.starts, self.length
-        place = np.arange(length) + 0.5
+        place = np.arange(length, dtype=np.float64) + 0.5
         found = np.ones((len(starts), length))
         for number, start in enumerate(starts):
             if number:

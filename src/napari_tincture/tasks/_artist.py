@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from napari_tincture.device import describe_device, memory_budget, resolve_device, resolve_precision
+from napari_tincture.device import describe_device, memory_budget, resolve_device
 from napari_tincture.diffusion.asking import Asking
 from napari_tincture.diffusion.canvas import Place
 from napari_tincture.diffusion.drawing import Drawn, Pen, Start
@@ -26,6 +26,7 @@ from napari_tincture.io.identity import signature
 from napari_tincture.io.provenance import plain
 from napari_tincture.models.model import Model
 from napari_tincture.out_of_memory import OutOfMemory
+from napari_tincture.precision import resolve_precision
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._scene import Plane, Scene, Show
