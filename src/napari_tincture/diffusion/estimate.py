@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -71,36 +72,50 @@ def as_denoise(
     return denoise
 
 
+def factors(share: Share, like: Tensor) -> tuple[Any, Any]:
+    """Of the image and of the noise in a noisy image; tensors are of the type of `like`.
+
+    Of nearly clean images 1 - share has few digits left in float32, so shares are float64.
+    """
+    kept, added = share**0.5, (1 - share) ** 0.5
+    if isinstance(share, Tensor):
+        return kept.to(like.dtype), added.to(like.dtype)
+    return kept, added
+
+
 def estimated(x: Tensor, output: Tensor, share: Share, predicts: Predicts) -> tuple[Tensor, Tensor]:
     """Clean image and noise of a noisy image whose share of variance is given."""
     if predicts == "noise":
         return image_in(x, output, share), output
     if predicts == "image":
         return output, noise_in(x, output, share)
-    kept, added = share**0.5, (1 - share) ** 0.5
+    kept, added = factors(share, x)
     return kept * x - added * output, added * x + kept * output
 
 
 def image_in(x: Tensor, noise: Tensor, share: Share) -> Tensor:
     """The clean image that noise makes a noisy one of."""
-    found: Tensor = (x - (1 - share) ** 0.5 * noise) / share**0.5
+    kept, added = factors(share, x)
+    found: Tensor = (x - added * noise) / kept
     return found
 
 
 def noise_in(x: Tensor, image: Tensor, share: Share) -> Tensor:
     """The noise that makes a noisy image of a clean one; of none at all, some number."""
-    added = (1 - share) ** 0.5
-    found: Tensor = (x - share**0.5 * image) / (added + (added == 0))
+    kept, added = factors(share, x)
+    found: Tensor = (x - kept * image) / (added + (added == 0))
     return found
 
 
 def noised(image: Tensor, noise: Tensor, share: Share) -> Tensor:
     """A clean image with noise, so that `share` of the variance is its own."""
-    found: Tensor = share**0.5 * image + (1 - share) ** 0.5 * noise
+    kept, added = factors(share, image)
+    found: Tensor = kept * image + added * noise
     return found
 
 
 def velocity(image: Tensor, noise: Tensor, share: Share) -> Tensor:
     """What a network that predicts velocities learns (Salimans and Ho 2022, appendix D)."""
-    found: Tensor = share**0.5 * noise - (1 - share) ** 0.5 * image
+    kept, added = factors(share, image)
+    found: Tensor = kept * noise - added * image
     return found

@@ -27,11 +27,11 @@ class Levels:
 
     def __init__(self, schedule: NoiseSchedule, continuous: bool) -> None:
         self.schedule, self.continuous = schedule, continuous
-        self._shares = torch.from_numpy(schedule.alpha_bars).float()
-        self._before = torch.cat([torch.ones(1), self._shares[:-1]])
+        self._shares = torch.from_numpy(schedule.alpha_bars)
+        self._before = torch.cat([self._shares.new_ones(1), self._shares[:-1]])
 
     def draw(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """What networks are told, and shares of the images' variance; (count,) float32 each."""
+        """What networks are told (float32) and shares of the variance (float64), (count,)."""
         steps = self.schedule.steps
         if not self.continuous:
             index = torch.randint(steps, (count,), device=device)
@@ -39,13 +39,13 @@ class Levels:
         step = int(torch.randint(steps, ()))
         high, low = self._before[step].sqrt(), self._shares[step].sqrt()
         level = low + (high - low) * torch.rand(count, device=device)
-        return level, level.square()
+        return level.float(), level.square()
 
     def spread(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """As `draw`, evenly spread over all steps and always the same."""
         index = ((torch.arange(count, device=device) + 0.5) * self.schedule.steps / count).long()
         shares = self._shares.to(device)[index]
-        return (shares.sqrt() if self.continuous else index.float()), shares
+        return (shares.sqrt() if self.continuous else index).float(), shares
 
 
 def by_image(values: Tensor) -> Tensor:
@@ -73,12 +73,12 @@ def min_snr(shares: Tensor, gamma: float, predicts: Predicts) -> Tensor:
     and section 3.4 for what else than the image is predicted. `gamma` 5 is published; 0: all 1.
     """
     if not gamma:
-        return torch.ones_like(shares)
+        return torch.ones_like(shares).float()
     ratio = shares / (1 - shares).clamp_min(1e-8)
     weight = ratio.clamp_max(gamma)
     if predicts == "noise":
-        return weight / ratio.clamp_min(1e-8)
-    return weight / (ratio + 1) if predicts == "velocity" else weight
+        return (weight / ratio.clamp_min(1e-8)).float()
+    return (weight / (ratio + 1) if predicts == "velocity" else weight).float()
 
 
 def variational_bound(
