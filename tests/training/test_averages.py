@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from torch import nn
 
+from napari_tincture.models.layers.spectral_norm import SpectralConv2d
 from napari_tincture.training.averages import Averages
 
 
@@ -32,3 +34,17 @@ def test_without_averages_nothing_is_copied() -> None:
     network.weight.data.fill_(7.0)
     averages.load_state_dict(kept)
     assert network.weight.item() != 7.0
+
+
+def test_vectors_of_spectral_norm_keep_their_length() -> None:
+    torch.manual_seed(0)
+    network = SpectralConv2d(3, 4, 3)
+    averages = Averages({"forward": network}, 0.9)
+    for step in range(1, 5):
+        network.weight_orig.data.normal_()
+        network(torch.zeros(1, 3, 8, 8))
+        averages.update(step)
+    kept = averages.networks["forward"]
+    for key in ("weight_u", "weight_v"):
+        assert torch.equal(getattr(kept, key), getattr(network, key))
+    assert not torch.equal(kept.weight_orig, network.weight_orig)

@@ -7,6 +7,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.discriminators.patch import build
+from napari_tincture.models.layers.spectral_norm import SpectralConv2d
 from napari_tincture.training.initialise import initialise
 
 FAN_IN, FAN_OUT = 64 * 16, 128 * 16
@@ -39,7 +40,9 @@ def test_spreads_are_those_of_the_kind(kind: str) -> None:
 def test_weights_under_a_norm_are_drawn_themselves() -> None:
     new = spectral_norm(nn.Conv2d(8, 8, 3))
     old = nn.utils.spectral_norm(nn.Conv2d(8, 8, 3))
-    for module, raw in ((new, new.parametrizations.weight.original), (old, old.weight_orig)):
+    own = SpectralConv2d(8, 8, 3)
+    raws = new.parametrizations.weight.original, old.weight_orig, own.weight_orig
+    for module, raw in zip((new, old, own), raws, strict=True):
         before = raw.detach().clone()
         initialise(module)
         raw = raw.detach()

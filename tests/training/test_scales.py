@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from napari_tincture.models.discriminators.multiscale import build
-from napari_tincture.training.scales import feature_matching, summed
+from napari_tincture.training.scales import feature_differences, feature_matching, scores_of, summed
 from napari_tincture.training.together import together
 
 
@@ -25,6 +25,8 @@ def test_losses_over_scales() -> None:
     assert summed(fake, real=True).item() == 1 + 1
     assert summed(fake, real=False).item() == 0 + 4
     assert feature_matching(fake, real).item() == 4 * 3
+    assert [[d.item() for d in maps] for maps in feature_differences(fake, real)] == [[3], [3]]
+    assert [scores.mean().item() for scores in scores_of(fake)] == [0, 2]
 
 
 def test_features_of_real_images_are_goals() -> None:

@@ -9,7 +9,11 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from napari_tincture.models.layers.spectral_norm import SpectralConv2d, SpectralLinear
+from napari_tincture.models.layers.spectral_norm import (
+    SpectralConv2d,
+    SpectralLinear,
+    plain_or_spectral,
+)
 from napari_tincture.models.published import to_classic_spectral_norm
 
 
@@ -23,11 +27,15 @@ def pairs() -> list[tuple[nn.Module, nn.Module, torch.Tensor]]:
     torch.manual_seed(0)
     return [
         (SpectralConv2d(3, 5, 4, 2), classic(nn.Conv2d(3, 5, 4, 2)), torch.rand(2, 3, 9, 8)),
+        (
+            SpectralConv2d(3, 5, 3, padding=1), classic(nn.Conv2d(3, 5, 3, padding=1)),
+            torch.rand(2, 3, 9, 8) / 4,
+        ),
         (SpectralLinear(6, 1), classic(nn.Linear(6, 1, bias=False)), torch.rand(2, 6)),
-    ]
+    ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("own", "theirs", "x"), pairs(), ids=["convolution", "linear"])
+@pytest.mark.parametrize(("own", "theirs", "x"), pairs(), ids=["convolution", "padded", "linear"])
 def test_passes_in_training_and_after_are_those_of_torch(
     own: nn.Module, theirs: nn.Module, x: torch.Tensor
 ) -> None:
@@ -63,3 +71,12 @@ def test_a_fresh_weight_is_near_norm_one_after_some_passes() -> None:
             layer(torch.zeros(1, 3, 4, 4))
         weight = (layer.weight_orig * layer.eval().inverse_norm()).flatten(1)
         assert float(torch.linalg.matrix_norm(weight, 2)) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("spectral", [False, True])
+def test_a_convolution_is_plain_or_spectral(spectral: bool) -> None:
+    torch.manual_seed(0)
+    layer = plain_or_spectral(spectral, 3, 5, 4, 2, False, 2).eval()
+    assert layer(torch.zeros(1, 3, 8, 8)).shape == (1, 5, 5, 5)
+    expected = {"weight_orig", "weight_u", "weight_v"} if spectral else {"weight"}
+    assert set(layer.state_dict()) == expected
