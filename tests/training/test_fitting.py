@@ -50,6 +50,20 @@ def test_classes_have_the_names_and_colours_that_were_given() -> None:
     assert found.tolist() == [-1, 1, 0, -1]
 
 
+def test_networks_that_synthesize_lead_from_the_classes_to_the_images() -> None:
+    recipe = preset("spade", "tiny", crop=32, networks={"use_vae": True})
+    images = [named(np.zeros((40, 60), np.uint8), f"i{n}") for n in range(2)]
+    labels = [named(halves(5, 300, 7, 9), f"i{n}") for n in range(2)]
+    found, material = fitted(recipe, open_material(recipe, images={"a": images, "b": labels}))
+    options = {name: part.options for name, part in found.networks.items()}
+    assert (options["forward"]["in_channels"], options["forward"]["out_channels"]) == (4, 1)
+    assert options["discriminator"]["in_channels"] == 4 + 1
+    assert options["encoder"]["in_channels"] == 1
+    assert fitted(found, material)[0] == found
+    assert material.train.sources is not None
+    assert material.train.sources.pictures[0].normalisation.span == (-1, 1)
+
+
 def test_what_teaches_nothing_is_refused() -> None:
     bare, full = halves(0, 0), halves(1, 2)
     with pytest.raises(InputError, match=r"1 of 2 images have no label: i1.*leave them out"):

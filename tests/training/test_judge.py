@@ -10,7 +10,8 @@ from skimage.metrics import structural_similarity
 from torch import nn
 from translations import fields, images_for, small_recipe
 
-from napari_tincture.training.images.material import Material, open_material
+from napari_tincture.training.fitting import fitted
+from napari_tincture.training.images.material import Material, open_material, windows
 from napari_tincture.training.judge import Judge, likeness
 
 
@@ -85,3 +86,29 @@ def test_networks_with_noise_are_given_the_same_every_time() -> None:
 def test_there_may_be_nothing_to_look_at() -> None:
     recipe = small_recipe("cyclegan", split={"validation": 0.0})
     assert not Judge(recipe, open_material(recipe, images=images_for(recipe)).validation).sees
+
+
+def test_images_of_label_maps_are_compared_with_the_real_ones() -> None:
+    recipe = small_recipe("spade")
+    part = open_material(recipe, images=images_for(recipe))
+    recipe, part = fitted(recipe, part)
+    assert part.validation.pairs is not None
+    image, labels = part.validation.pairs.a.pictures[0], part.validation.pairs.b.pictures[0]
+    seen: list[torch.Tensor] = []
+
+    class Ideal(nn.Module):
+        """Knows the image of every label map."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(x)
+            _, y, x_ = places[len(seen) - 1]
+            return image.read(y, x_)[None]
+
+    side = recipe.sampling.crop
+    places = windows([image], side, 32)
+    figures = Judge(recipe, part.validation)({"forward": Ideal()})
+    assert figures["ssim"] == pytest.approx(1)
+    assert figures["mse"] == pytest.approx(0)
+    _, y, x = places[0]
+    assert torch.equal(seen[0].argmax(1)[0], labels.read(y, x)[0].long())
+    assert seen[0].shape == (1, 3, side, side)

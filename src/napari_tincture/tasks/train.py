@@ -47,8 +47,8 @@ def train(
     images
         Layers, rasters, arrays or paths instead: ``{"a": …, "b": …}`` for unpaired domains,
         ``{"pairs": {"a": …, "b": …}}`` for registered ones, or both, where a few pairs steer an
-        unpaired training; ``{"image": …, "labels": …}`` for segmentation, ``{"a": …}`` for an
-        autoencoder. Each may be a list, or a mapping with "images", "channels", "mask", ….
+        unpaired training; ``{"image": …, "labels": …}`` for segmentation and SPADE, ``{"a": …}``
+        for an autoencoder. Each may be a list, or a mapping with "images", "channels", "mask", ….
     corrections
         Folder that `correct` filled, or what it gave: what is marked there weighs more. The
         recipe then names the regions that there are now.

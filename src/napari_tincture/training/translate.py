@@ -27,9 +27,9 @@ from napari_tincture.training.images.prefetch import prefetched
 from napari_tincture.training.images.sampling import Sampler
 from napari_tincture.training.judge import MOST, Judge
 from napari_tincture.training.labels.calibration import label_quantiles
+from napari_tincture.training.labels.denoising_judge import DenoisingJudge
 from napari_tincture.training.labels.judge import LabelJudge
 from napari_tincture.training.labels.segmenters import as_segmenter
-from napari_tincture.training.labels.synthesis_judge import SynthesisJudge
 from napari_tincture.training.labels.synthesizers import as_synthesizer
 from napari_tincture.training.log import CsvLog, Log
 from napari_tincture.training.loop import Trainer
@@ -109,11 +109,11 @@ def train_translation(
 
 def make_judge(
     recipe: TranslationRecipe, part: Portion, device: Any = "cpu", most: int = MOST
-) -> Judge | LabelJudge | SynthesisJudge:
+) -> Judge | LabelJudge | DenoisingJudge:
     """Who measures what networks of a recipe make of images that they do not learn from."""
-    if recipe.published.synthesizes:
-        return SynthesisJudge(recipe, part, device, most)
-    if recipe.published.labels:
+    if recipe.published.denoises:
+        return DenoisingJudge(recipe, part, device, most)
+    if recipe.published.labels and not recipe.published.synthesizes:
         return LabelJudge(recipe, part, device)
     return Judge(recipe, part, device, most)
 
@@ -175,7 +175,7 @@ def finished(
     kept = {name: channels_last(network.eval()).cpu() for name, network in networks.items()}
     model = with_reach(as_model(recipe, material, kept))
     fields = described(recipe, material, kept)
-    if recipe.published.synthesizes:
+    if recipe.published.denoises:
         statistics = domain_statistics(_known(material.train.sources))
         card = model.card.replace(training_statistics=statistics, start=begun, **fields)
         return model.with_card(card.replace(**recipe.card))

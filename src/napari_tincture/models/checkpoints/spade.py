@@ -101,7 +101,8 @@ def _open_questions(generator: Mapping[str, Any]) -> dict[str, Question]:
         text = "Width in pixels of the images that it was trained on."
         found["crop_size"] = Question(text, generator["crop_size"])
         text = "How many times as wide as high these were."
-        found["aspect_ratio"] = Question(text, generator["aspect_ratio"])
+        ratio = generator["aspect_ratio"]
+        found["aspect_ratio"] = Question(text, ratio, tuple(sorted({1.0, 2.0, ratio})))
     return found
 
 

@@ -49,9 +49,9 @@ PUBLISHED = Published(
 )  # fmt: skip
 
 SIZES: Mapping[Size, Mapping[str, Any]] = {
-    "tiny": {"width": 32, "channel_mult": (1, 2, 2, 4), "res_blocks": 2, "patch": 2},
-    "standard": {"width": 64, "channel_mult": (1, 2, 4, 4), "res_blocks": 3, "patch": 1},
-    "large": {"width": 128, "channel_mult": (1, 1, 2, 2, 4), "res_blocks": 3, "patch": 1},
+    "tiny": {"width": 32, "channel_mult": [1, 2, 2, 4], "res_blocks": 2, "patch": 2},
+    "standard": {"width": 64, "channel_mult": [1, 2, 4, 4], "res_blocks": 3, "patch": 1},
+    "large": {"width": 128, "channel_mult": [1, 1, 2, 2, 4], "res_blocks": 3, "patch": 1},
 }
 Scheduled = Literal["cosine", "linear", "sigmoid", "quadratic"]
 
