@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from recorded_trajectories import recorded
+from recorded_trajectories import arrays_of
 
 from napari_tincture.diffusion.schedules import (
     SCHEDULES,
@@ -31,11 +31,13 @@ def test_betas_are_those_recorded(published: str) -> None:
     name, options = PUBLISHED[published]
     found = noise_schedule(name, 50, **options).betas
     # The order of a few operations of float64.
-    np.testing.assert_allclose(found, recorded("ddim_trajectory")[f"betas_{published}"], rtol=4e-16)
+    np.testing.assert_allclose(
+        found, arrays_of("ddim_trajectory")[f"betas_{published}"], rtol=4e-16
+    )
 
 
 def test_signal_to_noise_ratios_are_those_recorded() -> None:
-    known = recorded("dpm_solver")
+    known = arrays_of("dpm_solver")
     schedule = NoiseSchedule(known["betas"])
     assert schedule.steps == known["ns_total_N"]
     times = known["ns_t"].astype(float) * 1000 - 1

@@ -4,7 +4,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from recorded_trajectories import recorded
+from recorded_trajectories import arrays_of
 
 from napari_tincture.diffusion.schedules import noise_schedule
 from napari_tincture.diffusion.steps import Skip, Spacing, indices, karras_times, solver_times
@@ -26,7 +26,7 @@ def respaced(total: int, count: int) -> list[int]:
 def test_subsequences_are_those_recorded(name: str) -> None:
     spacing = "quadratic" if name.startswith("quad") else "leading"
     found = indices(SCHEDULE, int(name.removeprefix("quad").removeprefix("uniform")), spacing)
-    assert list(found[::-1]) == recorded("ddim_trajectory")[f"seq_{name}"].tolist()
+    assert list(found[::-1]) == arrays_of("ddim_trajectory")[f"seq_{name}"].tolist()
 
 
 @pytest.mark.parametrize("total", [50, 1000, 2000])

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
+from references import recorded
 from torch import Tensor
 
 from napari_tincture.diffusion.estimate import Denoise, as_denoise
 from napari_tincture.diffusion.schedules import NoiseSchedule
 from napari_tincture.models.denoising import Denoising
 
-DATA = Path(__file__).parents[1] / "data"
 
-
-def recorded(name: str) -> dict[str, np.ndarray]:
-    """Arrays of a file."""
-    with np.load(DATA / f"{name}.npz") as file:
-        return dict(file)
+def arrays_of(name: str) -> dict[str, np.ndarray]:
+    """Arrays of a recording."""
+    return {key: values.numpy() for key, values in recorded(name).items()}
 
 
 def predicted_noise(x: Tensor, time: float) -> Tensor:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from recorded_trajectories import recorded, recorded_denoiser
+from recorded_trajectories import arrays_of, recorded_denoiser
 
 from napari_tincture.diffusion.sampling import find_sampler
 from napari_tincture.diffusion.schedules import NoiseSchedule
@@ -21,7 +21,7 @@ NOISE = 2e-6
 
 @pytest.mark.parametrize("run", RUNS)
 def test_steps_are_those_recorded(run: str) -> None:
-    known, (steps, options) = recorded("ddim_trajectory"), RUNS[run]
+    known, (steps, options) = arrays_of("ddim_trajectory"), RUNS[run]
     schedule, sampler = NoiseSchedule(known["betas"]), find_sampler("ddim", **options)
     times, told = sampler.times(schedule, steps), []
     draws = torch.from_numpy(known.get(f"ddim_noise_{run}", np.zeros(0)))
@@ -42,7 +42,7 @@ def test_steps_are_those_recorded(run: str) -> None:
 
 
 def test_all_the_noise_is_that_of_ancestral_sampling() -> None:
-    known = recorded("ddim_trajectory")
+    known = arrays_of("ddim_trajectory")
     schedule, x = NoiseSchedule(known["betas"]), torch.from_numpy(known["xT"]).double()
     draws = torch.from_numpy(known["ddpm_noisy_noise"]).double()
     made = []

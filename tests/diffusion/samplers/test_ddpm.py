@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from known_denoisers import normal
-from recorded_trajectories import recorded, recorded_denoiser
+from recorded_trajectories import arrays_of, recorded_denoiser
 from torch import Tensor
 
 from napari_tincture.diffusion.estimate import Estimate
@@ -13,7 +13,7 @@ from napari_tincture.diffusion.schedules import NoiseSchedule, noise_schedule
 
 
 def test_steps_are_those_recorded() -> None:
-    known = recorded("ddim_trajectory")
+    known = arrays_of("ddim_trajectory")
     schedule = NoiseSchedule(known["betas"])
     sampler, told = find_sampler("ddpm", variance="large", spacing="leading"), []
     draws = torch.from_numpy(known["ddpm_noisy_noise"])

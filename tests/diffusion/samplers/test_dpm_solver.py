@@ -9,7 +9,7 @@ import pytest
 import torch
 from known_denoisers import OfNormal, Watched, no_noise, normal
 from numpy.typing import NDArray
-from recorded_trajectories import recorded, recorded_denoiser
+from recorded_trajectories import arrays_of, recorded_denoiser
 
 from napari_tincture.diffusion._exponential import dynamic_threshold, orders
 from napari_tincture.diffusion.estimate import Estimate
@@ -28,7 +28,7 @@ SCHEDULE = noise_schedule("linear", 1000)
 
 @pytest.mark.parametrize("run", RECORDED)
 def test_runs_are_those_recorded(run: str) -> None:
-    known, (steps, options, noise) = recorded("dpm_solver"), RECORDED[run]
+    known, (steps, options, noise) = arrays_of("dpm_solver"), RECORDED[run]
     schedule, sampler = NoiseSchedule(known["betas"]), find_sampler("dpm_solver", **options)
     told = []
     made = sampler(
