@@ -38,7 +38,7 @@ class Levels:
             return index.float(), self._shares.to(device)[index]
         step = int(torch.randint(steps, ()))
         high, low = self._before[step].sqrt(), self._shares[step].sqrt()
-        level = low + (high - low) * torch.rand(count, device=device)
+        level = low + (high - low) * torch.rand(count, device=device, dtype=torch.float64)
         return level.float(), level.square()
 
     def spread(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,157 @@
+"""Painting a label map with the mouse, drawing it, and repainting it, in a real window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Image, Labels
+from painters import denoiser, label_map
+from panels import PATIENCE, finish, same_place
+from qtpy.QtCore import QPoint, Qt
+
+import napari_tincture as nt
+from napari_tincture.widgets._form import Level
+from napari_tincture.widgets.synthesize import SynthesizePanel, synthesize_layer
+
+Open = Callable[..., Any]
+SIDE = 64
+
+
+@pytest.fixture(scope="session")
+def painter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return denoiser().save(tmp_path_factory.mktemp("painter") / "painter.safetensors")
+
+
+def stroke(qtbot: Any, viewer: Any, layer: Labels, ends: tuple[Any, Any]) -> None:
+    """Press, drag and release the left button from one pixel of a layer to another."""
+    canvas = viewer.window._qt_viewer.canvas
+    places = []
+    for y, x in np.linspace(*ends, 6):
+        position = layer.data_to_world((y, x))[-2:]
+        at = canvas.view.scene.transform.map([*position[::-1], 0, 1])
+        places.append(QPoint(int(at[0] / at[3]), int(at[1] / at[3])))
+    native, left = canvas.native, Qt.MouseButton.LeftButton
+    qtbot.mousePress(native, left, pos=places[0])
+    for place in places[1:]:
+        qtbot.mouseMove(native, place)
+    qtbot.mouseRelease(native, left, pos=places[-1])
+
+
+def test_a_map_is_painted_drawn_and_repainted(
+    qtbot: Any, viewer: Any, open_panel: Open, painter: Path
+) -> None:
+    panel = open_panel(SynthesizePanel, painter)
+    assert "New map" in panel.message.text()
+    panel.map.height_.setValue(SIDE)
+    panel.map.width_.setValue(SIDE)
+    panel.map.new_button.click()
+    panel.sampling.steps.setValue(3)
+    panel.refresh()
+    (layer,) = viewer.layers
+    assert isinstance(layer, Labels)
+    assert panel.layer.value == layer.name
+    assert layer.data.shape == (SIDE, SIDE)
+
+    # Keys choose classes: the third one has value 4.
+    viewer.window._qt_viewer.canvas.native.setFocus()
+    qtbot.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_3)
+    assert layer.selected_label == 4
+    assert layer.mode == "paint"
+    assert layer.get_status((0, 0))["value"] is not None
+    layer.brush_size = 6
+    stroke(qtbot, viewer, layer, ((10, 10), (10, 50)))
+    assert (layer.data == 4).sum() > 60
+
+    panel.refresh()
+    panel.runner.run_button.click()
+    finish(qtbot, panel._job)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=PATIENCE)
+    image = viewer.layers[0]
+    assert isinstance(image, Image)
+    assert viewer.layers.selection.active is layer
+    assert layer.opacity < 0.5
+    same_place(image, layer)
+    expected = np.asarray(nt.synthesize(layer.data.copy(), painter, steps=3))
+    np.testing.assert_array_equal(image.data, expected)
+
+    qtbot.waitUntil(lambda: panel.repaint_button.isEnabled(), timeout=PATIENCE)
+    panel.margin.setValue(8)
+    qtbot.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_2)
+    before, painted = image.data.copy(), layer.data.copy()
+    stroke(qtbot, viewer, layer, ((40, 30), (40, 36)))
+    changed = layer.data != painted
+    assert (layer.data[changed] == 1).all()
+    panel.repaint_button.click()
+    finish(qtbot, panel._job)
+    qtbot.waitUntil(lambda: (image.data != before).any(), timeout=PATIENCE)
+    assert list(viewer.layers) == [image, layer]
+    rows, columns = np.nonzero(changed)
+    differ = image.data != before
+    differ[rows.min() - 8 : rows.max() + 9, columns.min() - 8 : columns.max() + 9] = False
+    assert not differ.any()
+
+
+def test_unknown_classes_are_told_and_mapped_before_the_run(
+    viewer: Any, open_panel: Open, painter: Path
+) -> None:
+    labels = np.where(label_map() == 4, 7, label_map())
+    viewer.add_labels(labels, name="map")
+    panel = open_panel(SynthesizePanel, painter, layer="map")
+    assert panel.message.level is Level.PROBLEM
+    assert "7 (" in panel.message.text()
+    assert not panel.runner.run_button.isEnabled()
+    panel.mapping.rows[7].value = "wall"
+    panel.refresh()
+    assert panel.message.level is not Level.PROBLEM
+    assert panel.plan().settings.options["classes"] == {"7": "wall"}
+    viewer.layers["map"].data = label_map()
+    panel.refresh()
+    assert not panel.mapping.rows
+    assert "classes" not in panel.plan().settings.options
+
+
+def test_other_settings_are_drawn_and_not_repainted(
+    qtbot: Any, viewer: Any, open_panel: Open, painter: Path
+) -> None:
+    viewer.add_labels(label_map(), name="map")
+    panel = open_panel(SynthesizePanel, painter, layer="map")
+    panel.sampling.steps.setValue(2)
+    panel.refresh()
+    assert not panel.repaint_button.isEnabled()
+    panel.runner.run_button.click()
+    finish(qtbot, panel._job)
+    qtbot.waitUntil(lambda: panel.repaint_button.isEnabled(), timeout=PATIENCE)
+    panel.sampling.seed.setValue(9)
+    panel.refresh()
+    assert not panel.repaint_button.isEnabled()
+    panel.runner.run_button.click()
+    finish(qtbot, panel._job)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 3, timeout=PATIENCE)
+
+
+def test_cancelling_leaves_no_half_drawn_image(
+    qtbot: Any, viewer: Any, open_panel: Open, painter: Path
+) -> None:
+    viewer.add_labels(label_map(200, 200), name="map")
+    panel = open_panel(SynthesizePanel, painter, layer="map")
+    panel.sampling.steps.setValue(100)
+    panel.refresh()
+    panel.runner.run_button.click()
+    job = panel._job
+    qtbot.waitUntil(lambda: job.previews > 0 and len(viewer.layers) == 2, timeout=PATIENCE)
+    panel.runner.cancel_button.click()
+    qtbot.waitUntil(lambda: job.state.final, timeout=PATIENCE)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=PATIENCE)
+
+
+def test_scripts_do_what_the_panel_does(qtbot: Any, viewer: Any, painter: Path) -> None:
+    layer = viewer.add_labels(label_map(), name="map")
+    job = synthesize_layer(viewer, layer, str(painter), options={"steps": 2, "seed": 4})
+    finish(qtbot, job)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=PATIENCE)
+    expected = np.asarray(nt.synthesize(label_map(), painter, steps=2, seed=4))
+    np.testing.assert_array_equal(viewer.layers[-1].data, expected)
