@@ -45,7 +45,9 @@ def test_every_contribution_names_a_command() -> None:
 def test_the_panels_are_in_the_menus_of_their_work() -> None:
     menus = MANIFEST.contributions.menus or {}
     placed = {menu: [item.command for item in items] for menu, items in menus.items()}
-    assert placed["napari/layers/filter"] == ["napari-tincture.stain", "napari-tincture.train"]
+    assert placed["napari/layers/filter"] == [
+        f"napari-tincture.{name}" for name in ("stain", "synthesize", "train")
+    ]
     assert placed["napari/layers/segment"] == ["napari-tincture.segment"]
     assert placed["napari/layers/annotate"] == ["napari-tincture.correct"]
     assert placed["napari/layers/measure"] == ["napari-tincture.compare"]

@@ -19,7 +19,7 @@ from napari_tincture.diffusion.canvas import Place
 from napari_tincture.diffusion.drawing import Drawn, Pen, Start
 from napari_tincture.diffusion.noise import NoiseField
 from napari_tincture.diffusion.repainting import repaint
-from napari_tincture.diffusion.sampling import find_sampler
+from napari_tincture.diffusion.sampling import Sampler, find_sampler, sampler_options
 from napari_tincture.diffusion.subjects import Subject
 from napari_tincture.errors import InputError, TinctureWarning
 from napari_tincture.io.identity import signature
@@ -92,7 +92,7 @@ class Drawer:
 
     def __init__(self, model: Model, source: Source, how: How, inputs: tuple[Raster, ...]) -> None:
         self.model, self.source, self.how, self._inputs = model, source, how, inputs
-        self._sampler = find_sampler(how.sampler, **how.options)
+        self._sampler = _sampler(how, model)
         self._device = resolve_device(how.device)
         self._precision = resolve_precision(how.precision, how.device)
         self._network: nn.Module | None = None
@@ -189,6 +189,16 @@ class Drawer:
         )
         smaller = replace(card, window=window, overlap=overlap)
         return replace(pen, asking=replace(pen.asking, denoising=smaller))
+
+
+def _sampler(how: How, model: Model) -> Sampler:
+    """The sampler, with what the model's card says where nobody says otherwise."""
+    found = find_sampler(how.sampler, **how.options)
+    denoising = model.card.denoising
+    said = None if denoising is None else denoising.variance
+    if said == "large" and "variance" in sampler_options(how.sampler):
+        return find_sampler(how.sampler, **{"variance": said, **how.options})
+    return found
 
 
 class Shown:
