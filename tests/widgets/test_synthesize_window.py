@@ -12,6 +12,7 @@ from napari.layers import Image, Labels
 from painters import denoiser, label_map
 from panels import PATIENCE, finish, same_place
 from qtpy.QtCore import QPoint, Qt
+from skimage.io import imsave
 
 import napari_tincture as nt
 from napari_tincture.widgets._form import Level
@@ -155,3 +156,22 @@ def test_scripts_do_what_the_panel_does(qtbot: Any, viewer: Any, painter: Path) 
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=PATIENCE)
     expected = np.asarray(nt.synthesize(label_map(), painter, steps=2, seed=4))
     np.testing.assert_array_equal(viewer.layers[-1].data, expected)
+
+
+def test_a_folder_of_maps_becomes_a_folder_of_images(
+    qtbot: Any, viewer: Any, open_panel: Open, painter: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "maps").mkdir()
+    for number in range(2):
+        imsave(tmp_path / "maps" / f"{number}.png", label_map(seed=number), check_contrast=False)
+    panel = open_panel(SynthesizePanel, painter)
+    panel.sampling.steps.setValue(2)
+    panel.batch.images.setText(str(tmp_path / "maps"))
+    panel.batch.results.setText(str(tmp_path / "images"))
+    panel.batch.button.click()
+    finish(qtbot, panel._job)
+    assert panel._job.summary == "2 done."
+    for number in range(2):
+        made = np.asarray(nt.open_image(tmp_path / "images" / f"{number}.ome.zarr"))
+        expected = np.asarray(nt.synthesize(label_map(seed=number), painter, steps=2))
+        np.testing.assert_array_equal(made, expected)

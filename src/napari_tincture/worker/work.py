@@ -201,12 +201,13 @@ class Workbench:
             counts = {"done": step.done, "total": step.images, "detail": detail}
             self._link.send(Message("progress", {"job": job, **counts}))
 
+        given = {"channels": channel_choices(settings.channels, ()), **settings.arguments()}
         with self._telling_warnings(job):
             report = batch(
                 settings.images, settings.task, self._model(settings.model), settings.save_to,
                 existing="overwrite" if settings.overwrite else "skip",
                 progress=progress, cancel=cancel,
-                channels=channel_choices(settings.channels, ()), **settings.arguments(),
+                **accepted(find_task(settings.task), given),
             )  # fmt: skip
         failed = [[failure.image, failure.reason] for failure in report.failed]
         facts = {"summary": report.summary, "failed": failed}
