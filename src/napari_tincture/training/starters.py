@@ -17,7 +17,10 @@ from napari_tincture.training.run import AnyRecipe, as_recipe, run_recipe
 from napari_tincture.training.translate import Run
 
 BLOOD = "unstained-to-wright-giemsa"
-STARTERS = ("phase-to-dapi", "nuclei", "hologram-to-brightfield", BLOOD, "em-membranes")
+STARTERS = (
+    "phase-to-dapi", "nuclei", "cells-phase-contrast", "hologram-to-brightfield", BLOOD,
+    "em-membranes",
+)  # fmt: skip
 """Those that the package ships; further recipes are committed beside theirs."""
 
 
