@@ -65,7 +65,8 @@ def test_what_is_right_is_its_own_target(trained: Model, tmp_path: Path) -> None
     image = fields(1, seed=7)[0]
     np.testing.assert_allclose(read(a), np.asarray(image) / 127.5 - 1, atol=1e-6)
     expected = trained.predict(torch.from_numpy(np.asarray(image))[None])[0]
-    np.testing.assert_allclose(read(b), expected, atol=1e-5)
+    # Values reach 2, and processors sum in other orders.
+    np.testing.assert_allclose(read(b), expected, atol=3e-5)
     np.testing.assert_array_equal(a.weight.raw(*map(slice, (0, 0), (72, 90)))[0], marks(1))
 
 
