@@ -108,11 +108,8 @@ class Strip:
 
 
 def phases(stride: int) -> list[int]:
-    """All places within a stride; of long ones those beside every level's boundaries."""
-    if stride <= 32:
-        return [*range(stride)]
-    levels = [2**k for k in range(stride.bit_length() - 1)]
-    return sorted({0, *levels, *(stride - level for level in levels)})
+    """All places within a stride; of long ones those at its ends and in its middle."""
+    return [*range(stride)] if stride <= 32 else [0, 1, stride // 2 - 1, stride // 2, stride - 1]
 
 
 def brute_halo(network: nn.Module, stride: int, margin: int, size: int) -> int:

@@ -7,11 +7,14 @@ import math
 import pytest
 import torch
 from bruteforce import brute_halo, positive, run, without_norms
+from models import model_of
 from networks import EXACT, INEXACT, Fn, conv, unet
 from torch import nn
 
 from napari_tincture.errors import ModelError
 from napari_tincture.models import Channel, Model, ModelCard
+from napari_tincture.models.registry import build_network
+from napari_tincture.tiling import reach
 from napari_tincture.tiling.reach import measure, reach_of
 
 # One is too large for one pixel after the other, some activations swallow faint light, and a
@@ -131,3 +134,33 @@ def test_a_network_is_measured_once():
     assert before
     assert reach_of(model) == reach_of(Model(model.network, card))
     assert len(calls) == before
+
+
+UNET = {"in_channels": 2, "out_channels": 1, "depth": 2, "width": 4, "padded": True}
+
+
+def _by_three(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3)
+
+
+def test_networks_of_one_structure_are_measured_once(monkeypatch):
+    calls = []
+
+    def counted(*args):
+        calls.append(args)
+        return measure(*args)
+
+    monkeypatch.setattr(reach, "measure", counted)
+    monkeypatch.setattr(reach, "_OF_STRUCTURE", {})
+    first, second = (model_of(build_network("unet", UNET), 2, 1) for _ in range(2))
+    assert reach_of(first) == reach_of(second)
+    assert len(calls) == 1
+    # A layer that was exchanged since makes it another network.
+    network = build_network("unet", UNET)
+    name, layer = next((n, m) for n, m in network.named_modules() if _by_three(m))
+    network.set_submodule(name, conv(layer.in_channels, layer.out_channels, 9))
+    assert reach_of(model_of(network, 2, 1)).geometry.halo > reach_of(first).geometry.halo
+    assert len(calls) == 2
+    # Those with other options, too.
+    reach_of(model_of(build_network("unet", {**UNET, "depth": 1}), 2, 1))
+    assert len(calls) == 3

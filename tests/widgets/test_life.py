@@ -26,13 +26,18 @@ Open = Callable[..., Any]
 Models = dict[str, Path]
 
 
-@pytest.fixture
-def hub(qapp: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobHub]:
-    """A hub whose worker runs fake tasks, one for every kind of end."""
+@pytest.fixture(scope="module")
+def fake_hub(qapp: Any) -> Iterator[JobHub]:
     own = JobHub(FAKE)
-    monkeypatch.setattr(_jobs, "_HUBS", [own])
     yield own
     own.client.close()
+
+
+@pytest.fixture
+def hub(fake_hub: JobHub, monkeypatch: pytest.MonkeyPatch) -> JobHub:
+    """A hub whose worker runs fake tasks, one for every kind of end."""
+    monkeypatch.setattr(_jobs, "_HUBS", [fake_hub])
+    return fake_hub
 
 
 @pytest.fixture

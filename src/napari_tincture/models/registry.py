@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import weakref
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ ROOM = "networks"
 """Where networks from image to image are."""
 DENOISERS = "denoisers"
 """Where networks are that take a noisy image, how noisy it is, and what it should show."""
+_BUILT: weakref.WeakKeyDictionary[nn.Module, str] = weakref.WeakKeyDictionary()
+"""How the networks of our architectures were built."""
 
 
 def architecture_names() -> tuple[str, ...]:
@@ -89,11 +92,24 @@ def import_path(name: str, room: str = ROOM) -> str:
 def build_network(name: str, options: Mapping[str, Any], room: str = ROOM) -> nn.Module:
     """Build an architecture with a card's options, with fresh random weights."""
     try:
-        return find_build(name, room)(**options)
+        network = find_build(name, room)(**options)
     except TypeError as error:
         raise ModelError(
             f"Architecture {name!r} does not take the options {dict(options)}: {error}."
         ) from error
+    if name in names_in(room):
+        _BUILT[network] = f"{room} {name} {sorted(options.items())}"
+    return network
+
+
+def structure_of(network: nn.Module) -> str | None:
+    """What two networks have in common that differ in their weights alone.
+
+    None if it is of no architecture of ours: only its own code knows then what it does.
+    """
+    built = _BUILT.get(network)
+    # What was exchanged or taken off since then shows.
+    return None if built is None else f"{built} {network!r}"
 
 
 def _foreign() -> dict[str, EntryPoint]:

@@ -17,6 +17,7 @@ from torch import nn
 
 from napari_tincture.grid import Geometry
 from napari_tincture.models import Model
+from napari_tincture.models.registry import structure_of
 from napari_tincture.tiling.growth import Growth, grow
 from napari_tincture.tiling.influence import influence
 from napari_tincture.tiling.trace import Site
@@ -82,15 +83,27 @@ def measure(network: nn.Module, channels: int) -> Reach:
 
 
 _MEASURED: weakref.WeakKeyDictionary[nn.Module, Reach] = weakref.WeakKeyDictionary()
+_OF_STRUCTURE: dict[tuple[str, int], Reach] = {}
+"""By structure and number of channels: a model is loaded, or filled while it learns, many times."""
 
 
 def reach_of(model: Model) -> Reach:
-    """What `measure` says of a model's network; measured once per network."""
+    """What `measure` says of a model's network; measured once for networks of one structure."""
     found = _MEASURED.get(model.network)
     if found is None:
-        found = measure(model.network, len(model.card.inputs))
+        found = _measured(model.network, len(model.card.inputs))
         _MEASURED[model.network] = found
     return found
+
+
+def _measured(network: nn.Module, channels: int) -> Reach:
+    structure = structure_of(network)
+    if structure is None:
+        return measure(network, channels)
+    key = structure, channels
+    if key not in _OF_STRUCTURE:
+        _OF_STRUCTURE[key] = measure(network, channels)
+    return _OF_STRUCTURE[key]
 
 
 def take_reach(network: nn.Module, reach: Reach) -> None:

@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QDialogButtonBox,
     QFileDialog,
     QLineEdit,
-    QProgressBar,
     QPushButton,
     QToolButton,
     QVBoxLayout,
@@ -24,6 +23,7 @@ from napari_tincture.widgets._background import in_panel
 from napari_tincture.widgets._form import Level, Message, Wrapped, form, row
 from napari_tincture.widgets._jobs import JobHub
 from napari_tincture.widgets._plan import Plan
+from napari_tincture.widgets._progress_bar import ProgressBar
 from napari_tincture.worker.jobs import Job, State
 
 TASK = "export_package"
@@ -62,10 +62,7 @@ class ExportDialog(QDialog):
         self.licence.setCurrentText(licence_of(card, None) or "")
         self.licence.setToolTip("SPDX identifier, under which others may use the model")
         self.path.setPlaceholderText(f"{card.name}.zip")
-        self.message, self.bar = Message(), QProgressBar()
-        self.bar.setRange(0, len(STEPS))
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(10)
+        self.message, self.bar = Message(), ProgressBar()
         self.bar.setVisible(False)
         self.export_button = QPushButton("Export")
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
@@ -143,7 +140,7 @@ class ExportDialog(QDialog):
         self.bar.setVisible(under_way)
         self.export_button.setEnabled(not under_way)
         if under_way:
-            self.bar.setValue(job.done)
+            self.bar.show_done(job.done, len(STEPS))
             self.message.show_text(Level.NOTE, _step(job))
         elif job.state is State.FINISHED:
             self.message.show_text(Level.READY, f"Written: {job.settings.options['path']}")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_tincture.widgets._form import Level, Message, Wrapped
+from napari_tincture.widgets._progress_bar import ProgressBar
 from napari_tincture.worker.jobs import Job, State
 
 
@@ -24,9 +25,7 @@ class RunRow(QWidget):
         self.cancel_button.setToolTip("Stop within one tile")
         self.run_button.clicked.connect(lambda _: self.run.emit())
         self.cancel_button.clicked.connect(lambda _: self.cancel.emit())
-        self.bar = QProgressBar()
-        self.bar.setFixedHeight(10)
-        self.bar.setTextVisible(False)
+        self.bar = ProgressBar()
         self.progress = Wrapped()
         self.status = Message()
         buttons = QHBoxLayout()
@@ -61,8 +60,7 @@ class RunRow(QWidget):
         """Show how far what is under way is."""
         self._set_under_way(True)
         self.status.show_text(Level.READY, "")
-        self.bar.setRange(0, total)
-        self.bar.setValue(done)
+        self.bar.show_done(done, total)
         self.progress.setText(text)
 
     def show_end(self, level: Level, text: str) -> None:

@@ -7,7 +7,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QGridLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -15,6 +14,7 @@ from qtpy.QtWidgets import (
 
 from napari_tincture.widgets._curves import Curves
 from napari_tincture.widgets._form import Choice, Item, Level, Message, Wrapped, row
+from napari_tincture.widgets._progress_bar import ProgressBar
 from napari_tincture.worker.jobs import Job, State
 from napari_tincture.worker.training_job import TrainingJob
 
@@ -37,9 +37,7 @@ class TrainRow(QWidget):
         self.cancel_button = _button(
             "Cancel", "End after this step without a model; it can be resumed", self.cancel
         )
-        self.bar = QProgressBar()
-        self.bar.setFixedHeight(10)
-        self.bar.setTextVisible(False)
+        self.bar = ProgressBar()
         self.progress, self.status = Wrapped(), Message()
         self.losses, self.figures = Curves(), Curves()
         self.log = QCheckBox("log")
@@ -66,8 +64,7 @@ class TrainRow(QWidget):
         self.status.show_text(*_outcome(job))
         self._plots.setVisible(job is not None and bool(job.losses))
         if job is not None:
-            self.bar.setRange(0, job.total)
-            self.bar.setValue(job.done)
+            self.bar.show_done(job.done, job.total)
             self.progress.setText(progress_text(job))
             self.show_curves(job)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 import torch
@@ -11,15 +10,12 @@ from torch import Tensor, nn
 from napari_tincture.models.card import ModelCard
 from napari_tincture.models.model import Model
 from napari_tincture.models.registry import build_network
-from napari_tincture.tiling.reach import Reach, reach_of, take_reach, with_reach
+from napari_tincture.tiling.reach import with_reach
 from napari_tincture.training.channels import channels_of, pixel_size_of
 from napari_tincture.training.images.domains import Domain
 from napari_tincture.training.labels.labelling import Labelling
 from napari_tincture.training.memory_order import channels_last
 from napari_tincture.training.translation import TranslationRecipe
-
-_REACHES: dict[tuple[str, int, str], Reach] = {}
-"""By architecture, channels and options: every training makes several models of one network."""
 
 
 def as_segmenter(
@@ -60,18 +56,7 @@ def as_segmenter(
         network = build_network(part.architecture, options)
     model = Model(channels_last(network), card, others)
     refill(model, trained)
-    return _measured(model)
-
-
-def _measured(model: Model) -> Model:
-    """The model with its reach on its card, found once for networks of the same structure."""
-    card = model.card
-    key = card.architecture, len(card.inputs), json.dumps(dict(card.options), sort_keys=True)
-    if key in _REACHES:
-        take_reach(model.network, _REACHES[key])
-    found = with_reach(model)
-    _REACHES[key] = reach_of(found)
-    return found
+    return with_reach(model)
 
 
 def refill(model: Model, trained: nn.Module) -> None:
