@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.limits import LIMITS
+from benchmarks.verdict import print_verdict
 
 MIB = 2**20
 SIDE = 4096
@@ -44,7 +44,8 @@ def print_compare(side: int = SIDE) -> None:
     assert disk is not None
     assert view is not None
     print()
-    _print_verdict(
+    print_verdict(
+        "compare",
         {
             "SSIM: scikit-image / ours": peer["seconds"] / ours["seconds"],
             "SSIM without numba: scikit-image / ours": peer["seconds"] / found["torch"]["seconds"],
@@ -54,18 +55,8 @@ def print_compare(side: int = SIDE) -> None:
             "SSIM from disk / reading, and SSIM in memory": disk["ssim"]
             / (disk["reading"] + disk["memory"]),
             "SSIM map of a view, ms": view["seconds"] * 1e3,
-        }
+        },
     )
-
-
-def _print_verdict(found: dict[str, float]) -> None:
-    print("| | measured | limit | |")
-    print("|---|---|---|---|")
-    for name, value in found.items():
-        side, bound = LIMITS["compare"][name]
-        kept = value <= bound if side == "at most" else value >= bound
-        print(f"| {name} | {value:.3g} | {side} {bound:g} | {'kept' if kept else 'MISSED'} |")
-    print(flush=True)
 
 
 def _run(how: str, side: int) -> dict[str, float] | None:

@@ -61,6 +61,13 @@ LIMITS: dict[str, dict[str, Limit]] = {
         "elastic crop: SciPy / ours": ("at least", 2),
         "elastic crop: largest difference, of values in 0 … 1": ("at most", 1e-3),
     },
+    "synthesis": {
+        "256², 40 steps, seconds": ("at most", 15),
+        "sampler beyond the forward passes, share": ("at most", 0.03),
+        "first preview, seconds": ("at most", 1),
+        "fused canvas / forward passes of its area": ("at most", 1.6),
+        "128² changed in 2048² / whole": ("at most", 0.05),
+    },
     "startup": {
         "import napari_tincture": ("at most", 0.1),
         "open a widget": ("at most", 0.5),

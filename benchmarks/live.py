@@ -14,7 +14,7 @@ import sys
 import tempfile
 from typing import Any
 
-from benchmarks.limits import LIMITS
+from benchmarks.verdict import print_verdict
 from napari_tincture.device import allocator_environment
 from napari_tincture.display import virtual_display
 
@@ -224,24 +224,15 @@ def print_live(picture: str = "live.png") -> None:
         print(f"| {name} | " + " | ".join(f"{ms:.1f} ms" for ms in times) + " |")
     print(f"\n{live['done']} tiles computed, forward pass of one {forward:.2f} s\n")
     waits = sorted(live["waits"])
-    _print_verdict(
+    print_verdict(
+        "live",
         {
             "longest hold of the event loop, drawing included, ms": live["held"] * 1e3,
             "of a turn, what the live layers themselves take at most, ms": live["own"] * 1e3,
             "first new tile / its forward pass": waits[len(waits) // 2] / forward,
             "tiles computed that were never on screen": live["never_seen"],
-        }
+        },
     )
-
-
-def _print_verdict(found: dict[str, float]) -> None:
-    print("| | measured | limit | |")
-    print("|---|---|---|---|")
-    for name, value in found.items():
-        side, bound = LIMITS["live"][name]
-        verdict = "kept" if value <= bound else "MISSED"
-        print(f"| {name} | {value:.3g} | {side} {bound:g} | {verdict} |")
-    print(flush=True)
 
 
 def _run(code: str) -> Any:

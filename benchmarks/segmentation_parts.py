@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from benchmarks.limits import LIMITS
+from benchmarks.verdict import print_verdict
 from napari_tincture.device import allocator_environment
 
 SIDE, CELLS = 2048, 2000
@@ -52,7 +52,8 @@ def print_segmentation_parts() -> None:
     print(f"| elastic crop, {CROP}², {KNOTS} × {KNOTS} knots | ms |\n|---|---|")
     for how, seconds in elastic.items():
         print(f"| {CONTENDERS['elastic'][how]} | {1000 * seconds:.1f} |")
-    _print_verdict(
+    print_verdict(
+        "segmentation",
         {
             "weight map, seconds": weights["ours"],
             "weight map: one transform per cell / ours": weights["scipy"] / weights["ours"],
@@ -60,7 +61,7 @@ def print_segmentation_parts() -> None:
             "elastic crop of image and labels, ms": 1000 * elastic["labels"],
             "elastic crop: SciPy / ours": elastic["scipy"] / elastic["ours"],
             "elastic crop: largest difference, of values in 0 … 1": moved,
-        }
+        },
     )
 
 
@@ -236,15 +237,6 @@ def _run(part: str, how: str, path: str) -> float:
 def _difference(folder: str, part: str) -> float:
     ours, peer = (np.load(Path(folder) / f"{part}-{how}.npy") for how in ("ours", "scipy"))
     return float(np.abs(ours - peer).max())
-
-
-def _print_verdict(found: dict[str, float]) -> None:
-    print("\n| | measured | limit | |\n|---|---|---|---|")
-    for name, value in found.items():
-        side, bound = LIMITS["segmentation"][name]
-        kept = value <= bound if side == "at most" else value >= bound
-        print(f"| {name} | {value:.3g} | {side} {bound:g} | {'kept' if kept else 'MISSED'} |")
-    print(flush=True)
 
 
 def _main() -> None:

@@ -1,0 +1,143 @@
+"""What drawing costs beside the network's own forward passes.
+
+``python -m benchmarks --only synthesis`` measures in this process, on all its cores. Ours and the
+plain loop over the same network alternate, so that a busy machine slows both.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import napari_tincture as nt
+from benchmarks.verdict import print_verdict
+from napari_tincture.models.model import Model
+from napari_tincture.progress import CancelToken
+from napari_tincture.raster import Raster
+from napari_tincture.torch_settings import full_precision
+
+MODEL = "em-tissue"
+SIDE, STEPS, ROUNDS = 256, 40, 5
+LARGE, LARGE_STEPS = 1024, 8
+HUGE, HUGE_STEPS, CHANGED = 2048, 4, 128
+
+
+def print_synthesis(name: str = MODEL) -> None:
+    """Print what was measured beside the limits."""
+    model = nt.load_model(name)
+    print(f"## Drawing with {name}, {torch.get_num_threads()} threads\n")
+    one = forward_seconds(model)
+    print_verdict("synthesis", _small(model, one) | _large(model) | _changed(model))
+
+
+def label_map(side: int, classes: int = 6, cell: int = 48) -> NDArray[np.uint8]:
+    """A label map (y, x) of cells like those of a tissue, uint8."""
+    rng = np.random.default_rng(0)
+    count = (side // cell + 1) ** 2
+    places, values = rng.uniform(0, side, (count, 2)), rng.integers(0, classes, count)
+    found = np.empty((side, side), np.uint8)
+    x = np.arange(side)
+    for y in range(side):
+        near = (places[:, 0, None] - y) ** 2 + (places[:, 1, None] - x) ** 2
+        found[y] = values[near.argmin(0)]
+    return found
+
+
+def forward_seconds(model: Model, rounds: int = ROUNDS) -> Callable[[], float]:
+    """Seconds of one forward pass of a window, measured anew at each call."""
+    network = model.network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    card = model.card
+    image = torch.zeros(1, len(card.outputs), SIDE, SIDE)
+    condition = torch.zeros(1, len(card.inputs), SIDE, SIDE)
+    level = torch.full((1,), 0.5)
+
+    def seconds() -> float:
+        with torch.inference_mode(), full_precision():
+            network(image, level, condition)
+            start = time.perf_counter()
+            for _ in range(rounds):
+                network(image, level, condition)
+        return (time.perf_counter() - start) / rounds
+
+    return seconds
+
+
+def _small(model: Model, forward: Callable[[], float]) -> dict[str, float]:
+    """One window: the sampler beside the passes it makes."""
+    labels = label_map(SIDE)
+    ours, passes, first = [], [], []
+    for _ in range(ROUNDS):
+        before = forward()
+        shown = Shown()
+        seconds = _seconds(_drawn(model, labels, STEPS, shown))
+        ours.append(seconds)
+        passes.append(STEPS * (before + forward()) / 2)
+        first.append(shown.seconds)
+    shares = [whole / net for whole, net in zip(ours, passes, strict=True)]
+    return {
+        f"{SIDE}², {STEPS} steps, seconds": statistics.median(ours),
+        "its forward passes alone, seconds": statistics.median(passes),
+        "sampler beyond the forward passes, share": statistics.median(shares) - 1,
+        "first preview, seconds": statistics.median(first),
+    }
+
+
+def _large(model: Model) -> dict[str, float]:
+    """A canvas of fused windows beside the passes of its area, without the smaller drawing."""
+    card = model.card
+    assert card.denoising is not None
+    plain = model.with_card(card.replace(denoising=replace(card.denoising, coarse=1)))
+    forward = forward_seconds(model)
+    before = forward()
+    seconds = _seconds(_drawn(plain, label_map(LARGE), LARGE_STEPS))
+    one = (before + forward()) / 2
+    return {"fused canvas / forward passes of its area": seconds / (
+        LARGE_STEPS * one * (LARGE / SIDE) ** 2
+    )}  # fmt: skip
+
+
+def _changed(model: Model) -> dict[str, float]:
+    """A change in a large image beside the whole."""
+    labels = label_map(HUGE)
+    scene = nt.synthesize(labels, model, steps=HUGE_STEPS, pixel_size="ignore")
+    whole = _seconds(scene)
+    changed = labels.copy()
+    middle = slice((HUGE - CHANGED) // 2, (HUGE + CHANGED) // 2)
+    changed[middle, middle] = (changed[middle, middle] + 1) % 6
+    part = _seconds(nt.repaint(scene, changed))
+    return {f"{CHANGED}² changed in {HUGE}² / whole": part / whole}
+
+
+class Shown:
+    """How long it took until there was something to see."""
+
+    def __init__(self) -> None:
+        self.seconds, self._start = float("nan"), time.perf_counter()
+
+    def __call__(self, *_: Any) -> None:
+        """Hear of a preview."""
+        if np.isnan(self.seconds):
+            self.seconds = time.perf_counter() - self._start
+
+
+def _drawn(
+    model: Model, labels: NDArray[np.uint8], steps: int, shown: Shown | None = None
+) -> Raster:
+    result = nt.synthesize(labels, model, steps=steps, pixel_size="ignore")
+    if shown is not None:
+        result.runner.show = shown  # type: ignore[union-attr]
+    return result
+
+
+def _seconds(result: Raster) -> float:
+    """Seconds until all of a result is there."""
+    start = time.perf_counter()
+    result.compute(cancel=CancelToken())
+    return time.perf_counter() - start
