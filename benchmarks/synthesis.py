@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 import napari_tincture as nt
 from benchmarks.verdict import print_verdict
+from napari_tincture import samples
 from napari_tincture.models.model import Model
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Raster
@@ -35,19 +36,6 @@ def print_synthesis(name: str = MODEL) -> None:
     print(f"## Drawing with {name}, {torch.get_num_threads()} threads\n")
     one = forward_seconds(model)
     print_verdict("synthesis", _small(model, one) | _large(model) | _changed(model))
-
-
-def label_map(side: int, classes: int = 6, cell: int = 48) -> NDArray[np.uint8]:
-    """A label map (y, x) of cells like those of a tissue, uint8."""
-    rng = np.random.default_rng(0)
-    count = (side // cell + 1) ** 2
-    places, values = rng.uniform(0, side, (count, 2)), rng.integers(0, classes, count)
-    found = np.empty((side, side), np.uint8)
-    x = np.arange(side)
-    for y in range(side):
-        near = (places[:, 0, None] - y) ** 2 + (places[:, 1, None] - x) ** 2
-        found[y] = values[near.argmin(0)]
-    return found
 
 
 def forward_seconds(model: Model, rounds: int = ROUNDS) -> Callable[[], float]:
@@ -71,7 +59,7 @@ def forward_seconds(model: Model, rounds: int = ROUNDS) -> Callable[[], float]:
 
 def _small(model: Model, forward: Callable[[], float]) -> dict[str, float]:
     """One window: the sampler beside the passes it makes."""
-    labels = label_map(SIDE)
+    labels = np.asarray(samples.tissue_map(SIDE))
     ours, passes, first = [], [], []
     for _ in range(ROUNDS):
         before = forward()
@@ -96,7 +84,7 @@ def _large(model: Model) -> dict[str, float]:
     plain = model.with_card(card.replace(denoising=replace(card.denoising, coarse=1)))
     forward = forward_seconds(model)
     before = forward()
-    seconds = _seconds(_drawn(plain, label_map(LARGE), LARGE_STEPS))
+    seconds = _seconds(_drawn(plain, np.asarray(samples.tissue_map(LARGE)), LARGE_STEPS))
     one = (before + forward()) / 2
     return {"fused canvas / forward passes of its area": seconds / (
         LARGE_STEPS * one * (LARGE / SIDE) ** 2
@@ -105,7 +93,7 @@ def _large(model: Model) -> dict[str, float]:
 
 def _changed(model: Model) -> dict[str, float]:
     """A change in a large image beside the whole."""
-    labels = label_map(HUGE)
+    labels = np.asarray(samples.tissue_map(HUGE))
     scene = nt.synthesize(labels, model, steps=HUGE_STEPS, pixel_size="ignore")
     whole = _seconds(scene)
     changed = labels.copy()

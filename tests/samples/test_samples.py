@@ -27,6 +27,7 @@ NAMES = [name for name in samples.available() if name != "mosaic"]
         ("nuclei_labels", "yx", (520, 696), "uint8"),
         ("blood_smear", "cyx", (3, 480, 640), "uint8"),
         ("unstained_blood", "yx", (772, 1032), "uint8"),
+        ("tissue_map", "yx", (512, 512), "uint8"),
     ],
 )
 def test_samples_are_what_they_say(name, axes, shape, dtype):
@@ -108,7 +109,15 @@ def test_a_large_mosaic_is_made_where_it_is_read():
 
 @pytest.mark.parametrize(
     "function",
-    ["neurons", "neuron_mosaic", "nuclei", "nuclei_large", "blood_smear", "unstained_blood"],
+    [
+        "neurons",
+        "neuron_mosaic",
+        "nuclei",
+        "nuclei_large",
+        "blood_smear",
+        "unstained_blood",
+        "tissue_map",
+    ],
 )
 def test_napari_makes_layers_of_them(function):
     for data, options, kind in getattr(napari_samples, function)():

@@ -14,10 +14,11 @@ from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
 from napari_tincture.raster import Raster, SourceRef
 from napari_tincture.samples.mirror import mirrored
+from napari_tincture.samples.tissue import tissue_labels
 
 __all__ = [
     "available", "blood_smear", "load", "mosaic", "neuron_dapi", "neuron_phase", "nuclei",
-    "nuclei_labels", "unstained_blood",
+    "nuclei_labels", "tissue_map", "unstained_blood",
 ]  # fmt: skip
 
 DATA = Path(__file__).parent / "data"
@@ -32,6 +33,8 @@ _NUCLEI = {
 }
 _SMEAR = {"source": "BCCD data set, image 98 (Shenggan and contributors)", "licence": "MIT"}
 _UNSTAINED = {"source": "Chan Zuckerberg Biohub (2023)", "licence": "BSD-3-Clause"}
+
+_MADE_UP = {"source": "made up by napari-tincture", "licence": "CC0"}
 
 _NUCLEI_FILES = ("e52960d31f8bddf8", "f728de04267283f0", "d4d88391bc399a37")
 
@@ -90,6 +93,21 @@ def unstained_blood() -> Raster:
     return _sample(raster, "unstained_blood", "blood, unstained", _UNSTAINED)
 
 
+def tissue_map(size: int = 512, seed: int = 0) -> Raster:
+    """A label map as of neural tissue, made up: yx, size × size, uint8, 0 to 5.
+
+    The values are the classes of the model "em-tissue", which makes an electron micrograph of it.
+
+    Raises
+    ------
+    InputError
+        If the size is not positive.
+    """
+    found = tissue_labels(size, seed)
+    raster = Raster.from_array(found, "yx", kind="labels")
+    return _sample(raster, "tissue_map", f"tissue {seed}", _MADE_UP, size=size, seed=seed)
+
+
 def mosaic(size: int, of: str = "neuron_phase") -> Raster:
     """Repeat a sample by mirroring to a square of any side, without storing it.
 
@@ -120,7 +138,7 @@ def mosaic(size: int, of: str = "neuron_phase") -> Raster:
 _SAMPLES: dict[str, Callable[..., Raster]] = {
     "neuron_phase": neuron_phase, "neuron_dapi": neuron_dapi, "nuclei": nuclei,
     "nuclei_labels": nuclei_labels, "blood_smear": blood_smear,
-    "unstained_blood": unstained_blood, "mosaic": mosaic,
+    "unstained_blood": unstained_blood, "tissue_map": tissue_map, "mosaic": mosaic,
 }  # fmt: skip
 
 

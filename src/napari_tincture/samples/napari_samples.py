@@ -41,6 +41,11 @@ def unstained_blood() -> list[LayerData]:
     return [_layer(samples.unstained_blood())]
 
 
+def tissue_map() -> list[LayerData]:
+    """A label map to synthesize an electron micrograph of."""
+    return [_layer(samples.tissue_map())]
+
+
 def _layer(raster: Raster, **options: Any) -> LayerData:
     data, own, kind = raster.to_layer()
     own["metadata"] |= dict(raster.provenance)
