@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from napari_tincture.diffusion.schedules import NoiseSchedule, from_card
 from napari_tincture.errors import InputError
 from napari_tincture.models.denoising import Denoising
+from napari_tincture.models.layers.map_memory import MapMemory
 from napari_tincture.out_of_memory import out_of_memory
 from napari_tincture.torch_settings import float32_products
 
@@ -40,6 +41,8 @@ class Asking:
         (1,) number of a style, or (1, d) vector; None for networks without.
     precision
         "float32", "tf32", "bfloat16" or "float16"; what is given and asked is float32 always.
+    remembers
+        Bytes that a drawing may keep of what the network's layers make of its map.
     check
         Called before each evaluation; what it raises ends the run.
     """
@@ -50,6 +53,7 @@ class Asking:
     style: Tensor | None = None
     device: torch.device = CPU
     precision: str = "float32"
+    remembers: int = 0
     check: Callable[[], None] = _go_on
 
     def __post_init__(self) -> None:
@@ -86,7 +90,10 @@ class Asking:
             stack.enter_context(torch.inference_mode())
             yield
 
-    def __call__(self, x: Tensor, told: float, condition: Tensor) -> Tensor:
+    def __call__(
+        self, x: Tensor, told: float, condition: Tensor, maps: MapMemory | None = None,
+        place: Hashable = None,
+    ) -> Tensor:  # fmt: skip
         """The network's output (n, c', y, x) float32 for noisy windows (n, c, y, x).
 
         Parameters
@@ -95,6 +102,8 @@ class Asking:
             What the network is told of the noise: the step's index or the noise level.
         condition
             (n, k, y, x) of the same windows.
+        maps, place
+            A memory, in which the condition is found again by its place.
 
         Raises
         ------
@@ -108,9 +117,12 @@ class Asking:
                 for v in (x, condition)
             )
             time = torch.full((len(x),), told, device=self.device)
-            found = self._run(x, time, condition)
+            maps = maps or MapMemory(0)
+            with maps.of(place):
+                found = self._run(x, time, condition)
             if self.guidance > 1:
-                empty = self._run(x, time, torch.zeros_like(condition))
+                with maps.of(x.shape):
+                    empty = self._run(x, time, torch.zeros_like(condition))
                 # Learned variances are taken as they are (Wang et al. 2022, SDM).
                 c = x.shape[1]
                 lead = empty[:, :c] + self.guidance * (found[:, :c] - empty[:, :c])

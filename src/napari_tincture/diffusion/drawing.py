@@ -18,6 +18,7 @@ from napari_tincture.diffusion.sampling import Callback, Moment, Sampler, silent
 from napari_tincture.diffusion.steps import Times
 from napari_tincture.diffusion.subjects import Subject
 from napari_tincture.errors import InputError
+from napari_tincture.models.layers.map_memory import MapMemory
 from napari_tincture.progress import Progress, unheard
 
 STREAMS = 2**20
@@ -184,7 +185,7 @@ class Pen:
             What is done to the denoiser of the whole canvas.
         """
         asking, schedule = self.asking, self.asking.schedule
-        device, bounds = asking.device, canvas.bounds
+        device, bounds, maps = asking.device, canvas.bounds, MapMemory(asking.remembers)
 
         def noise(stream: int) -> Tensor:
             drawn = self.noise.draw(depth * STREAMS + stream, self.channels, *bounds)
@@ -196,7 +197,7 @@ class Pen:
             def part(places: Sequence[Place]) -> Tensor:
                 windows = torch.cat([x[:, :, y, left] for y, left in places])
                 condition = torch.stack([self._condition(subject, canvas, p) for p in places])
-                found = asking(windows, told, condition)
+                found = asking(windows, told, condition, maps, _key(places))
                 count(len(places))
                 return found
 
@@ -240,6 +241,10 @@ class Pen:
         while (smaller := self.coarser(found[-1].subject)) is not None:
             found.append(_Stage(smaller, self.whole(smaller), len(found)))
         return found[::-1]
+
+
+def _key(places: Sequence[Place]) -> tuple[tuple[int, int], ...]:
+    return tuple((y.start, x.start) for y, x in places)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ TOGETHER = 4
 """Windows that a GPU is given at once; a processor does them one by one."""
 PAUSE = 0.4
 """Seconds between two previews."""
+REMEMBERED = 4
+"""What part of the free memory may hold what the network makes of the map."""
 COPIES = 8
 """Copies of a plane in float32 that a sampler needs at most at once."""
 
@@ -165,13 +167,16 @@ class Drawer:
         assert self.model.card.denoising is not None
         return Asking(
             network, self.model.card.denoising, self.how.guidance, self.how.style, self._device,
-            self._precision,
+            self._precision, memory_budget(self._device) // REMEMBERED,
         )  # fmt: skip
 
     def _smaller(self, pen: Pen, error: OutOfMemory) -> Pen:
-        """Fewer windows at once, which changes nothing; then smaller windows, which does."""
+        """Less remembered or at once, which changes nothing; then smaller windows, which does."""
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
+        if pen.asking.remembers:
+            self._events.append("memory ran out: nothing of the map is remembered")
+            return replace(pen, asking=replace(pen.asking, remembers=0))
         if pen.together > 1:
             self._events.append(f"memory ran out: {pen.together // 2} windows at once")
             return replace(pen, together=pen.together // 2)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from napari_tincture.models.layers.map_memory import remembered
 
 HIDDEN = 128
 
@@ -39,9 +42,12 @@ class SpadeGroupNorm(nn.Module):
 
     def forward(self, x: Tensor, label: Tensor) -> Tensor:
         """Normalise `x`; a `label` (b, labels, y', x') of another size is read at the nearest."""
-        if label.shape[2:] != x.shape[2:]:
-            label = functional.interpolate(label, x.shape[2:], mode="nearest")
-        features = self.mlp_shared(label)
-        scale, shift = 1 + self.mlp_gamma(features), self.mlp_beta(features)
+        scale, shift = remembered(self, lambda: self._maps(label, x.shape[2:]))
         result: Tensor = self.norm(x) * scale + shift
         return result
+
+    def _maps(self, label: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor]:
+        if label.shape[2:] != shape:
+            label = functional.interpolate(label, shape, mode="nearest")
+        features = self.mlp_shared(label)
+        return 1 + self.mlp_gamma(features), self.mlp_beta(features)
