@@ -65,6 +65,7 @@ LIMITS: dict[str, dict[str, Limit]] = {
         "256², 40 steps, seconds": ("at most", 15),
         "sampler beyond the forward passes, share": ("at most", 0.03),
         "first preview, seconds": ("at most", 1),
+        "layout of SDM: drawing / its forward passes alone": ("at most", 1.03),
         "fused canvas / forward passes of its area": ("at most", 1.6),
         "128² changed in 2048² / whole": ("at most", 0.05),
     },

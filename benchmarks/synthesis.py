@@ -19,13 +19,17 @@ from numpy.typing import NDArray
 import napari_tincture as nt
 from benchmarks.verdict import print_verdict
 from napari_tincture import samples
+from napari_tincture.models.card import Channel, ModelCard
+from napari_tincture.models.denoising import Denoising
 from napari_tincture.models.model import Model
+from napari_tincture.models.registry import DENOISERS, build_network
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Raster
 from napari_tincture.torch_settings import full_precision
 
 MODEL = "em-tissue"
 SIDE, STEPS, ROUNDS = 256, 40, 5
+SDM_SIDE, SDM_STEPS = 128, 20
 LARGE, LARGE_STEPS = 1024, 8
 HUGE, HUGE_STEPS, CHANGED = 2048, 4, 128
 
@@ -35,15 +39,15 @@ def print_synthesis(name: str = MODEL) -> None:
     model = nt.load_model(name)
     print(f"## Drawing with {name}, {torch.get_num_threads()} threads\n")
     one = forward_seconds(model)
-    print_verdict("synthesis", _small(model, one) | _large(model) | _changed(model))
+    print_verdict("synthesis", _small(model, one) | _published() | _large(model) | _changed(model))
 
 
-def forward_seconds(model: Model, rounds: int = ROUNDS) -> Callable[[], float]:
+def forward_seconds(model: Model, side: int = SIDE, rounds: int = 3) -> Callable[[], float]:
     """Seconds of one forward pass of a window, measured anew at each call."""
     network = model.network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     card = model.card
-    image = torch.zeros(1, len(card.outputs), SIDE, SIDE)
-    condition = torch.zeros(1, len(card.inputs), SIDE, SIDE)
+    image = torch.zeros(1, len(card.outputs), side, side)
+    condition = torch.zeros(1, len(card.inputs), side, side)
     level = torch.full((1,), 0.5)
 
     def seconds() -> float:
@@ -75,6 +79,29 @@ def _small(model: Model, forward: Callable[[], float]) -> dict[str, float]:
         "sampler beyond the forward passes, share": statistics.median(shares) - 1,
         "first preview, seconds": statistics.median(first),
     }
+
+
+def _published() -> dict[str, float]:
+    """The layout of Semantic Diffusion Models, narrower, whose norms remember the map."""
+    options = {"in_channels": 7, "image_channels": 1, "out_channels": 2, "num_channels": 64}
+    network = build_network("semantic_diffusion", options, DENOISERS)
+    card = ModelCard(
+        name="sdm", task="synthesize", architecture="semantic_diffusion", options=options,
+        inputs=tuple(Channel(str(i), source="class", value=i) for i in range(7)),
+        outputs=(Channel("grey"),), output_range=(-1.0, 1.0), stride=network.stride,
+        denoising=Denoising(
+            schedule={"name": "linear", "steps": 1000}, predicts="noise", time="index",
+            variance="learned", window=SDM_SIDE, overlap=0,
+        ),
+    )  # fmt: skip
+    model = Model(network, card)
+    forward, labels = forward_seconds(model, SDM_SIDE), np.asarray(samples.tissue_map(SDM_SIDE))
+    shares = []
+    for _ in range(ROUNDS):
+        before = forward()
+        seconds = _seconds(_drawn(model, labels, SDM_STEPS))
+        shares.append(seconds / (SDM_STEPS * (before + forward()) / 2))
+    return {"layout of SDM: drawing / its forward passes alone": statistics.median(shares)}
 
 
 def _large(model: Model) -> dict[str, float]:
