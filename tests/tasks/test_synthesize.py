@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -12,6 +16,7 @@ import torch
 from painters import CLASSES, at_once, denoiser, label_map
 
 import napari_tincture as nt
+from napari_tincture.diffusion.asking import Asking
 from napari_tincture.errors import Cancelled, InputError
 from napari_tincture.models.card import Channel
 from napari_tincture.placement import Placement
@@ -108,6 +113,49 @@ def test_what_was_drawn_before_a_kill_is_not_drawn_again(tmp_path: Path) -> None
     again.save(path)
     assert set(again.runner.artist.shown) == {(1,)}
     np.testing.assert_array_equal(np.asarray(nt.open_image(path)), expected)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"sampler": "ddim"},
+        {"sampler": "ddpm"},
+        {"sampler": "dpm_solver", "sampler_options": {"order": 3}},
+    ],
+    ids=lambda how: how["sampler"],
+)
+def test_a_plane_goes_on_where_it_was_stopped(tmp_path: Path, how: dict[str, Any]) -> None:
+    labels, path = label_map(40, 90), tmp_path / "made.ome.zarr"
+    model = denoiser(coarse=2)
+    drawn = partial(nt.synthesize, labels, model, steps=6, **how)
+    expected, token = np.asarray(drawn()), CancelToken()
+
+    def stop(done: int, total: int) -> None:
+        if done >= 0.6 * total:
+            token.cancel()
+
+    with pytest.raises(Cancelled):
+        drawn().save(path, progress=stop, cancel=token)
+    with counted() as whole:
+        drawn().compute()
+    with counted() as rest:
+        drawn().save(path)
+    assert 0 < len(rest) < 0.55 * len(whole)
+    np.testing.assert_array_equal(np.asarray(nt.open_image(path)), expected)
+    assert not [*tmp_path.rglob("*.answers")]
+
+
+@contextmanager
+def counted() -> Iterator[list[int]]:
+    """One entry each time that a network is asked."""
+    asked, run = list[int](), Asking._run
+
+    def counting(self: Asking, x: torch.Tensor, *args: torch.Tensor) -> torch.Tensor:
+        asked.append(len(x))
+        return run(self, x, *args)
+
+    with patch.object(Asking, "_run", counting):
+        yield asked
 
 
 def test_an_image_gives_its_style() -> None:

@@ -16,7 +16,8 @@ from scipy import ndimage
 from torch import Tensor
 
 from napari_tincture.diffusion.canvas import Canvas, Place
-from napari_tincture.diffusion.drawing import STREAMS, Count, Drawn, Pen, Start, enlarged
+from napari_tincture.diffusion.drawing import STREAMS, Count, Drawn, Pen, Start
+from napari_tincture.diffusion.enlarging import enlarged
 from napari_tincture.diffusion.estimate import Denoise, Estimate, noise_in, noised
 from napari_tincture.diffusion.sampling import silent
 from napari_tincture.diffusion.subjects import Subject

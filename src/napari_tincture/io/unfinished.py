@@ -33,6 +33,8 @@ _OWN = {
     "plan.json", "done.jsonl", "run", "scratch", "lock", "owner.json", "data.zarr", "data.old",
     "result.tif", "result.old", "delivering.json",
 }  # fmt: skip
+_ARRAYS = (".npz", ".npy")
+"""What runs keep of their own: tiles, drawn planes, answers."""
 _MARK = "delivering.json"
 """Names what is being moved to its place."""
 _SYSTEMS = ("._", ".nfs", ".DS_Store", "Thumbs.db", "desktop.ini")
@@ -80,7 +82,7 @@ class Unfinished:
     @property
     def worthwhile(self) -> bool:
         """Whether anything is there that another run need not compute again."""
-        return len(self.done) > 0 or any(self.run.glob("tiles*/*.npz"))
+        return len(self.done) > 0 or any(any(self.run.rglob(f"*{kind}")) for kind in _ARRAYS)
 
     def deliver(self, result: Path, *, overwrite: bool) -> None:
         """Move the complete result, a file or folder in `folder`, to its place."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_tincture.device import describe_device, memory_budget, resolve_device
+from napari_tincture.diffusion.answers import Answers
 from napari_tincture.diffusion.asking import Asking
 from napari_tincture.diffusion.canvas import Place
 from napari_tincture.diffusion.drawing import Drawn, Pen, Start
@@ -105,22 +106,24 @@ class Drawer:
         # Wrong settings are refused now and not in the middle of a run.
         self._sampler.times(self._asking(nn.Identity()).schedule, how.steps)
 
-    def draw(self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show) -> Drawn:
+    def draw(
+        self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show, answers: Answers
+    ) -> Drawn:
         """Draw a plane; where memory is short, with smaller windows."""
         # Somebody may paint on the map afterwards.
         subject = self.shown[plane] = self.source.subject(plane)
         start = None if self.how.start is None else self.how.start(subject)
         drawn: Drawn = self.trying(
-            lambda pen: pen.draw(subject, start), plane, progress, cancel, show
+            lambda pen: pen.draw(subject, start), plane, progress, cancel, show, answers
         )
         return drawn
 
     def trying(
         self, work: Callable[[Pen], Any], plane: Plane, progress: Progress, cancel: CancelToken,
-        show: Show,
+        show: Show, answers: Answers,
     ) -> Any:  # fmt: skip
         """Work with a pen, and again with a smaller one where memory does not suffice."""
-        pen = self._pen(plane, progress, cancel, show)
+        pen = replace(self._pen(plane, progress, cancel, show), answers=answers)
         while True:
             try:
                 return work(pen)
@@ -255,7 +258,9 @@ class Repainter:
         self.shown: dict[Plane, Subject] = {}
         self.changed: dict[Plane, list[Any]] = {}
 
-    def draw(self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show) -> Drawn:
+    def draw(
+        self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show, answers: Answers
+    ) -> Drawn:
         """Draw what changed of a plane."""
         known = self.known.plane(plane, cancel=cancel)
         before = self.known.artist.shown.get(plane) or self.known.artist.source.subject(plane)
@@ -264,7 +269,7 @@ class Repainter:
         def work(pen: Pen) -> tuple[Drawn, list[Any]]:
             return repaint(pen, known, before, after, self.margin)
 
-        drawn, places = self.drawer.trying(work, plane, progress, cancel, show)
+        drawn, places = self.drawer.trying(work, plane, progress, cancel, show, answers)
         self.changed[plane] = [[[s.start, s.stop] for s in place] for place in places]
         return drawn  # type: ignore[no-any-return]
 

@@ -18,8 +18,10 @@ import numpy.typing as npt
 
 from napari_tincture.arrays import Index, spanning
 from napari_tincture.checkpoint import Checkpoint, Task
+from napari_tincture.diffusion.answers import FORGOTTEN, Answers, Journal
 from napari_tincture.diffusion.canvas import Place
 from napari_tincture.diffusion.drawing import Drawn
+from napari_tincture.durable import write_file
 from napari_tincture.io.provenance import versions
 from napari_tincture.progress import CancelToken, Progress, as_callback, share
 from napari_tincture.raster import Raster
@@ -43,7 +45,9 @@ class Artist(Protocol):
     def source(self) -> Any:
         """What planes show, whether they were drawn or not."""
 
-    def draw(self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show) -> Drawn:
+    def draw(
+        self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show, answers: Answers
+    ) -> Drawn:
         """Draw one."""
 
     def facts(self) -> dict[str, Any]:
@@ -136,11 +140,22 @@ class Scene:
                 found = None if folder is None else _kept(_file(folder, plane))
                 if found is None:
                     report, token = progress or as_callback(None), cancel or CancelToken()
-                    found = self.artist.draw(plane, report, token, partial(self.show, plane))
-                    if folder is not None:
-                        _keep(_file(folder, plane), found)
+                    found = self._draw(plane, report, token, folder)
                 self.drawn[plane] = found
             return self.drawn[plane]
+
+    def _draw(
+        self, plane: Plane, report: Progress, cancel: CancelToken, folder: Path | None
+    ) -> Drawn:
+        show = partial(self.show, plane)
+        if folder is None:
+            return self.artist.draw(plane, report, cancel, show, FORGOTTEN)
+        file = _file(folder, plane)
+        journal = Journal(file.with_suffix(".answers"))
+        found = self.artist.draw(plane, report, cancel, show, journal)
+        _keep(file, found)
+        journal.clear()
+        return found
 
     def values(self, plane: Plane, place: Place, **how: Any) -> Block:
         """A rectangle of a plane in the result's type and axes."""
@@ -261,9 +276,7 @@ def _keep(path: Path, drawn: Drawn) -> None:
     while level is not None:
         levels.append(level.image.numpy())
         level = level.coarse  # type: ignore[assignment]
-    part = path.with_suffix(".part.npz")
-    np.savez(part, *levels)
-    part.replace(path)
+    write_file(path, lambda file: np.savez(file, *levels))
 
 
 def _kept(path: Path) -> Drawn | None:

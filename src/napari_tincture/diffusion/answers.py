@@ -1,0 +1,75 @@
+"""What a denoiser answered, kept until a drawing is finished, so that a killed one can go on.
+
+A sampler is a function of the answers alone: given those of its first steps again, it comes to the
+same state, whatever it remembers of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_tincture.durable import write_file
+
+
+class Answers(Protocol):
+    """Keeps answers by name."""
+
+    def find(self, name: str) -> Tensor | None:
+        """The answer of this name, on the CPU; None if there is none."""
+
+    def keep(self, name: str, answer: Tensor) -> None:
+        """Keep an answer."""
+
+
+class Forgotten:
+    """Keeps nothing."""
+
+    def find(self, name: str) -> Tensor | None:
+        """Know nothing."""
+        del name
+        return None
+
+    def keep(self, name: str, answer: Tensor) -> None:
+        """Drop it."""
+
+
+FORGOTTEN = Forgotten()
+
+
+class Journal:
+    """Keeps answers as files, until it is cleared.
+
+    Parameters
+    ----------
+    folder
+        Need not be there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find(self, name: str) -> Tensor | None:
+        """The answer of this name, if an earlier run has kept it."""
+        path = self._path(name)
+        return torch.from_numpy(np.load(path)) if path.exists() else None
+
+    def keep(self, name: str, answer: Tensor) -> None:
+        """Write it; a kill leaves no half file."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        values = answer.float().cpu().numpy()
+        write_file(self._path(name), lambda file: np.save(file, values))
+
+    def clear(self) -> None:
+        """Drop all answers: the drawing is finished."""
+        if self._folder.exists():
+            for path in self._folder.iterdir():
+                path.unlink()
+            self._folder.rmdir()
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.npy"
