@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from napari_tincture.models.card import Channel, ModelCard
+from napari_tincture.models.card import Channel, ModelCard, Part
 from napari_tincture.models.denoising import Denoising
 from napari_tincture.models.model import Model
 from napari_tincture.models.normalisation import Normalisation
@@ -80,3 +80,22 @@ def label_map(height: int = 48, width: int = 60, seed: int = 0) -> NDArray[np.ui
         cy, cx = rng.integers(0, height), rng.integers(0, width)
         labels[(y - cy) ** 2 + (x - cx) ** 2 < 25] = (1, 4)[number % 2]
     return labels
+
+
+def styled(encoder: bool = True, **options: Any) -> Model:
+    """SPADE's generator, which takes a style, perhaps with what reads styles from images."""
+    sizes = {
+        "in_channels": 3, "out_channels": 3, "ngf": 2, "hidden": 2, "crop_size": 32, "z_dim": 3,
+        "use_vae": True, **options,
+    }  # fmt: skip
+    seen = {"in_channels": 3, "z_dim": 3, "ngf": 2, "n_layers": 2}
+    torch.manual_seed(0)
+    network, part = build_network("spade", sizes), Part("spade_style", seen)
+    card = ModelCard(
+        name="styled", task="synthesize", architecture="spade", options=sizes, inputs=CLASSES,
+        outputs=tuple(Channel(name) for name in ("red", "green", "blue")), rgb_output=True,
+        output_range=(-1.0, 1.0), normalisation=Normalisation("none"),
+        parts={"encoder": part} if encoder else {},
+    )  # fmt: skip
+    reads = build_network("spade_style", seen, "encoders")
+    return Model(network, card, {"encoder": reads} if encoder else {})

@@ -110,6 +110,9 @@ class ModelCard:
     denoising
         Of a denoiser, from which samplers make images: how it was trained; None for networks
         that give their result at once.
+    styles
+        Names of the styles that a denoiser knows by number, the first of them 1; empty where they
+        have none.
     held
         Where a network of fixed size takes from what it needs of the whole image: the image
         reduced to that size, or the mean of all "tiles" of that size.
@@ -147,6 +150,7 @@ class ModelCard:
     target_normalisation: Normalisation | None = None
     calibration: tuple[float, ...] = ()
     denoising: Denoising | None = None
+    styles: tuple[str, ...] = ()
     held: Held = "reduced"
     training_statistics: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""
@@ -261,6 +265,8 @@ def _typed(values: dict[str, Any]) -> dict[str, Any]:
     if "parts" in values:
         parts = dict(values["parts"])
         typed["parts"] = {name: read("part", Part, part) for name, part in parts.items()}
+    if "styles" in values:
+        typed["styles"] = tuple(map(str, values["styles"]))
     if "calibration" in values:
         typed["calibration"] = tuple(map(float, values["calibration"]))
     if "output_range" in values:

@@ -279,4 +279,7 @@ def _fingerprint(network: nn.Module, card: ModelCard) -> str:
         flat = value.detach().cpu().contiguous().reshape(-1)
         digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(flat.view(torch.uint8).numpy().tobytes())
+    style = getattr(network, "style", None)
+    if isinstance(style, Tensor):  # chosen for a run; not among the weights
+        digest.update(style.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

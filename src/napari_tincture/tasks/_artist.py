@@ -59,6 +59,8 @@ class How:
         (1,) number of a style, or None.
     start
         Gives what a plane begins with instead of noise, or None.
+    image
+        The image that planes begin with, and how much is left of it, or None.
     """
 
     sampler: str
@@ -70,6 +72,7 @@ class How:
     precision: str = "auto"
     style: Tensor | None = None
     start: Callable[[Subject], Start] | None = None
+    image: tuple[Raster, float] | None = None
 
     def settings(self) -> dict[str, Any]:
         """As JSON has them."""
@@ -146,11 +149,18 @@ class Drawer:
         return {
             "model": self.model.fingerprint,
             "settings": plain(self.how.settings()),
-            "style": None if self.how.style is None else self.how.style.tolist(),
+            "style": self._style(),
             "inputs": [signature(raster) for raster in self._inputs],
             "device": self._device.type,
             "precision": self._precision,
         }
+
+    def _style(self) -> Any:
+        """What tells one style from another."""
+        if self.how.image is not None:
+            image, strength = self.how.image
+            return {"image": signature(image), "strength": strength}
+        return None if self.how.style is None else self.how.style.tolist()
 
     def _pen(self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show) -> Pen:
         with self._lock:

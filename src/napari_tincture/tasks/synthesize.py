@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from napari_tincture.errors import InputError
-from napari_tincture.io.open import open_image
+from napari_tincture.io.provenance import described
 from napari_tincture.models import Model
 from napari_tincture.models.card import ModelCard
 from napari_tincture.models.class_table import ClassTable
@@ -23,7 +23,7 @@ from napari_tincture.tasks._label_source import LabelSource, open_label_map
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import as_model, check_pixel_size, narrowed
 from napari_tincture.tasks._scene import Look, Scene
-from napari_tincture.tasks._styles import image_start, style_number
+from napari_tincture.tasks._styles import chosen_style, image_start, in_style
 
 DEFAULT_STEPS = 40
 
@@ -71,8 +71,10 @@ def synthesize(
         How far the image is led from what an empty map gives to what the map says, for models that
         were trained with empty maps; 1: not at all, and twice as fast (Ho and Salimans 2022).
     style
-        A number of one of the model's styles; or an image of the map's size, whose colours and
-        textures the result starts from.
+        The number or name of one of the model's styles, 0 for none; or an image of any size whose
+        colours and textures the result takes. SPADE's encoder reads the style of an image; other
+        models start from it, brought evenly to cover the map. None: a style drawn from `seed` where
+        the model has such, so that the same seed gives the same image and another seed another.
     style_strength
         How much of a style's image is left where the result starts from it, above 0 and below 1.
     classes
@@ -118,16 +120,18 @@ def synthesize(
         "sampler_options": sampler_options, "region": region, "device": device,
         "precision": precision, "dtype": dtype, "pixel_size": pixel_size,
     }  # fmt: skip
+    chosen = chosen_style(found, style)
     source, inputs = _source(given, found, settings)
     check_pixel_size(source.labels, found, pixel_size)
-    kept = {**settings, **_named(settings)}
+    kept = {**settings, **_named(settings, chosen)}
     if found.card.denoising is None:
-        provenance, sources = record("synthesize", given, found, kept)
-        result = at_once(source, found, settings, result_kind(dtype, found.card))
+        provenance, _ = record("synthesize", given, found, kept)
+        styled = in_style(found, chosen, seed)
+        result = at_once(source, styled, settings, result_kind(dtype, found.card))
         recipe = Recipe("synthesize", given, found, settings)
         return replace(result, provenance=provenance, recipe=recipe)
     check_memory(found, source.shape, device)
-    drawer = Drawer(found, source, _how(found, settings), inputs)
+    drawer = Drawer(found, source, _how(found, settings, chosen), inputs)
     provenance, sources = record("synthesize", given, found, kept)
     scene = Scene(drawer, look_of(source, found, dtype), sources)
     recipe = Recipe("synthesize", given, found, settings)
@@ -203,27 +207,27 @@ def _part(labels: Raster, region: Any) -> Raster:
     return cropped.crop(inner) if inner else cropped
 
 
-def _how(model: Model, settings: Mapping[str, Any]) -> How:
-    style, strength = settings["style"], settings["style_strength"]
-    number, start = None, None
-    if isinstance(style, int | np.integer) and not isinstance(style, bool):
-        number = torch.tensor([style_number(model, int(style))])
-    elif style is not None:
-        start = image_start(model, open_image(style), float(strength))
+def _how(model: Model, settings: Mapping[str, Any], chosen: int | Raster | None) -> How:
+    strength = float(settings["style_strength"])
+    number, start, image = None, None, None
+    if isinstance(chosen, Raster):
+        start, image = image_start(model, chosen, strength), (chosen, strength)
+    elif chosen is not None:
+        number = torch.tensor([chosen])
     return How(
         settings["sampler"], settings["steps"], settings["seed"], float(settings["guidance"]),
         dict(settings["sampler_options"] or {}), settings["device"], settings["precision"],
-        number, start,
+        number, start, image,
     )  # fmt: skip
 
 
-def _named(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Images among the settings by their names, for the provenance."""
-    named = {}
-    for key in ("style", "instances"):
-        value = settings[key]
-        plain = value is None or isinstance(value, int | np.integer)
-        named[key] = value if plain else open_image(value).name
+def _named(settings: Mapping[str, Any], chosen: int | Raster | None) -> dict[str, Any]:
+    """Images among the settings by what tells them apart, for the provenance."""
+    named: dict[str, Any] = {}
+    if isinstance(chosen, Raster):
+        named["style"] = described(chosen)
+    if settings["instances"] is not None:
+        named["instances"] = open_label_map(settings["instances"]).name
     if settings["classes"] is not None:
         named["classes"] = {str(k): v for k, v in settings["classes"].items()}
     return named
