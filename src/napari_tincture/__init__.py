@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.batch_report import BatchProgress, BatchReport
     from napari_tincture.tasks.calibrate import calibrate
     from napari_tincture.tasks.compare import compare, list_metrics
+    from napari_tincture.tasks.compare_samplers import compare_samplers
     from napari_tincture.tasks.comparison import Comparison
     from napari_tincture.tasks.correct import correct
     from napari_tincture.tasks.cycle import cycle_errors, semantic_consistency
@@ -54,6 +55,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "segment",
     "synthesize",
     "repaint",
+    "compare_samplers",
     "enlarge",
     "link",
     "measure_objects",
@@ -121,6 +123,7 @@ _HOMES = {
     "tasks.cycle": ("cycle_errors", "semantic_consistency"),
     "tasks.assess": ("assess",),
     "tasks.compare": ("compare", "list_metrics"),
+    "tasks.compare_samplers": ("compare_samplers",),
     "tasks.comparison": ("Comparison",),
     "tasks.train": ("train",),
     "tasks.correct": ("correct",),

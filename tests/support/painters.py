@@ -94,7 +94,7 @@ def styled(encoder: bool = True, **options: Any) -> Model:
     card = ModelCard(
         name="styled", task="synthesize", architecture="spade", options=sizes, inputs=CLASSES,
         outputs=tuple(Channel(name) for name in ("red", "green", "blue")), rgb_output=True,
-        output_range=(-1.0, 1.0), normalisation=Normalisation("none"),
+        output_range=(-1.0, 1.0), normalisation=Normalisation("none"), stride=32,
         parts={"encoder": part} if encoder else {},
     )  # fmt: skip
     reads = build_network("spade_style", seen, "encoders")

@@ -77,9 +77,7 @@ def test_a_run_with_another_style_does_not_go_on_where_one_was_stopped(model: An
     kinds = [{"style": picture(1)}, {"style": picture(2)}, {"style": 0}, {}]
     if model is not SPADE:
         kinds += [{"style": 1}, {"style": picture(1), "style_strength": 0.3}]
-    found = [
-        repr(nt.synthesize(LABELS, model, **how, **kind).runner.identity()) for kind in kinds
-    ]
+    found = [repr(nt.synthesize(LABELS, model, **how, **kind).runner.identity()) for kind in kinds]
     assert len(set(found)) == len(found)
     again = nt.synthesize(LABELS, model, **how, style=picture(1)).runner.identity()
     assert repr(again) == found[0]
@@ -138,3 +136,34 @@ def test_nan_in_a_style_image_is_refused_by_name(model: Any) -> None:
     image = nt.Raster.from_array(np.full((3, 8, 8), np.nan), "cyx", name="broken")
     with pytest.raises(InputError, match=r"'broken' holds NaN"):
         nt.synthesize(LABELS, model, style=image)
+
+
+class Weaver(torch.nn.Module):
+    """A denoiser that knows the image: classes by brightness, styles by colour and by stripes."""
+
+    def forward(
+        self, x: torch.Tensor, time: torch.Tensor, condition: torch.Tensor, style: torch.Tensor
+    ) -> torch.Tensor:
+        """(b, 3, y, x), all of it the image."""
+        levels = torch.tensor([-0.6, -0.1, 0.4]).reshape(1, 3, 1, 1)
+        upright = (style == 1).float()[:, None, None, None]
+        tint = 0.2 * torch.cat([upright, -upright, 1 - upright], 1)
+        y, x_ = (torch.arange(n) // 2 % 2 for n in x.shape[2:])
+        stripes = 0.1 * (upright * x_[None] + (1 - upright) * y[:, None])
+        return (condition * levels).sum(1, keepdim=True) + tint + stripes
+
+
+def test_two_styles_of_a_map_differ_in_colour_and_texture_not_in_layout() -> None:
+    card = denoiser(outputs=3, predicts="image", guided=False).card
+    model = nt.Model(Weaver(), card)
+    upright, level = (made(model, style=style, steps=3).astype(float) for style in (1, 2))
+    assert (np.abs(upright.mean((1, 2)) - level.mean((1, 2))) > 15).all()
+    inside = LABELS == 0
+    across, down = (
+        [np.abs(np.diff(image, axis=axis)).mean() for image in (upright, level)] for axis in (2, 1)
+    )
+    assert across[0] > across[1] + 3
+    assert down[1] > down[0] + 3
+    for value, darker in ((1, inside), (4, LABELS == 1)):
+        for image in (upright, level):
+            assert image[:, LABELS == value].min(1).min() > image[:, darker].mean()

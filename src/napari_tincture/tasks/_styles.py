@@ -23,6 +23,7 @@ from napari_tincture.models.model import Model
 from napari_tincture.models.networks.spade import FirstMap
 from napari_tincture.models.normalisation import Normalisation
 from napari_tincture.raster import Raster
+from napari_tincture.tiling.reach import reach_of, take_reach
 
 ENCODER = "encoder"
 """The part of a model that reads styles from images."""
@@ -93,8 +94,10 @@ def in_style(model: Model, style: int | Raster | None, seed: int) -> Model:
         vector = drawn_styles(length, seed)
     else:
         vector = torch.zeros(1, length)
+    styled = _with_style(model.network, vector)
+    take_reach(styled, reach_of(model))
     # Not opened again from its file elsewhere: that knows no style.
-    return Model(_with_style(model.network, vector), model.card.replace(parts={}))
+    return Model(styled, model.card.replace(parts={}))
 
 
 def _with_style(network: nn.Module, vector: Tensor) -> nn.Module:

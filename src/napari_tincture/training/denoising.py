@@ -153,6 +153,13 @@ def _share_below(x: Tensor) -> Tensor:
     return 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
+def forgotten(style: Tensor, share: float) -> Tensor:
+    """Numbers of styles (b,) of which that share, drawn at random, is 0, none."""
+    if not share:
+        return style
+    return style * (torch.rand(len(style), device=style.device) >= share)
+
+
 def dropped(condition: Tensor, share: float) -> Tensor:
     """Conditions (b, k, y, x) of which that share, drawn at random, is empty."""
     if not share:

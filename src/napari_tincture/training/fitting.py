@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
-from napari_tincture.errors import InputError
+from napari_tincture.errors import InputError, TinctureWarning
 from napari_tincture.models.card import Part
 from napari_tincture.models.registry import ROOM, room_of
 from napari_tincture.training.images.material import Material, Portion
@@ -15,6 +16,7 @@ from napari_tincture.training.images.pairs import Pairs
 from napari_tincture.training.labels.labelling import EVERY, Labelling, as_classes
 from napari_tincture.training.labels.pictures import LabelPicture, labelled
 from napari_tincture.training.labels.places import values_in
+from napari_tincture.training.labels.styles import styles_found, with_styles
 from napari_tincture.training.translation import TranslationRecipe
 
 Counts = Mapping[int, int]
@@ -26,14 +28,15 @@ def fitted(recipe: TranslationRecipe, material: Material) -> tuple[TranslationRe
 
     Of images with labels, all labels are read once. The recipe names every class then, its network
     has the images' channels and an output per class (one that synthesizes has an input per class
-    and the images' channels), and a discriminator sees both; where these learn by turns, an epoch
+    and the images' channels; one that learns styles knows each by name), and a discriminator sees both; where these learn by turns, an epoch
     has as many crops as there are training pictures. Networks that learn from images alone have
     the images' channels. Other recipes stay as they are.
 
     Raises
     ------
     InputError
-        If images have no label, all labels are of one class, or the training part lacks a class.
+        If images have no label, all labels are of one class, or the training part lacks a class
+        (of recipes that synthesize and name their classes that is a warning).
     """
     if recipe.published.data == "images":
         return recipe.replace(networks=_of_images(recipe, material)), material
@@ -51,7 +54,9 @@ def fitted(recipe: TranslationRecipe, material: Material) -> tuple[TranslationRe
         if not labelling.classes:
             values = sorted({value for found in counts.values() for value in found})
             labelling = replace(labelling, classes=as_classes(values))
-        _check_classes(labelling, counts)
+        # A palette of many classes is worth having though some are rare: their maps stay possible.
+        named = recipe.published.synthesizes and bool(recipe.options.get("classes"))
+        _check_classes(labelling, counts, named)
     else:
         _check_objects(parts["training"])
     options = dict(recipe.options)
@@ -63,6 +68,11 @@ def fitted(recipe: TranslationRecipe, material: Material) -> tuple[TranslationRe
         assert material.train.sources is not None
         options["epoch"] = -(-len(material.train.sources.pictures) // recipe.sampling.batch)
     networks = _networks(recipe, material, len(labelling.outputs))
+    if styles := styles_found(options, material):
+        options["styles"] = styles
+        own = networks["forward"]
+        networks["forward"] = Part(own.architecture, {**own.options, "styles": len(styles)})
+        material = with_styles(material, options["style_from"], styles)
     return recipe.replace(options=options, networks=networks), _read_as(material, labelling)
 
 
@@ -144,7 +154,9 @@ def _counted(images: Mapping[str, Sequence[LabelPicture]], labelling: Labelling)
     return total
 
 
-def _check_classes(labelling: Labelling, counts: Mapping[str, Counts]) -> None:
+def _check_classes(
+    labelling: Labelling, counts: Mapping[str, Counts], may_lack: bool = False
+) -> None:
     if len(labelling.classes) < 2:
         only = ", ".join(map(str, labelling.values)) or "none"
         raise InputError(
@@ -157,7 +169,13 @@ def _check_classes(labelling: Labelling, counts: Mapping[str, Counts]) -> None:
         for each in labelling.classes
         if counts["training"].keys().isdisjoint((each.value, *each.also))
     ]
-    if missing:
+    if missing and may_lack:
+        warnings.warn(
+            f"The training images hold no label of {listed(missing)}; how it looks is not learned.",
+            TinctureWarning,
+            stacklevel=2,
+        )
+    elif missing:
         raise InputError(
             f"The training images hold no label of {listed(missing)}; it may lie in those kept for "
             "validation. Label more, or keep none with split={'validation': 0}."

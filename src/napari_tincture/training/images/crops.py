@@ -128,6 +128,10 @@ class Crops:
                 result = result * self._pixels(crop, picture.weight)
         return result
 
+    def style(self, crop: Crop) -> int:
+        """Number of the style of what it shows; 0: none."""
+        return self.scenes[crop.scene][0].style
+
     def _wishes(self, shows: bool, rng: np.random.Generator) -> Iterator[Wish]:
         """What crops should show, first what matters most."""
         target = self.scenes[0][-1]

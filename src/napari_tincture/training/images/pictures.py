@@ -44,6 +44,8 @@ class Picture:
         Planes of files that can only be decoded whole (PNG, JPEG, one-chunk zarr); shared.
     mask, weight
         Labels and weights of the same pixels, one channel each.
+    style
+        Number of its style, from 1; 0: none.
     odds
         How many times as often as another picture of its size it is drawn.
     known
@@ -59,6 +61,7 @@ class Picture:
     mask: Picture | None = None
     weight: Picture | None = None
     odds: float = 1.0
+    style: int = 0
     known: NDArray[np.float64] | None = None
 
     @property

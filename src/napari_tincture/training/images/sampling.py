@@ -99,6 +99,7 @@ class _Stream:
     prefix: str
     weight: str | None
     count: int
+    styled: bool
 
 
 class Sampler:
@@ -147,7 +148,8 @@ class Sampler:
         dict
             "a", "b", "pair_a", "pair_b", as far as there are such images: (b, c, y, x) float32 as
             the networks take them. Where images have weights, "weight" or "pair_weight" of pairs,
-            "a_weight", "b_weight" of unpaired ones: (b, 1, y, x) float32.
+            "a_weight", "b_weight" of unpaired ones: (b, 1, y, x) float32. Where pairs have styles,
+            "style": (b,) int64, 0 for none.
         """
         batch: dict[str, Tensor] = {}
         for stream in self._streams:
@@ -169,7 +171,8 @@ class Sampler:
         )  # fmt: skip
         weighted = any(p.weight is not None for scene in scenes for p in scene)
         count = how.pair_batch if prefix and how.pair_batch is not None else how.batch
-        return _Stream(code, crops, sides, prefix, weight if weighted else None, count)
+        styled = any(scene[0].style for scene in scenes)
+        return _Stream(code, crops, sides, prefix, weight if weighted else None, count, styled)
 
     def _item(self, stream: _Stream, step: int, slot: int) -> dict[str, Tensor]:
         """One crop of each of the pictures that lie on each other."""
@@ -182,7 +185,8 @@ class Sampler:
         values = _varied(values, self.sampling.augment, rng)
         names = {side: f"{stream.prefix}{side}" for side in stream.sides}
         names["weight"] = stream.weight or ""
-        return {names[side]: each for side, each in values.items()}
+        found = {names[side]: each for side, each in values.items()}
+        return found | ({"style": torch.tensor(stream.crops.style(crop))} if stream.styled else {})
 
 
 def _varied(

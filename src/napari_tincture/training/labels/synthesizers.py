@@ -51,7 +51,9 @@ def as_synthesizer(
     if recipe.published.denoises:
         # What it sees of a window is all of the window: attention reaches everywhere.
         stride = getattr(trained, "stride", 1)
-        card = card.replace(denoising=denoising_of(recipe.options), stride=stride, exact=False)
+        styles = tuple(recipe.options.get("styles") or ())
+        denoising = denoising_of(recipe.options)
+        card = card.replace(denoising=denoising, stride=stride, exact=False, styles=styles)
     return Model(trained, card, others)
 
 

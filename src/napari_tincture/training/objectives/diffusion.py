@@ -20,6 +20,7 @@ from napari_tincture.training.denoising import (
     by_image,
     distances,
     dropped,
+    forgotten,
     min_snr,
     variational_bound,
     wanted,
@@ -111,6 +112,9 @@ def build(
     distance: Distance = "mse",
     snr_gamma: float = 0.0,
     drop: float = 0.1,
+    style_from: str = "",
+    styles: Sequence[str] = (),
+    style_drop: float = 0.2,
     window: int = 256,
     overlap: int = 48,
     coarse: int = 1,
@@ -135,6 +139,12 @@ def build(
         Weight of nearly clean images, see `denoising.min_snr`; 5 is published; 0: all count alike.
     drop
         Share of the images that are learned with an empty map, which guidance needs.
+    style_from, styles
+        A regular expression that names the style of an image by the image's name, such as
+        "^(slide[0-9]+)_", and the names of all styles; where there are none, those of the training
+        images. Empty: no styles.
+    style_drop
+        Share of the images that are learned without their style, so that maps can be drawn in none.
     window, overlap, coarse, coarse_level
         How large images are made; kept on the card.
     """
@@ -148,9 +158,12 @@ def build(
         raise InputError(
             f"variance='learned' is learned at whole steps: give time='index', not {time!r}."
         )
-    if not 0 <= drop < 1:
-        raise InputError(f"drop={drop}: expected a share from 0 to below 1.")
-    return SemanticDiffusion(networks, weights, labelling, card, distance, snr_gamma, drop)
+    for name, share in (("drop", drop), ("style_drop", style_drop)):
+        if not 0 <= share < 1:
+            raise InputError(f"{name}={share}: expected a share from 0 to below 1.")
+    return SemanticDiffusion(
+        networks, weights, labelling, card, distance, snr_gamma, drop, style_drop
+    )
 
 
 def denoising_of(options: Mapping[str, Any]) -> Denoising:
@@ -176,11 +189,11 @@ class SemanticDiffusion:
         distance: Distance,
         snr_gamma: float,
         drop: float,
+        style_drop: float = 0.0,
     ) -> None:
         self.networks, self.weights, self.labelling = networks, weights, labelling
-        self.denoising, self.distance, self.snr_gamma, self.drop = (
-            denoising, distance, snr_gamma, drop,
-        )  # fmt: skip
+        self.denoising, self.distance, self.snr_gamma = denoising, distance, snr_gamma
+        self.drop, self.style_drop = drop, style_drop
         self.levels = Levels(noise_schedule(**denoising.schedule), denoising.time == "level")
 
     def step(self, batch: Batch, update: Update) -> Losses:
@@ -188,20 +201,25 @@ class SemanticDiffusion:
         image = batch["a"]
         condition = dropped(one_hot(batch["b"], len(self.labelling.classes)), self.drop)
         told, shares = self.levels.draw(len(image), image.device)
-        losses = self.losses(image, condition, torch.randn_like(image), told, shares)
+        noise, style = torch.randn_like(image), batch.get("style")
+        if style is not None:
+            style = forgotten(style, self.style_drop)
+        losses = self.losses(image, condition, noise, told, shares, style)
         loss = torch.stack([*losses.values()]).sum()
         update("generators", loss)
         found = {name: value.detach() for name, value in losses.items()}
         return {"loss": loss.detach(), **(found if len(found) > 1 else {})}
 
     def losses(
-        self, image: Tensor, condition: Tensor, noise: Tensor, told: Tensor, shares: Tensor
-    ) -> dict[str, Tensor]:
-        """Weighted losses of images (b, c, y, x) at noise levels (b,)."""
+        self, image: Tensor, condition: Tensor, noise: Tensor, told: Tensor, shares: Tensor,
+        style: Tensor | None = None,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """Weighted losses of images (b, c, y, x) at noise levels (b,), perhaps of styles (b,)."""
         predicts, channels = self.denoising.predicts, image.shape[1]
         share = by_image(shares)
         x = noised(image, noise, share)
-        output = self.networks["forward"](x, told, condition)
+        known = () if style is None else (style,)
+        output = self.networks["forward"](x, told, condition, *known)
         aim = wanted(image, noise, share, predicts)
         apart = distances(output[:, :channels], aim, self.distance)
         weight = min_snr(shares, self.snr_gamma, predicts)
