@@ -38,7 +38,7 @@ def made(model: Any = SPADE, **how: Any) -> NDArray[Any]:
 
 def whole(style: torch.Tensor) -> NDArray[Any]:
     """What the network itself makes of the map, mirrored to multiples of its stride."""
-    maps = np.stack([LABELS == value for value in (0, 1, 4)]).astype(np.float32)
+    maps = np.stack([value == LABELS for value in (0, 1, 4)]).astype(np.float32)
     edges = [(0, 0), (0, 64 - 40), (0, 96 - 70)]
     extended = torch.from_numpy(np.pad(maps, edges, mode="reflect"))[None]
     with torch.inference_mode():
@@ -166,4 +166,4 @@ def test_two_styles_of_a_map_differ_in_colour_and_texture_not_in_layout() -> Non
     assert down[1] > down[0] + 3
     for value, darker in ((1, inside), (4, LABELS == 1)):
         for image in (upright, level):
-            assert image[:, LABELS == value].min(1).min() > image[:, darker].mean()
+            assert image[:, value == LABELS].min(1).min() > image[:, darker].mean()

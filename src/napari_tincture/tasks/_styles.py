@@ -103,7 +103,7 @@ def in_style(model: Model, style: int | Raster | None, seed: int) -> Model:
 def _with_style(network: nn.Module, vector: Tensor) -> nn.Module:
     """The same weights with a style of their own; the network itself stays as it is."""
     styled = copy.copy(network)
-    styled.style = vector  # type: ignore[assignment]
+    styled.style = vector
     return styled
 
 

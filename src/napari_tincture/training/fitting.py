@@ -28,9 +28,10 @@ def fitted(recipe: TranslationRecipe, material: Material) -> tuple[TranslationRe
 
     Of images with labels, all labels are read once. The recipe names every class then, its network
     has the images' channels and an output per class (one that synthesizes has an input per class
-    and the images' channels; one that learns styles knows each by name), and a discriminator sees both; where these learn by turns, an epoch
-    has as many crops as there are training pictures. Networks that learn from images alone have
-    the images' channels. Other recipes stay as they are.
+    and the images' channels, and knows each style by name if it learns styles), and a discriminator
+    sees both; where these learn by turns, an epoch has as many crops as there are
+    training pictures. Networks that learn from images alone have the images' channels. Other
+    recipes stay as they are.
 
     Raises
     ------

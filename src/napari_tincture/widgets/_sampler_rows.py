@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
@@ -11,6 +12,7 @@ from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QSpinBox, QToolButton
 from napari_tincture.by_name import own_modules
 from napari_tincture.models.card import ModelCard
 from napari_tincture.widgets._form import Choice, Item, row, show_row
+from napari_tincture.widgets._style_row import StyleRow
 
 ROOM = "napari_tincture.diffusion.samplers"
 HELP = {
@@ -52,10 +54,10 @@ class SamplerRows(QObject):
         self.guidance.setRange(1.0, 20.0)
         self.guidance.setSingleStep(0.5)
         self.guidance.setToolTip("How strictly the image follows the map; above 1 twice as slow")
-        self.style = Choice(tooltip="Whose colours and textures the image takes")
+        self.look = StyleRow()
         self.dice.clicked.connect(lambda _: self.seed.setValue(random.randint(0, LARGEST_SEED)))
         self.sampler.chosen.connect(self._on_sampler)
-        self.style.chosen.connect(self.changed)
+        self.look.changed.connect(self.changed)
         for box in (self.steps, self.seed, self.guidance):
             box.valueChanged.connect(lambda _: self.changed.emit())
 
@@ -66,21 +68,18 @@ class SamplerRows(QObject):
         layout.addRow("Steps", self.steps)
         layout.addRow("Seed", row([self.seed, self.dice]))
         layout.addRow("Guidance", self.guidance)
-        layout.addRow("Style", self.style)
+        self.look.add_to(layout)
 
-    def offer(self, card: ModelCard | None) -> None:
-        """Show what a model can do."""
+    def offer(self, card: ModelCard | None, layers: Sequence[str] = ()) -> None:
+        """Show what a model can do, and which image layers can give it a style."""
         denoising = None if card is None else card.denoising
         guided = denoising is not None and denoising.guided
-        styles = 0 if card is None else int(card.options.get("styles", 0))
         if denoising is not None:
             self.steps.setRange(1, int(denoising.schedule.get("steps", 1000)))
-        known = [Item(f"style {n}", n) for n in range(1, styles + 1)]
-        self.style.set_items([Item("none", 0, "As it comes"), *known])
         for field, shown in ((self.sampler, denoising), (self.steps, denoising)):
             show_row(self._form, field, shown is not None)
         show_row(self._form, self.guidance, guided)
-        show_row(self._form, self.style, styles > 0)
+        self.look.offer(card, layers)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -90,9 +89,7 @@ class SamplerRows(QObject):
         }  # fmt: skip
         if self.guidance.value() > 1 and self.guidance.isVisibleTo(self.guidance.parentWidget()):
             found["guidance"] = self.guidance.value()
-        if self.style.value:
-            found["style"] = self.style.value
-        return found
+        return found | self.look.options
 
     def _on_sampler(self) -> None:
         self.steps.setValue(USUAL.get(self.sampler.value, USUAL_STEPS))

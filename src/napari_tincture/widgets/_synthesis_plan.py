@@ -16,6 +16,10 @@ from napari_tincture.models.class_table import ClassTable
 from napari_tincture.raster import Raster
 from napari_tincture.widgets._plan import Choices, Plan, open_layer, pixel_size_notes, region_of
 from napari_tincture.worker.settings import JobSettings
+from napari_tincture.worker.sources import SOURCE
+
+LAYER = "layer"
+"""Names the layer whose look is the style, among the options of a choice."""
 
 SURVEYED = 2**24
 """Pixels of a map that are looked at for values before a run."""
@@ -40,6 +44,11 @@ def plan_synthesis(viewer: Any, choices: Choices, card: ModelCard) -> Plan:
         raise InputError(table.complaint(unknown, labels.name))
     notes = [*pixel_size_notes(labels, card, choices), *_memory_notes(sizes, card)]
     options = dict(choices.options)
+    sources = (labels,)
+    if isinstance(options.get("style"), Mapping):
+        name = options["style"][LAYER]
+        sources = (labels, open_layer(viewer, name, choices.axes))
+        options["style"] = {SOURCE: 1, "name": name}
     if choices.any_pixel_size:
         options["pixel_size"] = "ignore"
     settings = JobSettings(
@@ -49,7 +58,7 @@ def plan_synthesis(viewer: Any, choices: Choices, card: ModelCard) -> Plan:
     )  # fmt: skip
     planes = math.prod(n for axis, n in sizes.items() if axis in "tz")
     size = f"{sizes['x']} × {sizes['y']} px" + (f", {planes} planes" if planes > 1 else "")
-    return Plan(settings, (labels,), size, tuple(notes))
+    return Plan(settings, sources, size, tuple(notes))
 
 
 def repainting(plan: Plan, scene: int, margin: int) -> Plan:

@@ -17,6 +17,7 @@ from napari_tincture.widgets._label_map import LabelMapRow
 from napari_tincture.widgets._plan import Choices, Plan, own_letters
 from napari_tincture.widgets._run_layer import run_layer
 from napari_tincture.widgets._sampler_rows import SamplerRows
+from napari_tincture.widgets._style_row import style_layers
 from napari_tincture.widgets._synthesis_plan import plan_synthesis, repainting, unknown_values
 from napari_tincture.widgets._task_panel import TaskPanel
 from napari_tincture.worker.jobs import Job
@@ -90,6 +91,20 @@ class SynthesizePanel(TaskPanel):
             repainting(plan, before.number, self.margin.value()), before, plan.settings
         )
 
+    def run_batch(self) -> Job:
+        """Start what the panel shows on all label maps of a folder.
+
+        Raises
+        ------
+        TinctureError
+            If something is missing or does not fit.
+        """
+        if isinstance(self.options().get("style"), dict):
+            raise InputError(
+                "The style of a layer is for one map at a time. Choose another style for a folder."
+            )
+        return super().run_batch()
+
     def _start(self, plan: Plan, before: Any, drawn: JobSettings | None = None) -> Job:
         finish = self.drawing.finish
         self._job = self._hub.start(self.viewer, plan.settings, plan.sources, finish)
@@ -118,7 +133,7 @@ class SynthesizePanel(TaskPanel):
             card = self.card
             classes = classes_of(card)
         self.map.offer(classes)
-        self.sampling.offer(card)
+        self.sampling.offer(card, style_layers(self.viewer, card))
 
     def refresh(self) -> None:
         """Bring what the panel offers and says up to date, now."""

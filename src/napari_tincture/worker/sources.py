@@ -23,6 +23,8 @@ from napari_tincture.worker.settings import JobSettings
 Fetch = Callable[[int, list[list[int]]], np.ndarray]
 """Level and (start, stop) per axis in, pixels out."""
 
+SOURCE = "source"
+"""Names the number of one of a job's sources, where an argument of its task is an image."""
 _LARGEST_CHUNK = 2048
 
 
@@ -156,6 +158,16 @@ def channel_choices(
         _part(sources[number], axis, index) if number else (axis, index) if axis else 0
         for number, axis, index in channels
     ]
+
+
+def with_sources(arguments: Mapping[str, Any], sources: Sequence[Raster]) -> dict[str, Any]:
+    """Arguments of a task with the images that some stand for, ``{"source": number}``."""
+
+    def meant(value: Any) -> Any:
+        named = isinstance(value, Mapping) and SOURCE in value
+        return sources[value[SOURCE]] if named else value
+
+    return {name: meant(value) for name, value in arguments.items()}
 
 
 def _part(source: Raster, axis: str, index: int) -> Raster:

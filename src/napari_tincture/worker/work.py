@@ -32,7 +32,7 @@ from napari_tincture.worker.deliver import deliver, told_of
 from napari_tincture.worker.inbox import Inbox
 from napari_tincture.worker.remote import Windows
 from napari_tincture.worker.settings import JobSettings
-from napari_tincture.worker.sources import channel_choices, rebuild
+from napari_tincture.worker.sources import channel_choices, rebuild, with_sources
 from napari_tincture.worker.steering import Steering
 from napari_tincture.worker.teach_settings import TeachSettings
 from napari_tincture.worker.train_settings import TrainSettings
@@ -156,7 +156,7 @@ class Workbench:
             task: Callable[..., Any] = packing.pack if packed else find_task(settings.task)
             given = {
                 "channels": channel_choices(settings.channels, sources),
-                **settings.arguments(),
+                **with_sources(settings.arguments(), sources),
                 **now,
             }
             if settings.task == "repaint":

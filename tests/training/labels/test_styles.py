@@ -53,7 +53,10 @@ def recipe_of(steps: int = 2, **options: Any) -> TranslationRecipe:
         crop=32, batch=4, lr=1e-2, foreground=0.0, warmup=10, ema=0.9, validate_every=steps,
         data={"pairs": {"a": {"images": "images"}, "b": {"images": "labels"}}},
         split={"validation": ["smooth_2", "rough_2"]},
-        options={"style_from": "^([a-z]+)_", "predicts": "image", "steps": 100, "window": 64, "overlap": 16, **options},
+        options={
+            "style_from": "^([a-z]+)_", "predicts": "image", "steps": 100, "window": 64,
+            "overlap": 16, **options,
+        },
     )  # fmt: skip
     return recipe.replace(networks={"forward": Part("semantic_sr3", NETWORK)})
 
@@ -101,6 +104,7 @@ def test_styles_are_forgotten_as_often_as_asked() -> None:
         ({"style_from": "^slide"}, "found in none of 4 training images"),
         ({"style_from": "(("}, "no regular expression"),
         ({"style_drop": 1.0}, "style_drop"),
+        ({"style_from": "", "styles": ["day"]}, "give style_from"),
     ],
 )
 def test_what_cannot_be_right_is_refused(

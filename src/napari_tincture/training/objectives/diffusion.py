@@ -158,6 +158,11 @@ def build(
         raise InputError(
             f"variance='learned' is learned at whole steps: give time='index', not {time!r}."
         )
+    if styles and not style_from:
+        raise InputError(
+            f"The styles {', '.join(styles)} are named, but not which images are of which: give "
+            "style_from, such as '^([a-z]+)_'."
+        )
     for name, share in (("drop", drop), ("style_drop", style_drop)):
         if not 0 <= share < 1:
             raise InputError(f"{name}={share}: expected a share from 0 to below 1.")
