@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from painters import denoiser, label_map, styled
-from panels import run
+from panels import PATIENCE, finish, run
 
 import napari_tincture as nt
 from napari_tincture.errors import InputError
@@ -95,3 +95,31 @@ def test_models_that_know_no_styles_offer_none(
     panel = open_panel(SynthesizePanel, painters["plain"], layer="map")
     assert shown(panel) == (False, False)
     assert "style" not in panel.options()
+    assert not panel.comparison.isVisibleTo(panel)
+
+
+def test_samplers_are_compared_side_by_side(
+    qtbot: Any, viewer: Any, open_panel: Open, painters: dict[str, Path]
+) -> None:
+    viewer.add_image(np.full(label_map().shape, 90, np.uint8), name="photo")
+    viewer.add_labels(label_map(), name="map")
+    panel = open_panel(SynthesizePanel, painters["named"], layer="map")
+    panel.sampling.seed.setValue(3)
+    panel.comparison.unfolded = True
+    panel.comparison.settings.setText("ddim 2, euler 3")
+    panel.comparison.reference.value = "photo"
+    panel.comparison.button.click()
+    finish(qtbot, panel._job)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 4, timeout=PATIENCE)
+    # Napari's grid begins with the topmost layer.
+    assert [layer.name for layer in viewer.layers][::-1][:2] == ["ddim 2 steps", "euler 3 steps"]
+    expected = nt.synthesize(label_map(), painters["named"], sampler="euler", steps=3, seed=3)
+    np.testing.assert_array_equal(viewer.layers["euler 3 steps"].data, np.asarray(expected))
+    table = panel.comparison.table
+    heads = [table.horizontalHeaderItem(i).text() for i in range(table.columnCount())]
+    assert heads[:5] == ["image", "steps", "seconds", "rmse", "ssim"]
+    assert "reference psnr" in heads
+    assert table.item(1, 3).text() == "0"
+    panel.comparison.settings.setText("ddim forty")
+    panel.comparison.button.click()
+    assert "'ddim forty'" in panel.message.text()

@@ -45,6 +45,8 @@ def compare_samplers(
     region: Any = None,
     largest: int = LARGEST,
     data_range: float | None = None,
+    device: str = "auto",
+    precision: str = "auto",
     progress: bool | Progress | None = None,
     cancel: CancelToken | None = None,
     **common: Any,
@@ -70,10 +72,12 @@ def compare_samplers(
     data_range
         As in `compare`, for references of another type than the drawn images', which are uint8
         unless `dtype` says otherwise.
+    device, precision
+        As in `synthesize`.
     progress, cancel
         As in `compare`.
     **common
-        Further arguments of `synthesize` for all, such as ``seed`` or ``device``.
+        Further arguments of `synthesize` for all, such as ``seed`` or ``style``.
 
     Returns
     -------
@@ -97,6 +101,7 @@ def compare_samplers(
         raise InputError(
             f"Model {found.card.name!r} draws at once; there are no samplers and steps to compare."
         )
+    common |= {"device": device, "precision": precision}
     given = open_label_map(labels)
     place, notes = _place(given, region, largest)
     chosen = [_setting(each) for each in settings]

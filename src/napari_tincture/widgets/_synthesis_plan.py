@@ -44,7 +44,7 @@ def plan_synthesis(viewer: Any, choices: Choices, card: ModelCard) -> Plan:
         raise InputError(table.complaint(unknown, labels.name))
     notes = [*pixel_size_notes(labels, card, choices), *_memory_notes(sizes, card)]
     options = dict(choices.options)
-    sources = (labels,)
+    sources: tuple[Raster, ...] = (labels,)
     if isinstance(options.get("style"), Mapping):
         name = options["style"][LAYER]
         sources = (labels, open_layer(viewer, name, choices.axes))

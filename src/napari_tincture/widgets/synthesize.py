@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import Any, ClassVar
 
 from napari.layers import Labels
@@ -14,8 +15,9 @@ from napari_tincture.widgets._class_mapping import ClassMapping
 from napari_tincture.widgets._drawing import Drawing
 from napari_tincture.widgets._form import Choice, show_row
 from napari_tincture.widgets._label_map import LabelMapRow
-from napari_tincture.widgets._plan import Choices, Plan, own_letters
+from napari_tincture.widgets._plan import Choices, Plan, open_layer, own_letters
 from napari_tincture.widgets._run_layer import run_layer
+from napari_tincture.widgets._sampler_comparison import SamplerComparison
 from napari_tincture.widgets._sampler_rows import SamplerRows
 from napari_tincture.widgets._style_row import style_layers
 from napari_tincture.widgets._synthesis_plan import plan_synthesis, repainting, unknown_values
@@ -57,6 +59,9 @@ class SynthesizePanel(TaskPanel):
             "Draw anew where the map changed since; the rest of the image stays as it is"
         )
         layout.addRow(self.repaint_button)
+        self.comparison = SamplerComparison()
+        layout.addRow(self.comparison)
+        self.comparison.run.connect(lambda: self._on_run(self.compare_samplers))
         self.drawing = Drawing(self.viewer)
         self.repaint_button.clicked.connect(lambda _: self._on_run(self.repaint_map))
         self.runner.run_button.setText("Synthesize")
@@ -105,6 +110,22 @@ class SynthesizePanel(TaskPanel):
             )
         return super().run_batch()
 
+    def compare_samplers(self) -> Job:
+        """Draw the map by several samplers and numbers of steps; each image becomes a layer.
+
+        Raises
+        ------
+        TinctureError
+            If something is missing or does not fit.
+        """
+        name = self.comparison.reference.value
+        reference = open_layer(self.viewer, name, dict(self.chosen.known)) if name else None
+        plan = self.comparison.varied(self.plan(), reference)
+        show = partial(self.comparison.finish, self.viewer)
+        self._job = self._hub.start(self.viewer, plan.settings, plan.sources, show)
+        self._show_jobs()
+        return self._job
+
     def _start(self, plan: Plan, before: Any, drawn: JobSettings | None = None) -> Job:
         finish = self.drawing.finish
         self._job = self._hub.start(self.viewer, plan.settings, plan.sources, finish)
@@ -133,7 +154,10 @@ class SynthesizePanel(TaskPanel):
             card = self.card
             classes = classes_of(card)
         self.map.offer(classes)
-        self.sampling.offer(card, style_layers(self.viewer, card))
+        layers = style_layers(self.viewer, card)
+        self.sampling.offer(card, layers)
+        denoises = card is not None and card.denoising is not None
+        self.comparison.offer(layers, shown=denoises)
 
     def refresh(self) -> None:
         """Bring what the panel offers and says up to date, now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
@@ -74,6 +74,8 @@ class Job:
         How often was shown what comes, see `preview`.
     summary
         What became of many images, or what the results say on the whole.
+    table
+        Figures of the results, one row each, where they were compared.
     """
 
     number: int
@@ -91,6 +93,7 @@ class Job:
     results: dict[str, Raster] = field(default_factory=dict)
     tables: dict[str, ObjectTable] = field(default_factory=dict)
     summary: str = ""
+    table: Sequence[Mapping[str, Any]] = ()
     previews: int = 0
     _arrays: dict[str, np.ndarray] = field(default_factory=dict)
     _attributes: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -198,7 +201,7 @@ class Job:
             self._take_report(facts)
             return
         self.results = {name: self._taken(name, told) for name, told in facts["results"].items()}
-        self.summary = facts.get("summary", "")
+        self.summary, self.table = facts.get("summary", ""), facts.get("table", ())
         for raster in self.results.values():
             for note in notes(raster.provenance):
                 self._note(note)

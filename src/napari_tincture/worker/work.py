@@ -26,7 +26,9 @@ from napari_tincture.raster import Raster
 from napari_tincture.tasks._scene import Scene
 from napari_tincture.tasks.batch import batch
 from napari_tincture.tasks.batch_report import BatchProgress
+from napari_tincture.tasks.comparison import Comparison
 from napari_tincture.tasks.find import find_task
+from napari_tincture.tasks.outputs import Outputs
 from napari_tincture.worker import packing
 from napari_tincture.worker.deliver import deliver, told_of
 from napari_tincture.worker.inbox import Inbox
@@ -44,8 +46,8 @@ if TYPE_CHECKING:
 MODELS_KEPT = 2
 SCENES_KEPT = 3
 _PACKAGE = Path(napari_tincture.__file__).parent
-AT_ONCE = ("process_sheet", packing.TASK)
-"""Tasks that give no lazy result, but a file."""
+AT_ONCE = ("process_sheet", "compare_samplers", packing.TASK)
+"""Tasks that give no lazy result, but a file or a comparison."""
 WARM_SIDE = 128
 """Side in pixels of the empty image that warms up a model."""
 
@@ -84,6 +86,10 @@ class Workbench:
             result = self.prepare(job, fields, **self._at_once(job, settings, cancel))
             if isinstance(result, Path):
                 facts: dict[str, Any] = {"summary": f"Saved {result.name}.", "failed": []}
+            elif isinstance(result, Comparison):
+                drawn = Outputs(result.images, None)
+                facts = deliver(self._link, job, drawn, settings, cancel)
+                facts |= {"table": result.table, "summary": " ".join(result.notes)}
             else:
                 facts = deliver(self._link, job, result, settings, cancel)
                 self._keep_scene(job, result)
