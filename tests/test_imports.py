@@ -17,7 +17,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [
     {module.stem for module in PACKAGE.glob("*.py")} - {"__init__", "demo"},
     {"models"},
-    {"io", "samples", "tiling", "training", "diffusion", "metrics", "alignment"},
+    {"io", "samples", "tiling", "training", "diffusion", "metrics", "alignment", "deriving"},
     {"tasks"},
     {"worker"},
     {"widgets"},

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.comparison import Comparison
     from napari_tincture.tasks.correct import correct
     from napari_tincture.tasks.cycle import cycle_errors, semantic_consistency
+    from napari_tincture.tasks.derive_labels import derive_labels
     from napari_tincture.tasks.enlarge import enlarge
     from napari_tincture.tasks.explain import Explanation, explain
     from napari_tincture.tasks.import_checkpoint import import_checkpoint, inspect_checkpoint
@@ -56,6 +57,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "synthesize",
     "repaint",
     "compare_samplers",
+    "derive_labels",
     "enlarge",
     "link",
     "measure_objects",
@@ -115,6 +117,7 @@ _HOMES = {
     "tasks.segment": ("segment",),
     "tasks.synthesize": ("synthesize",),
     "tasks.repaint": ("repaint",),
+    "tasks.derive_labels": ("derive_labels",),
     "tasks.enlarge": ("enlarge",),
     "tasks.link": ("link",),
     "tasks.measure_objects": ("measure_objects", "ObjectTable"),

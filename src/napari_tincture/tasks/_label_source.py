@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from napari_tincture.diffusion.canvas import Place
 from napari_tincture.diffusion.subjects import LabelMap
-from napari_tincture.errors import InputError
-from napari_tincture.io.open import open_image
 from napari_tincture.models.class_table import ClassTable
 from napari_tincture.models.label_maps import instance_edges
 from napari_tincture.raster import Raster
@@ -92,21 +90,3 @@ def _edges(raster: Raster, plane: tuple[int, ...], place: Place) -> NDArray[np.b
 def _read(raster: Raster, plane: tuple[int, ...], place: Place) -> NDArray[Any]:
     index = (*(slice(i, i + 1) for i in plane), *place)
     return raster.read(index).reshape([s.stop - s.start for s in place])
-
-
-def open_label_map(labels: Any) -> Raster:
-    """A label map as a Raster of kind labels.
-
-    Raises
-    ------
-    InputError
-        If it holds no integers, or has channels.
-    """
-    found = open_image(labels)
-    if found.dtype.kind not in "biu" or "c" in found.axes:
-        raise InputError(
-            f"The label map {found.name!r} is of type {found.dtype} with axes {found.axes!r}; "
-            "expected integers without an axis of channels. Convert the layer to Labels, or take "
-            "one channel with plane(c=…)."
-        )
-    return found

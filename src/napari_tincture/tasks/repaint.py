@@ -10,7 +10,8 @@ from napari_tincture.io.provenance import described, extended
 from napari_tincture.raster import Raster
 from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._artist import Drawer, Repainter
-from napari_tincture.tasks._label_source import LabelSource, open_label_map
+from napari_tincture.tasks._label_map import open_label_map
+from napari_tincture.tasks._label_source import LabelSource
 from napari_tincture.tasks._scene import Scene
 from napari_tincture.tasks.synthesize import as_result
 

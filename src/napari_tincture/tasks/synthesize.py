@@ -19,7 +19,8 @@ from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._answers import result_dtype
 from napari_tincture.tasks._artist import Drawer, How, check_memory
 from napari_tincture.tasks._at_once import at_once
-from napari_tincture.tasks._label_source import LabelSource, open_label_map
+from napari_tincture.tasks._label_map import open_label_map
+from napari_tincture.tasks._label_source import LabelSource
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import as_model, check_pixel_size, narrowed
 from napari_tincture.tasks._scene import Look, Scene

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-TAIL = 5
-"""Knots beyond the crop's edge: a Gaussian's tail in standard deviations."""
+from napari_tincture.smooth_noise import gaussian_knots
 
 
 def grid_bend(
@@ -67,7 +66,7 @@ def gaussian_bend(
     rows (size, knots), columns (knots, size, 2)
         As `grid_bend` gives them.
     """
-    kernel = _gaussian(size, sigma)
+    kernel = torch.tensor(gaussian_knots(size, sigma))
     knots = kernel.shape[1]
     # A knot stands for σ² numbers of variance 1/3.
     spread = alpha * sigma / math.sqrt(3)
@@ -85,11 +84,3 @@ def _bicubic(size: int, knots: int) -> Tensor:
     return functional.interpolate(
         torch.eye(knots)[None, None], size=(size, knots), mode="bicubic", align_corners=True
     )[0, 0]
-
-
-@lru_cache(16)
-def _gaussian(size: int, sigma: float) -> Tensor:
-    knots = np.arange(-TAIL, math.ceil((size - 1) / sigma) + TAIL + 1)
-    distances = np.arange(size)[:, None] / sigma - knots
-    kernel = np.exp(-0.5 * distances**2) / (sigma * math.sqrt(2 * math.pi))
-    return torch.from_numpy(kernel.astype(np.float32))
