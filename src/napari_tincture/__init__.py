@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.explain import Explanation, explain
     from napari_tincture.tasks.import_checkpoint import import_checkpoint, inspect_checkpoint
     from napari_tincture.tasks.link import link
+    from napari_tincture.tasks.make_dataset import make_dataset
     from napari_tincture.tasks.measure_objects import ObjectTable, measure_objects
     from napari_tincture.tasks.packages import export_package, import_package, inspect_package
     from napari_tincture.tasks.process_sheet import process_sheet
@@ -58,6 +59,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "repaint",
     "compare_samplers",
     "derive_labels",
+    "make_dataset",
     "enlarge",
     "link",
     "measure_objects",
@@ -118,6 +120,7 @@ _HOMES = {
     "tasks.synthesize": ("synthesize",),
     "tasks.repaint": ("repaint",),
     "tasks.derive_labels": ("derive_labels",),
+    "tasks.make_dataset": ("make_dataset",),
     "tasks.enlarge": ("enlarge",),
     "tasks.link": ("link",),
     "tasks.measure_objects": ("measure_objects", "ObjectTable"),

@@ -40,14 +40,9 @@ def displacement(
     """
     along = [gaussian_knots(size, smoothness) for size in shape]
     across = [_mirrored(size, smoothness) for size in shape]
-    field = np.stack(
-        [
-            _product(across[0], along[1], rng),
-            _product(along[0], across[1], rng),
-        ]
-    )
-    field *= longest / max(float(np.sqrt((field**2).sum(0).max())), 1e-12)
-    found: Field = field
+    vertical = _product(across[0], along[1], rng)
+    field = np.stack([vertical, _product(along[0], across[1], rng)])
+    found: Field = field * np.float32(longest / max(float(np.hypot(*field).max()), 1e-12))
     return found
 
 
@@ -64,7 +59,9 @@ def _mirrored(size: int, smoothness: float) -> NDArray[np.float32]:
 def _product(
     rows: NDArray[np.float32], columns: NDArray[np.float32], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    knots = rng.standard_normal((rows.shape[1], columns.shape[1]), np.float32)
+    knots: NDArray[np.float32] = rng.standard_normal(
+        (rows.shape[1], columns.shape[1]), dtype=np.float32
+    )
     found: NDArray[np.float32] = rows @ knots @ columns.T
     return found
 
@@ -91,7 +88,7 @@ def bend(labels: Labels, field: Field) -> Labels:
     for axis, size in enumerate(labels.shape):
         own = np.arange(size, dtype=np.float32).reshape((-1, 1) if axis == 0 else (1, -1))
         origins.append(np.rint(own + field[axis]).astype(np.intp).clip(0, size - 1))
-    result = labels[tuple(origins)]
+    result: Labels = labels[tuple(origins)]
     _carry(labels, field, result)
     return result
 
@@ -150,6 +147,6 @@ def _lines(labels: Labels) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         joined = (labels[one] == labels[other]) & (narrow[one] | narrow[other])
         kept[one] |= joined
         kept[other] |= joined
-        first = np.argwhere(joined) + (0, left)
-        pairs.append(np.stack([first.T, (first + (down, right)).T]))
+        first = np.argwhere(joined) + np.array((0, left))
+        pairs.append(np.stack([first.T, (first + np.array((down, right))).T]))
     return np.concatenate(pairs, axis=2), kept

@@ -37,8 +37,8 @@ class Derivation:
 
     @classmethod
     def of(
-        cls, *, elastic: Any, smoothness: Any, move: Any, turn: Any, resize: Any, flip: Any,
-        objects: bool, seed: Any,
+        cls, *, elastic: Any = 0.0, smoothness: Any = None, move: Any = 0.0, turn: Any = 0.0,
+        resize: Any = 1.0, flip: Any = False, objects: Any = None, seed: Any = 0,
     ) -> Derivation:  # fmt: skip
         """Check what was given.
 
@@ -51,11 +51,11 @@ class Derivation:
         smooth = max(2 * bent, SMOOTHEST) if smoothness is None else smoothness
         smallest, largest = _factors(resize)
         found = cls(
-            elastic=bent, smoothness=_number("smoothness", smooth, 1), move=_number("move", move, 0),
-            turn=_number("turn", turn, 0, 180), smallest=smallest, largest=largest,
-            flip=bool(flip), seed=_seed(seed),
+            elastic=bent, smoothness=_number("smoothness", smooth, 1),
+            move=_number("move", move, 0), turn=_number("turn", turn, 0, 180),
+            smallest=smallest, largest=largest, flip=bool(flip), seed=_seed(seed),
         )  # fmt: skip
-        found._check(objects)
+        found._check(objects is not None)
         return found
 
     @property
@@ -111,7 +111,8 @@ def choose(
     InputError
         If there is no such class.
     """
-    if given is None or (given is ALL or given == ALL and argument == "objects"):
+    everything = argument == "objects" and isinstance(given, str) and given == ALL
+    if given is None or everything:
         return given
     several = isinstance(given, Sequence | set | frozenset | np.ndarray)
     each = list(given) if several and not isinstance(given, str) else [given]

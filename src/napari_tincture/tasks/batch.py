@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from napari_tincture.errors import Cancelled, InputError, OutputError
+from napari_tincture.errors import InputError, OutputError
 from napari_tincture.io.identity import differences, signature
 from napari_tincture.io.images import Entry, find_images, unique_names
 from napari_tincture.io.open import open_image
@@ -19,15 +18,9 @@ from napari_tincture.io.provenance import plain
 from napari_tincture.models import Model
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Raster
+from napari_tincture.tasks._many import Piece, check_settings, described_setting, run_all
 from napari_tincture.tasks._run import as_model
-from napari_tincture.tasks.batch_report import (
-    BatchFailure,
-    BatchProgress,
-    BatchReport,
-    BatchResult,
-    Report,
-    as_report,
-)
+from napari_tincture.tasks.batch_report import BatchReport, Report, as_report
 from napari_tincture.tasks.find import Task, find_task
 
 Existing = Literal["skip", "error", "overwrite"]
@@ -101,7 +94,11 @@ def batch(
     found = as_model(model, task)
     places = _places(entries, target, suffix)
     work = _Work(run, task, found, settings, existing, client, cancel or CancelToken())
-    return _run_all(entries, places, work, as_report(progress))
+    pieces = [
+        Piece(entry.label, place.path, partial(work.finish, entry, place))
+        for entry, place in zip(entries, places, strict=True)
+    ]
+    return run_all(pieces, as_report(progress), work.cancel)
 
 
 def _check_choices(
@@ -111,13 +108,7 @@ def _check_choices(
         raise InputError(f"suffix={suffix!r}: expected one of {', '.join(SUFFIXES)}.")
     if existing not in get_args(Existing):
         raise InputError(f"existing={existing!r}: expected 'skip', 'error' or 'overwrite'.")
-    known = [
-        name
-        for name, parameter in inspect.signature(run).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    ]
-    if unknown := sorted(set(settings) - set(known)):
-        raise InputError(f"{task} has no settings {unknown}; expected some of {known}.")
+    check_settings(run, task, settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +172,7 @@ class _Work:
 
     def _request(self, image: Raster) -> dict[str, Any]:
         """What makes a result the same: image, model and settings."""
-        settings = {name: _described(value) for name, value in sorted(self.settings.items())}
+        settings = {name: described_setting(value) for name, value in sorted(self.settings.items())}
         return {
             "task": self.task, "weights": self.model.fingerprint, "settings": settings,
             "image": signature(image),
@@ -208,56 +199,10 @@ class _Work:
         return True
 
 
-def _run_all(
-    entries: list[Entry], places: list[_Place], work: _Work, report: Report
-) -> BatchReport:
-    done: list[BatchResult] = []
-    skipped: list[BatchResult] = []
-    failed: list[BatchFailure] = []
-    for number, (entry, place) in enumerate(zip(entries, places, strict=True)):
-        step = BatchProgress(number, len(entries), entry.label)
-
-        def tiles(count: int, total: int, step: BatchProgress = step) -> None:
-            report(replace(step, tiles=count, all_tiles=total))
-
-        try:
-            work.cancel.check()
-            report(step)
-            made = work.finish(entry, place, tiles)
-        except Cancelled as error:
-            error.add_note(f"{number} of {len(entries)} images were worked on before.")
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other images can be done
-            _release(error)
-            failed.append(BatchFailure(entry.label, error))
-        else:
-            (done if made else skipped).append(BatchResult(entry.label, place.path))
-    report(BatchProgress(len(entries), len(entries), ""))
-    return BatchReport(tuple(done), tuple(skipped), tuple(failed))
-
-
-def _release(error: BaseException | None) -> None:
-    """Let go of the images that the frames of a kept error hold."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
-
-
 def _with_request(result: Raster, request: Mapping[str, Any]) -> Raster:
     *before, last = result.provenance["steps"]
     steps = [*before, {**last, "request": plain(request)}]
     return replace(result, provenance={**result.provenance, "steps": steps})
-
-
-def _described(value: Any) -> Any:
-    """A setting as JSON; images by what tells them apart."""
-    if isinstance(value, Mapping):
-        return {str(key): _described(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_described(each) for each in value]
-    if isinstance(value, Raster) or hasattr(value, "shape"):
-        return signature(open_image(value))
-    return plain(value)
 
 
 def _check_apart(image: Raster, path: Path) -> None:

@@ -86,7 +86,7 @@ def derive_labels(
     given = open_label_map(labels)
     wanted = Derivation.of(
         elastic=elastic, smoothness=smoothness, move=move, turn=turn, resize=resize, flip=flip,
-        objects=objects is not None, seed=seed,
+        objects=objects, seed=seed,
     )  # fmt: skip
     pixels = np.asarray(given)
     chosen = Chosen(

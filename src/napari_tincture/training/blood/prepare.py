@@ -19,9 +19,10 @@ import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
-from napari_tincture.durable import write_file, write_json
+from napari_tincture.durable import write_json
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
+from napari_tincture.io.png import write_png
 from napari_tincture.training.blood.debris import VISIBLE, debris_density, shaded
 from napari_tincture.training.blood.unstaining import (
     FIELD_DIAMETER,
@@ -208,7 +209,7 @@ def prepare(smears: Path, out: Path, settings: Settings | None = None) -> dict[s
             folder = "train" if part in ("source", "target") else part
             files = {name: f"{folder}/{name}/{path.stem}.png" for name in pictures}
             for name, file in files.items():
-                _write_png(out / file, pictures[name])
+                write_png(out / file, pictures[name])
             entries.append({"smear": path.name, "part": part, "seed": seed, "files": files})
     manifest = {
         "settings": asdict(settings),
@@ -252,14 +253,6 @@ def _resampled(path: Path, diameter: float) -> Floats:
         return image
     small = rescale(image, diameter / SMEAR_DIAMETER, anti_aliasing=True, channel_axis=-1)
     return np.asarray(np.clip(small, 0.0, 255.0))
-
-
-def _write_png(path: Path, image: NDArray[Any]) -> None:
-    from PIL import Image
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    values = image.astype(np.uint8) * 255 if image.dtype == bool else image
-    write_file(path, lambda file: Image.fromarray(values).save(file, "PNG"))
 
 
 def main() -> None:
