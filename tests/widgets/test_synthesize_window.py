@@ -175,3 +175,92 @@ def test_a_folder_of_maps_becomes_a_folder_of_images(
         made = np.asarray(nt.open_image(tmp_path / "images" / f"{number}.ome.zarr"))
         expected = np.asarray(nt.synthesize(label_map(seed=number), painter, steps=2))
         np.testing.assert_array_equal(made, expected)
+
+
+def test_several_variants_of_a_map_are_layers_named_by_their_seeds(
+    qtbot: Any, viewer: Any, open_panel: Open, painter: Path
+) -> None:
+    layer = viewer.add_labels(label_map(), name="map")
+    panel = open_panel(SynthesizePanel, painter, layer="map")
+    panel.sampling.steps.setValue(2)
+    panel.sampling.seed.setValue(5)
+    panel.sampling.variants.setValue(3)
+    panel.refresh()
+    panel.runner.run_button.click()
+    for job in panel._jobs:
+        finish(qtbot, job)
+    names = {f"map painter seed {seed}": seed for seed in (5, 6, 7)}
+    qtbot.waitUntil(
+        lambda: {each.name for each in viewer.layers} == {layer.name, *names}, timeout=PATIENCE
+    )
+    for name, seed in names.items():
+        expected = np.asarray(nt.synthesize(label_map(), painter, steps=2, seed=seed))
+        np.testing.assert_array_equal(viewer.layers[name].data, expected)
+    # The shown seed is the one that can be repainted.
+    qtbot.waitUntil(lambda: panel.repaint_button.isEnabled(), timeout=PATIENCE)
+    panel.sampling.variants.setValue(1)
+    panel.refresh()
+    assert panel.repaint_button.isEnabled()
+
+
+def test_cancel_stops_all_variants(
+    qtbot: Any, viewer: Any, open_panel: Open, painter: Path
+) -> None:
+    viewer.add_labels(label_map(200, 200), name="map")
+    panel = open_panel(SynthesizePanel, painter, layer="map")
+    panel.sampling.steps.setValue(100)
+    panel.sampling.variants.setValue(3)
+    panel.refresh()
+    panel.runner.run_button.click()
+    jobs = list(panel._jobs)
+    qtbot.waitUntil(lambda: jobs[0].previews > 0, timeout=PATIENCE)
+    panel.runner.cancel_button.click()
+    qtbot.waitUntil(lambda: all(job.state.final for job in jobs), timeout=PATIENCE)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=PATIENCE)
+    assert not any(job.result for job in jobs)
+
+
+def test_each_press_derives_another_map_of_the_chosen_one(
+    qtbot: Any, viewer: Any, open_panel: Open, painter: Path
+) -> None:
+    layer = viewer.add_labels(label_map(90, 110), name="map", scale=(0.5, 0.5), units=("um", "um"))
+    viewer.layers.selection = {layer}
+    panel = open_panel(SynthesizePanel, painter, layer="map")
+    row = panel.derive
+    assert row.objects.isHidden()
+    row.bend.setValue(4)
+    row.moved.setValue(15)
+    row.turned.setChecked(True)
+    row.objects.value = 1
+    assert not row.objects.isHidden()
+    for number in range(2):
+        row.button.click()
+        qtbot.waitUntil(lambda n=number: len(viewer.layers) == n + 2, timeout=PATIENCE)
+    assert "objects moved" in row.message.text()
+    assert row.seed.value() == 2
+    panel.refresh()
+    assert panel.layer.value == "map"
+    for seed in range(2):
+        made = viewer.layers[f"map derived {seed}"]
+        assert isinstance(made, Labels)
+        same_place(made, layer)
+        expected = nt.derive_labels(
+            label_map(90, 110), elastic=4, move=15, turn=180, resize=1.25, objects=[1], seed=seed
+        )
+        np.testing.assert_array_equal(made.data, np.asarray(expected))
+    np.testing.assert_array_equal(layer.data, label_map(90, 110))
+    assert made.features["class"].tolist() == ["field", "cell", "wall"]
+
+
+def test_derive_says_what_is_missing(viewer: Any, open_panel: Open, painter: Path) -> None:
+    panel = open_panel(SynthesizePanel, painter)
+    row = panel.derive
+    row.button.click()
+    assert row.message.level is Level.PROBLEM
+    viewer.add_labels(label_map(), name="map")
+    panel.refresh()
+    row.bend.setValue(0)
+    row.button.click()
+    assert "how far" in row.message.text()
+    assert row.button.isEnabled()
+    assert len(viewer.layers) == 1

@@ -59,11 +59,8 @@ def _mirrored(size: int, smoothness: float) -> NDArray[np.float32]:
 def _product(
     rows: NDArray[np.float32], columns: NDArray[np.float32], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    knots: NDArray[np.float32] = rng.standard_normal(
-        (rows.shape[1], columns.shape[1]), dtype=np.float32
-    )
-    found: NDArray[np.float32] = rows @ knots @ columns.T
-    return found
+    knots = rng.standard_normal((rows.shape[1], columns.shape[1]), np.float32)
+    return np.asarray(rows @ knots @ columns.T, np.float32)
 
 
 def bend(labels: Labels, field: Field) -> Labels:

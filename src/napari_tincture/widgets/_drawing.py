@@ -25,6 +25,8 @@ class Scene:
     layer: Any = None
     before: Any = None
     """Pixels that a repainted layer had."""
+    title: str = ""
+    """What tells the image from others of the same map."""
 
     @property
     def number(self) -> int:
@@ -47,10 +49,11 @@ class Drawing:
     _last: Scene | None = None
 
     def begin(
-        self, job: Job, labels: str, settings: JobSettings, before: Scene | None = None
-    ) -> None:
+        self, job: Job, labels: str, settings: JobSettings, before: Scene | None = None,
+        title: str = "",
+    ) -> None:  # fmt: skip
         """Note a job that draws, perhaps a change of what was drawn before."""
-        scene = Scene(job, labels, settings)
+        scene = Scene(job, labels, settings, title=title)
         if before is not None and before.layer in self.viewer.layers:
             scene.layer, scene.before = before.layer, before.layer.data
         self._under_way[job.number] = scene
@@ -91,6 +94,8 @@ class Drawing:
             add_results(self.viewer, job.results)
             scene.layer = self.viewer.layers[-1]
             self._beneath(scene)
+        if scene.title:
+            scene.layer.name = f"{scene.layer.name} {scene.title}"
         scene.before, self._last = None, scene
 
     def _beneath(self, scene: Scene) -> None:

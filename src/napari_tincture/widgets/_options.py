@@ -71,9 +71,13 @@ class Options(Folding):
         for field in (self.context, self.seams, self.nan_is_background, self.leave_out):
             show_row(self._form, field, shown=False)
 
-    def add(self, widget: QWidget) -> None:
+    def add(self, widget: QWidget, label: str = "") -> None:
         """Add what only one panel has, at the end."""
-        self._form.addRow(widget)
+        if label:
+            self._form.addRow(label, widget)
+            align_labels(self._form)
+        else:
+            self._form.addRow(widget)
 
     def offer_devices(self, known: Mapping[str, str]) -> None:
         """Offer devices by name, with a description each; the processor is always there."""

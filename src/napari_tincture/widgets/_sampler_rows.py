@@ -26,6 +26,7 @@ HELP = {
 USUAL = {"ddpm": 250, "dpm_solver": 15, "dpm_solver_sde": 20}
 USUAL_STEPS = 40
 LARGEST_SEED = 2**31 - 1
+MOST_VARIANTS = 50
 
 
 class SamplerRows(QObject):
@@ -55,10 +56,16 @@ class SamplerRows(QObject):
         self.guidance.setSingleStep(0.5)
         self.guidance.setToolTip("How strictly the image follows the map; above 1 twice as slow")
         self.look = StyleRow()
+        self.variants = QSpinBox()
+        self.variants.setRange(1, MOST_VARIANTS)
+        self.variants.setToolTip(
+            "How many images one press draws of the map, of this seed and those after it, each in "
+            "a layer that bears its seed"
+        )
         self.dice.clicked.connect(lambda _: self.seed.setValue(random.randint(0, LARGEST_SEED)))
         self.sampler.chosen.connect(self._on_sampler)
         self.look.changed.connect(self.changed)
-        for box in (self.steps, self.seed, self.guidance):
+        for box in (self.steps, self.seed, self.guidance, self.variants):
             box.valueChanged.connect(lambda _: self.changed.emit())
 
     def add_to(self, layout: QFormLayout) -> None:
@@ -80,6 +87,12 @@ class SamplerRows(QObject):
             show_row(self._form, field, shown is not None)
         show_row(self._form, self.guidance, guided)
         self.look.offer(card, layers)
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of the images that one press draws, the shown one first."""
+        first = self.seed.value()
+        return [first + number for number in range(self.variants.value())]
 
     @property
     def options(self) -> dict[str, Any]:

@@ -61,6 +61,12 @@ def plan_synthesis(viewer: Any, choices: Choices, card: ModelCard) -> Plan:
     return Plan(settings, sources, size, tuple(notes))
 
 
+def with_seed(plan: Plan, seed: int) -> Plan:
+    """The same with another seed."""
+    options = {**plan.settings.options, "seed": seed}
+    return replace(plan, settings=replace(plan.settings, options=options))
+
+
 def repainting(plan: Plan, scene: int, margin: int) -> Plan:
     """The job that draws anew what changed of a scene, which the worker knows by its job."""
     options = {"scene": scene, "margin": margin}

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QPushButton, QSpinBox
 from napari_tincture.errors import InputError, ModelError, TinctureError
 from napari_tincture.models.class_table import classes_of
 from napari_tincture.widgets._class_mapping import ClassMapping
+from napari_tincture.widgets._derive_row import DeriveRow
 from napari_tincture.widgets._drawing import Drawing
 from napari_tincture.widgets._form import Choice, show_row
 from napari_tincture.widgets._label_map import LabelMapRow
@@ -20,7 +21,12 @@ from napari_tincture.widgets._run_layer import run_layer
 from napari_tincture.widgets._sampler_comparison import SamplerComparison
 from napari_tincture.widgets._sampler_rows import SamplerRows
 from napari_tincture.widgets._style_row import style_layers
-from napari_tincture.widgets._synthesis_plan import plan_synthesis, repainting, unknown_values
+from napari_tincture.widgets._synthesis_plan import (
+    plan_synthesis,
+    repainting,
+    unknown_values,
+    with_seed,
+)
 from napari_tincture.widgets._task_panel import TaskPanel
 from napari_tincture.worker.jobs import Job
 from napari_tincture.worker.live_client import LiveLink
@@ -48,6 +54,9 @@ class SynthesizePanel(TaskPanel):
         layout.addRow("Classes", self.map)
         layout.addRow(self.mapping)
         self.sampling.add_to(layout)
+        self.derive = DeriveRow(self.viewer, self.chosen.open)
+        self.more.add(self.sampling.variants, "Variants")
+        self._jobs: list[Job] = []
         self.margin = QSpinBox()
         self.margin.setRange(0, 512)
         self.margin.setValue(MARGIN)
@@ -59,6 +68,7 @@ class SynthesizePanel(TaskPanel):
             "Draw anew where the map changed since; the rest of the image stays as it is"
         )
         layout.addRow(self.repaint_button)
+        layout.addRow(self.derive)
         self.comparison = SamplerComparison()
         layout.addRow(self.comparison)
         self.comparison.run.connect(lambda: self._on_run(self.compare_samplers))
@@ -73,12 +83,24 @@ class SynthesizePanel(TaskPanel):
     def run(self) -> Job | LiveLink:
         """Start what the panel shows; the image appears in a layer and sharpens.
 
+        Of several variants each is a job; the shown seed is drawn last, for repainting.
+
         Raises
         ------
         TinctureError
             If something is missing or does not fit.
         """
-        return self._start(self.plan(), None)
+        plan, seeds = self.plan(), self.sampling.seeds
+        if len(seeds) > 1 and plan.settings.save_to is not None:
+            raise InputError(
+                f"{len(seeds)} variants do not go into one file. Choose a layer as output, or one "
+                "variant."
+            )
+        self._jobs = []
+        for seed in reversed(seeds):
+            title = f"seed {seed}" if len(seeds) > 1 else ""
+            job = self._start(with_seed(plan, seed), None, title=title)
+        return job
 
     def repaint_map(self) -> Job:
         """Draw anew what changed of the map since the image was drawn.
@@ -92,6 +114,7 @@ class SynthesizePanel(TaskPanel):
         before = self.drawing.scene_of(self.layer.value, plan.settings)
         if before is None:
             raise InputError("Nothing was drawn yet with these settings; press Synthesize.")
+        self._jobs = []
         return self._start(
             repainting(plan, before.number, self.margin.value()), before, plan.settings
         )
@@ -122,14 +145,24 @@ class SynthesizePanel(TaskPanel):
         reference = open_layer(self.viewer, name, dict(self.chosen.known)) if name else None
         plan = self.comparison.varied(self.plan(), reference)
         show = partial(self.comparison.finish, self.viewer)
+        self._jobs = []
         self._job = self._hub.start(self.viewer, plan.settings, plan.sources, show)
         self._show_jobs()
         return self._job
 
-    def _start(self, plan: Plan, before: Any, drawn: JobSettings | None = None) -> Job:
+    def cancel(self) -> None:
+        """Stop what the latest press started."""
+        for job in reversed(self._jobs):  # those that wait first
+            self._hub.client.cancel(job)
+        super().cancel()
+
+    def _start(
+        self, plan: Plan, before: Any, drawn: JobSettings | None = None, title: str = ""
+    ) -> Job:
         finish = self.drawing.finish
         self._job = self._hub.start(self.viewer, plan.settings, plan.sources, finish)
-        self.drawing.begin(self._job, self.layer.value, drawn or plan.settings, before)
+        self._jobs.append(self._job)
+        self.drawing.begin(self._job, self.layer.value, drawn or plan.settings, before, title)
         self.output.replace.setChecked(False)
         self._show_jobs()
         return self._job
@@ -158,6 +191,7 @@ class SynthesizePanel(TaskPanel):
         self.sampling.offer(card, layers)
         denoises = card is not None and card.denoising is not None
         self.comparison.offer(layers, shown=denoises)
+        self.derive.offer(card)
 
     def refresh(self) -> None:
         """Bring what the panel offers and says up to date, now."""
@@ -196,8 +230,12 @@ class SynthesizePanel(TaskPanel):
         return {"any_pixel_size": self.more.any_pixel_size}
 
     def _on_news(self, job: Job) -> None:
-        if job is self._job:
+        if job in self._jobs:
             self.drawing.follow(job)
+
+    def _show_jobs(self, *_: Any) -> None:
+        under_way = (job for job in self._jobs if not job.state.final)
+        self.runner.show_job(next(under_way, self._job), self._hub.client.jobs)
 
     def _on_ended(self, job: Job) -> None:
         self.drawing.end(job)
