@@ -9,7 +9,7 @@ _MACHINERY = frozenset(
     {
         "averages", "confusion", "contours", "counts", "distances", "matches", "membranes",
         "metric", "overlap", "partitions", "planes", "registry", "simple_points", "stained",
-        "stream", "topology",
+        "stream", "topology", "widths",
     }
 )  # fmt: skip
 
