@@ -5,7 +5,12 @@ from __future__ import annotations
 from napari_tincture.by_name import find_metric_file, own_modules
 from napari_tincture.metrics.sets.metric import SetMetric
 
-_MACHINERY = frozenset({"features", "metric", "network", "patching", "registry", "statistics"})
+_MACHINERY = frozenset(
+    {
+        "bootstrap", "features", "learned", "metric", "network", "patching", "registry",
+        "statistics",
+    }
+)  # fmt: skip
 
 
 def set_metric_names() -> tuple[str, ...]:
