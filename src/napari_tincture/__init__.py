@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.assess import assess
     from napari_tincture.tasks.batch import batch
     from napari_tincture.tasks.batch_report import BatchProgress, BatchReport
+    from napari_tincture.tasks.benchmark_synthesis import benchmark_synthesis
     from napari_tincture.tasks.calibrate import calibrate
     from napari_tincture.tasks.compare import compare, list_metrics
     from napari_tincture.tasks.compare_samplers import compare_samplers
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.derive_labels import derive_labels
     from napari_tincture.tasks.enlarge import enlarge
     from napari_tincture.tasks.explain import Explanation, explain
+    from napari_tincture.tasks.fidelity import LabelFidelity
     from napari_tincture.tasks.import_checkpoint import import_checkpoint, inspect_checkpoint
+    from napari_tincture.tasks.label_fidelity import label_fidelity
     from napari_tincture.tasks.link import link
     from napari_tincture.tasks.make_dataset import make_dataset
     from napari_tincture.tasks.measure_objects import ObjectTable, measure_objects
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
     from napari_tincture.tasks.stain import stain
+    from napari_tincture.tasks.synthesis_benchmark import SynthesisBenchmark
     from napari_tincture.tasks.synthesize import synthesize
     from napari_tincture.tasks.train import train
     from napari_tincture.training.correction_set import Corrections
@@ -68,6 +72,8 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "assess",
     "cycle_errors",
     "semantic_consistency",
+    "label_fidelity",
+    "benchmark_synthesis",
     "list_metrics",
     "train",
     "correct",
@@ -79,7 +85,9 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "Comparison",
     "Corrections",
     "Explanation",
+    "LabelFidelity",
     "ObjectTable",
+    "SynthesisBenchmark",
     "Raster",
     "Placement",
     "Model",
@@ -128,6 +136,10 @@ _HOMES = {
     "tasks.batch_report": ("BatchReport", "BatchProgress"),
     "tasks.cycle": ("cycle_errors", "semantic_consistency"),
     "tasks.assess": ("assess",),
+    "tasks.label_fidelity": ("label_fidelity",),
+    "tasks.fidelity": ("LabelFidelity",),
+    "tasks.benchmark_synthesis": ("benchmark_synthesis",),
+    "tasks.synthesis_benchmark": ("SynthesisBenchmark",),
     "tasks.compare": ("compare", "list_metrics"),
     "tasks.compare_samplers": ("compare_samplers",),
     "tasks.comparison": ("Comparison",),

@@ -95,7 +95,7 @@ def train(
     from napari_tincture.training.run import run_recipe
     from napari_tincture.training.translate import Run
 
-    chosen = _as_recipe(recipe)
+    chosen = chosen_recipe(recipe)
     target = unused_path(chosen.name) if out is None else Path(out)
     target.parent.mkdir(parents=True, exist_ok=True)
     run = Run(
@@ -126,7 +126,8 @@ def _with(recipe: AnyRecipe, corrections: Any, start: Any) -> AnyRecipe:
     return recipe
 
 
-def _as_recipe(recipe: AnyRecipe | Model | Mapping[str, Any] | str | PathLike[str]) -> AnyRecipe:
+def chosen_recipe(recipe: AnyRecipe | Model | Mapping[str, Any] | str | PathLike[str]) -> AnyRecipe:
+    """The recipe that somebody means by one of the things that `train` takes."""
     from napari_tincture.models.model import Model
     from napari_tincture.models.shipped import load_model
     from napari_tincture.training.networks import continued
