@@ -18,12 +18,12 @@ from napari_tincture.progress import CancelToken
 from napari_tincture.tasks.synthesis_benchmark import SynthesisBenchmark
 from napari_tincture.training.presets import preset
 
-# Four steps teach nothing.
+# Two steps teach nothing.
 pytestmark = pytest.mark.filterwarnings("ignore:.*no better than a constant")
 CLASSES = [{"value": 0, "name": "field"}, {"value": 1, "name": "cell"}, {"value": 4, "name": "wall"}]
 RECIPE = narrowed(
     preset(
-        "segmentation", "tiny", in_channels=1, out_channels=3, name="small", steps=4, crop=32,
+        "segmentation", "tiny", in_channels=1, out_channels=3, name="small", steps=2, crop=32,
         validate_every=2, save_every=1, options={"unlabelled": -1, "classes": CLASSES},
         split={"validation": ["v"], "test": ["t"]},
     )
@@ -48,8 +48,15 @@ def benchmark(work: Path, recipe: Any = RECIPE, **how: Any) -> SynthesisBenchmar
     return nt.benchmark_synthesis(at_once(), ".", recipe, work=work, **given)
 
 
-def test_all_kinds_are_tested_on_the_same_images(tmp_path: Path) -> None:
-    found = benchmark(tmp_path / "w", variants=2, repeats=2)
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SynthesisBenchmark]:
+    """Two repetitions, and where they are kept."""
+    work = tmp_path_factory.mktemp("twice")
+    return work, benchmark(work, variants=2, repeats=2)
+
+
+def test_all_kinds_are_tested_on_the_same_images(twice: tuple[Path, SynthesisBenchmark]) -> None:
+    work, found = twice
     assert found.images == {"real": 4, "synthetic": 8, "both": 12}
     scores = {kind: own["mean_iou"] for kind, own in found.figures.items()}
     assert all(len(values) == 2 for values in scores.values())
@@ -61,7 +68,7 @@ def test_all_kinds_are_tested_on_the_same_images(tmp_path: Path) -> None:
     lines = found.to_markdown().splitlines()
     assert [line.split("|")[1].strip() for line in lines[2:5]] == ["real", "synthetic", "both"]
     assert f"{found.gain.mean:+.1f}" in lines[-1]
-    assert json.loads((tmp_path / "w" / "benchmark.json").read_text()) == found.to_dict()
+    assert json.loads((work / "benchmark.json").read_text()) == found.to_dict()
 
 
 def test_real_images_and_maps_can_be_fewer_or_others(tmp_path: Path) -> None:
@@ -69,33 +76,35 @@ def test_real_images_and_maps_can_be_fewer_or_others(tmp_path: Path) -> None:
     assert found.images == {"real": 1, "synthetic": 3, "both": 4}
 
 
-def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    whole = benchmark(tmp_path / "whole")
+def test_it_goes_on_where_it_stopped(
+    twice: tuple[Path, SynthesisBenchmark], tmp_path: Path
+) -> None:
     token, told = CancelToken(), []
 
     def stop(done: int, total: int) -> None:
         told.append(total)
-        if done == 7:  # within the second training
+        if done == 3:  # within the second training
             token.cancel()
 
     with pytest.raises(Cancelled):
-        benchmark(tmp_path / "parts", progress=stop, cancel=token)
-    assert set(told) == {12}
-    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "parts").rglob("*.safetensors")}
+        benchmark(tmp_path, variants=2, progress=stop, cancel=token)
+    assert set(told) == {6}
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("*.safetensors")}
     assert len(before) == 1
-    again = benchmark(tmp_path / "parts")
-    assert again == whole
+    again = benchmark(tmp_path, variants=2)
+    for kind, own in twice[1].figures.items():
+        assert again.figures[kind] == {name: values[:1] for name, values in own.items()}
     assert {p: p.stat().st_mtime_ns for p in before} == before
 
 
-def test_another_comparison_is_not_mixed_in(tmp_path: Path) -> None:
-    benchmark(tmp_path / "w", real_share=0.25)
+def test_another_comparison_is_not_mixed_in(
+    twice: tuple[Path, SynthesisBenchmark], tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match="another comparison"):
-        benchmark(tmp_path / "w", real_share=0.5)
-    (tmp_path / "x").mkdir()
-    (tmp_path / "x" / "mine.txt").write_text("")
+        benchmark(twice[0], real_share=0.5)
+    (tmp_path / "mine.txt").write_text("")
     with pytest.raises(InputError, match="empty or new folder"):
-        benchmark(tmp_path / "x")
+        benchmark(tmp_path)
 
 
 def test_bad_input_is_named(tmp_path: Path) -> None:

@@ -66,6 +66,12 @@ class Views:
         first, second = (torch.from_numpy(np.stack(views)) for views in (ones, others))
         return first, second
 
+    def squares(self, count: int) -> Tensor:
+        """Squares as they are, (count, c, y, x)."""
+        import torch
+
+        return torch.from_numpy(np.stack([self._view(self._region()) for _ in range(count)]))
+
     def _region(self) -> Square:
         image = self._images[int(self._random.integers(len(self._images)))]
         y, x = (int(self._random.integers(n - self._reach + 1)) for n in image.shape[1:])

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 BATCH = 64
 KIND = "napari_tincture.patch_encoder"
 RATE = 2e-3
+MEASURED = 256
+"""Squares of which mean and deviation of each feature are taken."""
 
 
 class LearnedFeatures:
@@ -103,10 +105,12 @@ class LearnedFeatures:
             optimiser.step()
             schedule.step()
             report(step + 1, steps)
+        with torch.inference_mode():
+            network.eval().standardise(views.squares(MEASURED).to(where))
         return cls(network, device=device)
 
     def __call__(self, images: Any) -> npt.NDArray[np.float32]:
-        """Features (b, 384) of images.
+        """Features (b, 384) of images, each of mean 0 and deviation 1 in those it learned from.
 
         Parameters
         ----------
@@ -130,7 +134,7 @@ class LearnedFeatures:
         with torch.inference_mode():
             for start in range(0, len(array), BATCH):
                 batch = torch.from_numpy(array[start : start + BATCH]).to(self._device)
-                found.append(self.network(batch).cpu().numpy())
+                found.append(self.network.standardised(batch).cpu().numpy())
         return np.concatenate(found)
 
     def save(self, path: str | PathLike[str]) -> Path:

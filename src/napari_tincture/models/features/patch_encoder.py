@@ -25,6 +25,9 @@ class PatchEncoder(nn.Module):
         Of the images.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, channels: int = 1) -> None:
         super().__init__()
         self.channels = channels
@@ -34,9 +37,12 @@ class PatchEncoder(nn.Module):
         )
         self.norms = nn.ModuleList(nn.GroupNorm(8, width) for width in WIDTHS[1:])
         self.length = 2 * (WIDTHS[-2] + WIDTHS[-1])
+        inner = self.length // 2
         self.projection = nn.Sequential(
-            nn.Linear(self.length, self.length // 2), nn.ReLU(), nn.Linear(self.length // 2, PROJECTED)
+            nn.Linear(self.length, inner), nn.ReLU(), nn.Linear(inner, PROJECTED)
         )
+        self.register_buffer("mean", torch.zeros(self.length))
+        self.register_buffer("deviation", torch.ones(self.length))
 
     def forward(self, images: Tensor) -> Tensor:
         """Describe images by the statistics of the last two layers."""
@@ -50,6 +56,17 @@ class PatchEncoder(nn.Module):
             (m.mean((2, 3)), m.var((2, 3), unbiased=False).add(1e-6).sqrt()) for m in found[-2:]
         ]
         return torch.cat([each for pair in pooled for each in pair], dim=1)
+
+    def standardised(self, images: Tensor) -> Tensor:
+        """Features less the mean of those it learned from, over their standard deviation."""
+        found: Tensor = (self(images) - self.mean) / self.deviation
+        return found
+
+    def standardise(self, images: Tensor) -> None:
+        """Take mean and standard deviation from the features of real images."""
+        features = self(images)
+        self.mean.copy_(features.mean(0))
+        self.deviation.copy_(features.std(0).clamp(min=1e-6))
 
     def project(self, features: Tensor) -> Tensor:
         """Unit vectors (b, 64) that are compared while it learns."""
