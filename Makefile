@@ -9,6 +9,8 @@
 #   make starters DATA=...   trains the shipped models again; DATA holds the images (see NOTICE)
 #   make table-staining DATA=... [ITERATIONS=2000]
 #                            five families at equal width, data and iterations; goes on if stopped
+#   make table-synthesis DATA=... [MINUTES=90]
+#                            images of label maps by steps, design and method, and their use
 #   make clean               removes what the targets above made
 
 PYTHON ?= python3
@@ -19,8 +21,9 @@ SIZE ?=
 TESTS ?= tests
 DATA ?= data
 ITERATIONS ?= 2000
+MINUTES ?= 90
 
-.PHONY: demo test lint bench notebooks starters table-staining table-segmentation clean setup system browser
+.PHONY: demo test lint bench notebooks starters table-staining table-segmentation table-synthesis clean setup system browser
 
 demo: setup
 	$(BIN)/python -m napari_tincture.demo --out demo $(if $(SIZE),--size $(SIZE))
@@ -47,6 +50,9 @@ table-staining: setup
 
 table-segmentation: setup
 	$(BIN)/python -m benchmarks.segmentation_table --data $(DATA)
+
+table-synthesis: setup
+	$(BIN)/python -m benchmarks.synthesis_table --data $(DATA) --minutes $(MINUTES)
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache

@@ -20,7 +20,11 @@ from napari_tincture.training.presets import preset
 
 # Two steps teach nothing.
 pytestmark = pytest.mark.filterwarnings("ignore:.*no better than a constant")
-CLASSES = [{"value": 0, "name": "field"}, {"value": 1, "name": "cell"}, {"value": 4, "name": "wall"}]
+CLASSES = [
+    {"value": 0, "name": "field"},
+    {"value": 1, "name": "cell"},
+    {"value": 4, "name": "wall"},
+]
 RECIPE = narrowed(
     preset(
         "segmentation", "tiny", in_channels=1, out_channels=3, name="small", steps=2, crop=32,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -100,8 +99,8 @@ def benchmark_synthesis(
     Cancelled
         If `cancel` was raised; what was learned up to the last checkpoint is kept.
     """
-    chosen, found = chosen_recipe(recipe), as_model(model, "synthesize")
-    _check(chosen, real_share, variants, repeats)
+    chosen, found = _segmentation(chosen_recipe(recipe)), as_model(model, "synthesize")
+    _check(real_share, variants, repeats)
     chosen, material = fitted(chosen, open_material(chosen, Path(data), images))
     real = _some(_pairs(material.train, "training"), real_share)
     _pairs(material.test, "test")
@@ -135,15 +134,19 @@ def benchmark_synthesis(
     return result
 
 
-def _check(recipe: Any, real_share: float, variants: int, repeats: int) -> None:
-    segments = isinstance(recipe, TranslationRecipe) and (
-        recipe.published.labels and not recipe.published.synthesizes
+def _segmentation(recipe: Any) -> TranslationRecipe:
+    """The recipe, if it is of a segmentation."""
+    if isinstance(recipe, TranslationRecipe):
+        published = recipe.published
+        if published.labels and not published.synthesizes:
+            return recipe
+    raise InputError(
+        f"Recipe {recipe.name!r} is of no segmentation that learns from labels; give one of the "
+        "family 'segmentation'."
     )
-    if not segments:
-        raise InputError(
-            f"Recipe {recipe.name!r} is of no segmentation that learns from labels; give one of "
-            "the family 'segmentation'."
-        )
+
+
+def _check(real_share: float, variants: int, repeats: int) -> None:
     if not (0 < real_share <= 1 and variants >= 1 and repeats >= 1):
         raise InputError(
             f"real_share={real_share}, variants={variants}, repeats={repeats}: expected a share "
@@ -181,7 +184,7 @@ def _begin(folder: Path, what: Mapping[str, Any]) -> None:
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
-    if os.listdir(folder):
+    if any(folder.iterdir()):
         raise InputError(f"{folder} holds other files; give an empty or new folder as work=.")
     write_json(note, plain)
 

@@ -150,9 +150,7 @@ def _tables(
             )
         for (_, one), (_, other) in zip(planes_of(found), planes_of(labels), strict=True):
             # Pixel for pixel: an image was made of its map, wherever a file says that it lies.
-            tables.append(
-                overlap_of(replace(one, placement=other.placement), other, cancel=cancel)
-            )
+            tables.append(overlap_of(replace(one, placement=other.placement), other, cancel=cancel))
         progress(number + 1, len(images))
     return tables
 

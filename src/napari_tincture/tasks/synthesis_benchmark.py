@@ -79,12 +79,11 @@ class SynthesisBenchmark:
         gain = self.gain
         spread = "" if math.isnan(gain.deviation) else f" ± {gain.deviation:.1f}"
         runs = f"{gain.images} repetition" + "s" * (gain.images != 1)
-        lines += [
-            "",
+        told = (
             f"Adding synthetic images changes {self.score} on real test images by "
-            f"{gain.mean:+.1f}{spread} points ({runs}).",
-        ]
-        return "\n".join(lines)
+            f"{gain.mean:+.1f}{spread} points ({runs})."
+        )
+        return "\n".join([*lines, "", told])
 
 
 def _cell(values: tuple[float, ...]) -> str:

@@ -108,7 +108,7 @@ def as_unit(image: npt.NDArray[Any], ndim: int) -> npt.NDArray[np.float32]:
     if image.ndim != ndim or 0 in image.shape[1:]:
         raise InputError(f"Expected images with {ndim} axes, (…, c, y, x), got {image.shape}.")
     if image.dtype == np.uint8:
-        return image.astype(np.float32) / 255
+        return image.astype(np.float32) / np.float32(255)
     if image.dtype.kind != "f" or (image.size and not (image.min() >= 0 and image.max() <= 1)):
         raise InputError(
             f"Images must be uint8 or floating in [0, 1], these are {image.dtype}. Divide them by "
@@ -117,11 +117,7 @@ def as_unit(image: npt.NDArray[Any], ndim: int) -> npt.NDArray[np.float32]:
     return image.astype(np.float32)
 
 
-def _unchanged(region: Square, strength: float, random: np.random.Generator) -> Square:
-    return region
-
-
-def _blurred(region: Square, strength: float, random: np.random.Generator) -> Square:
+def _blurred(region: Square, strength: float, _: np.random.Generator) -> Square:
     from scipy.ndimage import gaussian_filter
 
     found: Square = gaussian_filter(region, (0, 2.5 * strength, 2.5 * strength))
@@ -130,25 +126,28 @@ def _blurred(region: Square, strength: float, random: np.random.Generator) -> Sq
 
 def _noisy(region: Square, strength: float, random: np.random.Generator) -> Square:
     noise = random.normal(0, 0.15 * strength, region.shape)
-    return (region + noise).clip(0, 1).astype(np.float32)
+    found: Square = (region + noise).clip(0, 1).astype(np.float32)
+    return found
 
 
-def _flat(region: Square, strength: float, random: np.random.Generator) -> Square:
+def _flat(region: Square, strength: float, _: np.random.Generator) -> Square:
     mean = region.mean((1, 2), keepdims=True)
-    return (mean + (region - mean) * (1 - 0.7 * strength)).astype(np.float32)
+    found: Square = (mean + (region - mean) * (1 - 0.7 * strength)).astype(np.float32)
+    return found
 
 
 def _shifted(region: Square, strength: float, random: np.random.Generator) -> Square:
     sign = random.choice((-1, 1))
-    return (region + sign * 0.25 * strength).clip(0, 1).astype(np.float32)
+    found: Square = (region + sign * 0.25 * strength).clip(0, 1).astype(np.float32)
+    return found
 
 
-def _pixelated(region: Square, strength: float, random: np.random.Generator) -> Square:
+def _pixelated(region: Square, strength: float, _: np.random.Generator) -> Square:
     factor = 2 + round(2 * strength)
     coarse = region[:, ::factor, ::factor].repeat(factor, 1).repeat(factor, 2)
     return coarse[:, : region.shape[1], : region.shape[2]]
 
 
 WAYS: tuple[Callable[[Square, float, np.random.Generator], Square], ...] = (
-    _unchanged, _blurred, _noisy, _flat, _shifted, _pixelated,
+    lambda region, *_: region, _blurred, _noisy, _flat, _shifted, _pixelated,
 )  # fmt: skip

@@ -101,7 +101,7 @@ class LearnedFeatures:
             one, other = (view.to(where) for view in views(batch))
             vectors = network.project(network(torch.cat([one, other])))
             optimiser.zero_grad()
-            contrastive_loss(vectors).backward()  # type: ignore[no-untyped-call]
+            contrastive_loss(vectors).backward()
             optimiser.step()
             schedule.step()
             report(step + 1, steps)

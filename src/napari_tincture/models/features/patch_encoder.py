@@ -1,4 +1,4 @@
-"""A small network that describes squares of images, for features learned from the images at hand."""
+"""A small network that describes squares of images, to be learned from the images at hand."""
 
 from __future__ import annotations
 
