@@ -11,7 +11,7 @@ from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
 from napari_tincture.progress import CancelToken, Progress, as_callback, share
 from napari_tincture.raster import Raster
-from napari_tincture.tasks._label_source import open_label_map
+from napari_tincture.tasks._label_map import open_label_map
 from napari_tincture.tasks._pairs import Channels, check_pair, data_range_of
 from napari_tincture.tasks._region import as_region
 from napari_tincture.tasks._run import as_model
