@@ -13,7 +13,7 @@ from napari_tincture.errors import InputError
 from napari_tincture.models import Model
 from napari_tincture.progress import CancelToken, Progress, share
 from napari_tincture.raster import Raster
-from napari_tincture.tasks._label_source import open_label_map
+from napari_tincture.tasks._label_map import open_label_map
 from napari_tincture.tasks._pairs import planes_of
 from napari_tincture.tasks.synthesize import synthesize
 from napari_tincture.training.images.domains import Domain

@@ -19,7 +19,7 @@ from napari_tincture.models import Model
 from napari_tincture.progress import CancelToken, Progress, as_callback, share
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._class_matches import match_classes, names_of_maps, segmented_classes
-from napari_tincture.tasks._label_source import open_label_map
+from napari_tincture.tasks._label_map import open_label_map
 from napari_tincture.tasks._pairs import planes_of
 from napari_tincture.tasks._run import as_model
 from napari_tincture.tasks.fidelity import ClassFidelity, LabelFidelity
