@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,9 +36,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
+    _freeze()
+
+
+def _freeze() -> None:
     """Let garbage be collected fast: what was imported and collected by now stays."""
+    global _frozen
     gc.collect()
     gc.freeze()
+    _frozen = len(sys.modules)
+
+
+_frozen = 0
+"""How many modules were imported when garbage was last told from what stays."""
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -52,6 +63,8 @@ def _no_windows_left(request: pytest.FixtureRequest):
     """Fail a test that leaves a window open or a dialogue alive."""
     from qtpy.QtWidgets import QApplication
 
+    if len(sys.modules) > _frozen + 200:  # napari, say
+        _freeze()
     before = set(QApplication.topLevelWidgets()) if QApplication.instance() else set()
     yield
     if QApplication.instance() is None:
