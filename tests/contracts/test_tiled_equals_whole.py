@@ -116,7 +116,7 @@ def test_what_was_measured_is_what_single_pixels_do(name: str, options: dict[str
     assert geometry.remainder == getattr(network, "residue", 0)
     if not reach.exact or any(site.name == "batch_norm" for site in reach.sites):
         pytest.skip("norms of the whole image cannot be told from single pixels")
-    size = geometry.extended(max(64, 4 * geometry.halo)) + 2 * geometry.margin
+    size = geometry.extended(max(64, 2 * geometry.halo + 4 * geometry.stride)) + 2 * geometry.margin
     with holding(network, blanks(network)):
         plain = positive(network)
     assert geometry.halo == brute_halo(plain, geometry.stride, geometry.margin, size)

@@ -97,19 +97,21 @@ class Strip:
         self.image = dark(*((length, width) if axis == 0 else (width, length)))
         self.before, self.known = run(network, self.image)
 
-    def touched(self, along: int, across: int) -> tuple[int, int]:
-        """First and last output position along the axis that one pixel changes."""
+    def touched(self, along: range, across: int) -> tuple[int, int]:
+        """First and last output position along the axis that some pixels in a row change."""
         image = self.image.clone()
-        y, x = (along, across) if self.axis == 0 else (across, along)
-        image[:, :, y, x] += 1.0
+        row = image.narrow(2 + self.axis, along.start, len(along))
+        row.select(3 - self.axis, across).add_(1.0)
         after, _ = run(self.network, image, self.known)
         changed = (after != self.before).amax((0, 1)).any(1 - self.axis).nonzero().flatten()
         return int(changed[0]), int(changed[-1])
 
 
-def phases(stride: int) -> list[int]:
-    """All places within a stride; of long ones those at its ends and in its middle."""
-    return [*range(stride)] if stride <= 32 else [0, 1, stride // 2 - 1, stride // 2, stride - 1]
+def phases(stride: int) -> list[range]:
+    """Each place within a stride; of a long stride the first, and all at once."""
+    places = range(stride)
+    # Light adds up: what any of the places does is seen when all are lit.
+    return [places[:1], places] if stride > 8 else [places[n : n + 1] for n in places]
 
 
 def brute_halo(network: nn.Module, stride: int, margin: int, size: int) -> int:
@@ -120,10 +122,12 @@ def brute_halo(network: nn.Module, stride: int, margin: int, size: int) -> int:
     for axis in (0, 1):
         strip = Strip(network, size, width, axis)
         for phase in phases(stride):
-            for q, edge in ((middle + phase, middle), (middle - 1 - phase, middle)):
-                first, last = (v + margin for v in strip.touched(q, across))
+            after = range(middle + phase.start, middle + phase.stop)
+            before = range(middle - phase.stop, middle - phase.start)
+            for lit in (after, before):
+                first, last = (v + margin for v in strip.touched(lit, across))
                 assert margin < first
                 assert last < size - 1 - margin, "the image is too small for this check"
-                beyond = edge - first if q >= edge else last + 1 - edge
+                beyond = middle - first if lit is after else last + 1 - middle
                 halo = max(halo, math.ceil(beyond / stride) * stride)
     return halo
