@@ -215,7 +215,17 @@ def block_slices(array: da.Array) -> list[Index]:
 
 def in_memory(array: da.Array) -> npt.NDArray[Any]:
     """Compute an array in this process, also where the user has a cluster; C-contiguous."""
-    return np.ascontiguousarray(array.compute(scheduler="threads"))
+    from dask import threaded
+
+    # By its name, dask looks for a cluster first: it imports distributed, for a second.
+    return np.ascontiguousarray(array.compute(scheduler=threaded.get))
+
+
+def in_this_thread(array: da.Array) -> npt.NDArray[Any]:
+    """Compute an array in this very thread."""
+    from dask.local import get_sync
+
+    return np.asarray(array.compute(scheduler=get_sync))
 
 
 def clipped(

@@ -15,6 +15,7 @@ from napari_tincture.errors import ModelError
 from napari_tincture.models import Channel, Model, ModelCard
 from napari_tincture.models.registry import build_network
 from napari_tincture.tiling import reach
+from napari_tincture.tiling.once import OncePerStructure
 from napari_tincture.tiling.reach import measure, reach_of
 
 # One is too large for one pixel after the other, some activations swallow faint light, and a
@@ -151,7 +152,7 @@ def test_networks_of_one_structure_are_measured_once(monkeypatch):
         return measure(*args)
 
     monkeypatch.setattr(reach, "measure", counted)
-    monkeypatch.setattr(reach, "_OF_STRUCTURE", {})
+    monkeypatch.setattr(reach, "_MEASURED", OncePerStructure())
     first, second = (model_of(build_network("unet", UNET), 2, 1) for _ in range(2))
     assert reach_of(first) == reach_of(second)
     assert len(calls) == 1

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_tincture.arrays import in_this_thread
 from napari_tincture.checkpoint import Checkpoint, Task
 from napari_tincture.device import tune_allocator
 from napari_tincture.durable import flush_file
@@ -215,7 +216,7 @@ class _Reading(Divisible):
         self, task: Task, checkpoint: Checkpoint, write: Write, cancel: CancelToken
     ) -> None:
         area = tuple(slice(*edges) for edges in task["area"])
-        values = self._raster.data[area].compute(scheduler="synchronous")
+        values = in_this_thread(self._raster.data[area])
         write(area, np.ascontiguousarray(values))
 
     def continuing(self, checkpoint: Checkpoint) -> AbstractContextManager[None]:

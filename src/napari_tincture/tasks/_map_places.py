@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from napari_tincture.arrays import in_this_thread
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._boxes import Box
@@ -130,7 +131,7 @@ def _read(plane: Raster, box: Box, cancel: CancelToken) -> Values:
     cancel.check()
     y, x = (slice(*edges) for edges in box)
     data = plane.data[(..., y, x)]
-    result: Values = np.asarray(data.compute(scheduler="synchronous"), np.float32)
+    result: Values = np.asarray(in_this_thread(data), np.float32)
     return result
 
 

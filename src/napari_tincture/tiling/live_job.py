@@ -8,9 +8,9 @@ from itertools import accumulate, product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
+from napari_tincture.arrays import in_this_thread
 from napari_tincture.errors import InputError
 from napari_tincture.io.provenance import plain, software
 from napari_tincture.io.tile_cache import TileCache, cache_folder
@@ -183,7 +183,7 @@ class ChunkJob:
             y, x = self.grid.place(index)
             place = dict(zip(self.inputs.leading, plane, strict=True)) | {"y": y, "x": x}
             at = tuple(place.get(axis, slice(None)) for axis in self._raster.axes)
-            found = np.asarray(self._raster.data[at].compute(scheduler="synchronous"))
+            found = in_this_thread(self._raster.data[at])
             found = found if "c" in self._raster.axes else found[None]
             self.cache.put((plane, index), found)
         return found

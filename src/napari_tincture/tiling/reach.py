@@ -8,8 +8,8 @@ phases.
 from __future__ import annotations
 
 import math
-import weakref
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,9 +17,9 @@ from torch import nn
 
 from napari_tincture.grid import Geometry
 from napari_tincture.models import Model
-from napari_tincture.models.registry import structure_of
 from napari_tincture.tiling.growth import Growth, grow
 from napari_tincture.tiling.influence import influence
+from napari_tincture.tiling.once import OncePerStructure
 from napari_tincture.tiling.trace import Site
 
 LARGEST_HALO = 8192
@@ -82,33 +82,18 @@ def measure(network: nn.Module, channels: int) -> Reach:
     return Reach(Geometry(growth.stride, halo), growth.sites, reasons if too_large else ())
 
 
-_MEASURED: weakref.WeakKeyDictionary[nn.Module, Reach] = weakref.WeakKeyDictionary()
-_OF_STRUCTURE: dict[tuple[str, int], Reach] = {}
-"""By structure and number of channels: a model is loaded, or filled while it learns, many times."""
+_MEASURED: OncePerStructure[Reach] = OncePerStructure()
 
 
 def reach_of(model: Model) -> Reach:
     """What `measure` says of a model's network; measured once for networks of one structure."""
-    found = _MEASURED.get(model.network)
-    if found is None:
-        found = _measured(model.network, len(model.card.inputs))
-        _MEASURED[model.network] = found
-    return found
-
-
-def _measured(network: nn.Module, channels: int) -> Reach:
-    structure = structure_of(network)
-    if structure is None:
-        return measure(network, channels)
-    key = structure, channels
-    if key not in _OF_STRUCTURE:
-        _OF_STRUCTURE[key] = measure(network, channels)
-    return _OF_STRUCTURE[key]
+    network, channels = model.network, len(model.card.inputs)
+    return _MEASURED.of(network, channels, partial(measure, network, channels))
 
 
 def take_reach(network: nn.Module, reach: Reach) -> None:
     """Take what was measured of a network of the same structure, instead of measuring again."""
-    _MEASURED[network] = reach
+    _MEASURED.take(network, reach)
 
 
 def with_reach(model: Model) -> Model:

@@ -9,9 +9,9 @@ measurement as the halo, outside what the core can depend on: the result does no
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from napari_tincture.grid import Grid, Span, Tile
 from napari_tincture.tiling import ops
 from napari_tincture.tiling.influence import influence_from
+from napari_tincture.tiling.once import OncePerStructure
 from napari_tincture.tiling.reach import Reach
 from napari_tincture.tiling.trace import Call, run_on_meta, trace
 
@@ -33,20 +34,17 @@ class TrimPoint:
     radius: int
 
 
-_FOUND: weakref.WeakKeyDictionary[nn.Module, tuple[TrimPoint, ...]] = weakref.WeakKeyDictionary()
+_FOUND: OncePerStructure[tuple[TrimPoint, ...]] = OncePerStructure()
 
 
 def trim_points(network: nn.Module, channels: int, reach: Reach) -> tuple[TrimPoint, ...]:
-    """Where a network's maps can be cut, in the order of its calls; found once per network.
+    """Where a network's maps can be cut, in the order of its calls; found once per structure.
 
     None for networks with reductions over the image, with mirror border, or that are not exact.
     """
     if reach.sites or reach.reasons or reach.geometry.border == "mirror":
         return ()
-    found = _FOUND.get(network)
-    if found is None:
-        found = _FOUND[network] = _find(network, channels, reach)
-    return found
+    return _FOUND.of(network, channels, partial(_find, network, channels, reach))
 
 
 def _find(network: nn.Module, channels: int, reach: Reach) -> tuple[TrimPoint, ...]:

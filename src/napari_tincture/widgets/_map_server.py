@@ -9,8 +9,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
+from napari_tincture.arrays import in_this_thread
 from napari_tincture.raster import Raster
 from napari_tincture.tiling.backend import Answers
 from napari_tincture.tiling.live import LivePyramid
@@ -87,7 +86,7 @@ class MapServer:
         for axis, edges, i in zip("yx", self._edges, index, strict=True):
             place[axis] = [slice(*pair) for pair in pairwise(edges)][i]
         at = tuple(place.get(axis, slice(None)) for axis in self._raster.axes)
-        block = np.asarray(self._raster.data[at].compute(scheduler="synchronous"))
+        block = in_this_thread(self._raster.data[at])
         return block if "c" in self._raster.axes else block[None]
 
 
