@@ -19,7 +19,7 @@ from napari_tincture.training.translate import Run
 BLOOD = "unstained-to-wright-giemsa"
 STARTERS = (
     "phase-to-dapi", "nuclei", "cells-phase-contrast", "hologram-to-brightfield", BLOOD,
-    "em-membranes",
+    "em-membranes", "em-tissue",
 )  # fmt: skip
 """Those that the package ships; further recipes are committed beside theirs."""
 
