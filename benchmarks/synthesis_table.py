@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import napari_tincture as nt
 from benchmarks.synthesis_draw import Way, drawn, flat, mean_greys
@@ -193,20 +194,27 @@ def usefulness(bench: Bench) -> None:
     }  # fmt: skip
     print(f"## Usefulness: segmentation of {bench.iterations} iterations, {DEFAULT}\n")
     for title, (folder, model, part, maps, variants) in runs.items():
-        cancel = CancelToken()
-        timer = threading.Timer(max(bench.deadline - time.monotonic(), 0), cancel.cancel)
-        timer.start()
-        try:
-            found = nt.benchmark_synthesis(
-                model, bench.data, recipe, work=bench.work / "usefulness" / folder, real_share=part,
-                maps=maps, variants=variants, repeats=bench.repeats, device=bench.device,
-                cancel=cancel, sampler=DEFAULT.sampler, steps=DEFAULT.steps,
-            )  # fmt: skip
-        except nt.Cancelled:
-            raise Unfinished(f"{title} is not finished; the same command goes on.") from None
-        finally:
-            timer.cancel()
+        settings = {"real_share": part, "maps": maps, "variants": variants}
+        found = benchmarked(bench, model, recipe, bench.work / "usefulness" / folder, settings)
         print(f"### {title}\n\n{found.to_markdown()}\n", flush=True)
+
+
+def benchmarked(
+    bench: Bench, model: Model, recipe: TranslationRecipe, work: Path, settings: dict[str, Any]
+) -> nt.SynthesisBenchmark:
+    """The benchmark of a model, as far as time allows."""
+    cancel = CancelToken()
+    timer = threading.Timer(max(bench.deadline - time.monotonic(), 0), cancel.cancel)
+    timer.start()
+    try:
+        return nt.benchmark_synthesis(
+            model, bench.data, recipe, work=work, repeats=bench.repeats, device=bench.device,
+            cancel=cancel, sampler=DEFAULT.sampler, steps=DEFAULT.steps, **settings,
+        )  # fmt: skip
+    except nt.Cancelled:
+        raise Unfinished(f"{work.name} is not finished; the same command goes on.") from None
+    finally:
+        timer.cancel()
 
 
 TASKS = {"steps": steps, "ablation": ablation, "methods": methods, "usefulness": usefulness}

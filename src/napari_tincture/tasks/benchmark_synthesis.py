@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tincture.device import resolve_device
 from napari_tincture.durable import write_json
 from napari_tincture.errors import InputError
 from napari_tincture.models import Model
@@ -117,17 +118,11 @@ def benchmark_synthesis(
     files = painting.paint(drawn, unheard, token)
     made = synthetic_pairs(files, drawn, variants, real)
     kinds = {"real": real, "synthetic": made, "both": joined(real, made)}
-    trainings = [(kind, number) for number in range(repeats) for kind in KINDS]
-    figures: dict[str, dict[str, tuple[float, ...]]] = {kind: {} for kind in KINDS}
-    for place, (kind, number) in enumerate(trainings):
-        own = replace(material, train=Portion(pairs=kinds[kind]))
-        run = Run(
-            folder / f"{kind}-{number}.checkpoint", _device(device),
-            share(report, place, len(trainings)), token,
-        )  # fmt: skip
-        tested = _tested(_seeded(chosen, kind, seed + number), own, run)
-        for name, value in tested.items():
-            figures[kind][name] = (*figures[kind].get(name, ()), value)
+    materials = {
+        kind: replace(material, train=Portion(pairs=pairs)) for kind, pairs in kinds.items()
+    }
+    run = Run(None, str(resolve_device(device)), report, token)
+    figures = _figures(chosen, materials, folder, run, range(seed, seed + repeats))
     counts = {kind: len(pairs.a.pictures) for kind, pairs in kinds.items()}
     result = SynthesisBenchmark(figures, counts, told)
     result.save(folder / "benchmark.json")
@@ -189,10 +184,25 @@ def _begin(folder: Path, what: Mapping[str, Any]) -> None:
     write_json(note, plain)
 
 
-def _device(device: str) -> str:
-    from napari_tincture.device import resolve_device
-
-    return str(resolve_device(device))
+def _figures(
+    recipe: TranslationRecipe,
+    materials: Mapping[str, Material],
+    folder: Path,
+    run: Run,
+    seeds: Sequence[int],
+) -> dict[str, dict[str, tuple[float, ...]]]:
+    """Train all kinds with all seeds; figures by kind and name, one of each seed."""
+    figures: dict[str, dict[str, tuple[float, ...]]] = {kind: {} for kind in KINDS}
+    trainings = [(kind, number) for number in range(len(seeds)) for kind in KINDS]
+    for place, (kind, number) in enumerate(trainings):
+        own = replace(
+            run,
+            checkpoint=folder / f"{kind}-{number}.checkpoint",
+            progress=share(run.progress or unheard, place, len(trainings)),
+        )
+        for name, value in _tested(_seeded(recipe, kind, seeds[number]), materials[kind], own):
+            figures[kind][name] = (*figures[kind].get(name, ()), value)
+    return figures
 
 
 def _seeded(recipe: TranslationRecipe, kind: str, seed: int) -> TranslationRecipe:
@@ -201,7 +211,7 @@ def _seeded(recipe: TranslationRecipe, kind: str, seed: int) -> TranslationRecip
     return recipe.replace(name=f"{recipe.name} {kind}", schedule=schedule, sampling=sampling)
 
 
-def _tested(recipe: TranslationRecipe, material: Material, run: Run) -> dict[str, float]:
+def _tested(recipe: TranslationRecipe, material: Material, run: Run) -> list[tuple[str, float]]:
     """Figures of the real test images, of a training that is finished, gone on with, or begun."""
     assert run.checkpoint is not None
     out = run.checkpoint.with_suffix(".safetensors")
@@ -211,4 +221,4 @@ def _tested(recipe: TranslationRecipe, material: Material, run: Run) -> dict[str
         model, _ = train_translation(recipe, material, run)
         model.save(out)
     figures = model.card.figures
-    return {n.removeprefix(TEST): float(v) for n, v in figures.items() if n.startswith(TEST)}
+    return [(n.removeprefix(TEST), float(v)) for n, v in figures.items() if n.startswith(TEST)]
