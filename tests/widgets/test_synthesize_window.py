@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from napari.layers import Image, Labels
+from napari.utils.colormaps import DirectLabelColormap
 from painters import denoiser, label_map
 from panels import PATIENCE, finish, same_place
 from qtpy.QtCore import QPoint, Qt
@@ -113,6 +115,25 @@ def test_unknown_classes_are_told_and_mapped_before_the_run(
     panel.refresh()
     assert not panel.mapping.rows
     assert "classes" not in panel.plan().settings.options
+
+
+def test_a_map_shows_itself_in_the_classes_colours_and_keeps_what_it_has(
+    qtbot: Any, viewer: Any, open_panel: Open, painter: Path
+) -> None:
+    plain = viewer.add_labels(label_map(), name="plain")
+    own = viewer.add_labels(label_map(), name="own", features={"index": [1], "area": [7.0]})
+    panel = open_panel(SynthesizePanel, painter, layer="plain")
+    panel.sampling.steps.setValue(2)
+    finish(qtbot, panel.run())
+    np.testing.assert_allclose(plain.get_color(4)[:3], to_rgb("#54a24b"), atol=0.01)
+    # Colours that somebody chose stay, and so do features when a class is painted.
+    plain.colormap = DirectLabelColormap(color_dict={None: "black", 1: "white"})
+    finish(qtbot, panel.run())
+    np.testing.assert_allclose(plain.get_color(1)[:3], (1, 1, 1))
+    panel.layer.value = "own"
+    panel.refresh()
+    panel.map.paint(4)
+    assert list(own.features["area"]) == [7.0]
 
 
 def test_other_settings_are_drawn_and_not_repainted(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from napari.layers import Labels
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QPushButton, QSpinBox, QVBoxLayout, QWidget
 
@@ -89,6 +89,12 @@ class LabelMapRow(QWidget):
         self.palette_.show_chosen(value)
         self._keys.bind([layer])
 
+    def dress(self) -> None:
+        """Show the chosen map in the classes' colours, unless somebody has given it others."""
+        layer = self._map()
+        if isinstance(layer, Labels) and isinstance(layer.colormap, CyclicLabelColormap):
+            dress(layer, self._classes)
+
     def _choose_place(self, place: int) -> None:
         values = list(self._classes)
         if place < len(values):
@@ -105,4 +111,6 @@ def dress(layer: Labels, classes: Mapping[int, Channel]) -> None:
     colours = {v: PLAIN.get(c.colour, c.colour) for v, c in classes.items()}
     layer.colormap = DirectLabelColormap(color_dict=known | colours)
     names = [channel.name for channel in classes.values()]
-    layer.features = pd.DataFrame({"index": list(classes), "class": names})
+    own = pd.DataFrame({"index": list(classes), "class": names})
+    if set(layer.features.columns) <= set(own.columns):
+        layer.features = own

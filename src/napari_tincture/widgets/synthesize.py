@@ -96,6 +96,7 @@ class SynthesizePanel(TaskPanel):
                 f"{len(seeds)} variants do not go into one file. Choose a layer as output, or one "
                 "variant."
             )
+        self.map.dress()
         self._jobs = []
         for seed in reversed(seeds):
             title = f"seed {seed}" if len(seeds) > 1 else ""
