@@ -17,12 +17,12 @@ from translations import batch_of, fields, images_for, small_recipe
 
 import napari_tincture as nt
 from napari_tincture.errors import InputError
+from napari_tincture.models.label_maps import one_hot
 from napari_tincture.models.model import Model
 from napari_tincture.raster import Raster
 from napari_tincture.training.control import Control, Hooks
 from napari_tincture.training.fitting import fitted
 from napari_tincture.training.images.material import open_material
-from napari_tincture.training.labels.one_hot import one_hot
 from napari_tincture.training.objective import find_objective, objective_names
 from napari_tincture.training.presets import for_channels, preset
 from napari_tincture.training.sizes import Size

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from models import of_channels
+from published_maps import label_channels
 from references import recorded
 
 import napari_tincture as nt
 from napari_tincture.models import read_card
-from napari_tincture.models.label_maps import label_channels
 from napari_tincture.models.shipped import VARIABLE
 
 DATA = Path(__file__).parents[1] / "data"

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
-
-from napari_tincture.errors import InputError
 
 
 def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """One channel per class.
+    """One channel per class, all of them 0 where a pixel is of none.
 
     Parameters
     ----------
     labels
-        (b, 1, y, x) of whole numbers from 0 to ``classes - 1``, of any type.
+        (b, 1, y, x) of numbers of classes of any type, as `LabelPicture` reads them: -1, like any
+        number that is no class's, stands for none.
 
     Returns
     -------
     Tensor
-        (b, classes, y, x) float32, 1 where a pixel is of the class, else 0.
+        (b, classes, y, x) float32 of 0 and 1.
     """
-    if labels.ndim != 4 or labels.shape[1] != 1 or labels.numel() == 0:
-        raise InputError(f"Expected labels (b, 1, y, x), got shape {tuple(labels.shape)}.")
-    numbers = labels[:, 0].long()
-    low, high = int(numbers.min()), int(numbers.max())
-    if low < 0 or high >= classes:
-        raise InputError(
-            f"Expected labels from 0 to {classes - 1}, got {low} to {high}; map them to the "
-            "classes that the model knows."
-        )
-    return functional.one_hot(numbers, classes).movedim(-1, 1).float()
+    numbers = torch.arange(classes, device=labels.device)[:, None, None]
+    return (labels.round().long() == numbers).float()
 
 
 def instance_edges(instances: Tensor) -> Tensor:
@@ -54,11 +44,3 @@ def instance_edges(instances: Tensor) -> Tensor:
         for start in (0, 1):
             edges.narrow(axis, start, length).logical_or_(differ)
     return edges.float()
-
-
-def label_channels(labels: Tensor, classes: int, instances: Tensor | None = None) -> Tensor:
-    """One-hot classes and, where there are instances, their edges, (b, classes or + 1, y, x)."""
-    channels = one_hot(labels, classes)
-    if instances is None:
-        return channels
-    return torch.cat([channels, instance_edges(instances)], 1)

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from napari_tincture.metrics.sets.features import Features
 from napari_tincture.metrics.sets.kid import METRIC as KERNEL
+from napari_tincture.models.label_maps import one_hot
 from napari_tincture.training.images.domains import Domain
 from napari_tincture.training.images.material import Portion, read_windows, windows
-from napari_tincture.training.labels.one_hot import one_hot
 from napari_tincture.training.small_features import SmallFeatures
 from napari_tincture.training.translation import TranslationRecipe
 

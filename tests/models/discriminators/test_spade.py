@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from published_maps import label_channels
 from references import recorded
 
 from napari_tincture.errors import ModelError
 from napari_tincture.models.discriminators import multiscale
 from napari_tincture.models.discriminators.spade import build
-from napari_tincture.models.label_maps import label_channels
 from napari_tincture.models.published import read_checkpoint
 from napari_tincture.models.weights import fill_network
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from published_maps import label_channels
 from torch.nn import functional as F
 
 from napari_tincture.errors import ModelError
-from napari_tincture.models.label_maps import label_channels
 from napari_tincture.models.networks.pix2pixhd import build
 from napari_tincture.models.published import read_checkpoint
 from napari_tincture.models.weights import fill_network

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from models import model_of
+from published_maps import label_channels
 from references import recorded
 from torch.nn import functional as F
 
 from napari_tincture.errors import InputError, ModelError
 from napari_tincture.models.encoders.spade_style import drawn_styles
-from napari_tincture.models.label_maps import label_channels
 from napari_tincture.models.layers.spade_norm import SpadeNorm, shrunk
 from napari_tincture.models.networks.spade import SMALL, SpadeGenerator, build
 from napari_tincture.models.published import read_checkpoint

@@ -13,12 +13,11 @@ from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
 from napari_tincture.models.discriminators.spade import build as discriminator
 from napari_tincture.models.encoders.spade_style import build as encoder
-from napari_tincture.models.label_maps import instance_edges
+from napari_tincture.models.label_maps import instance_edges, one_hot
 from napari_tincture.models.networks.spade import build as generator
 from napari_tincture.models.published import read_checkpoint
 from napari_tincture.models.registry import build_network, room_of
 from napari_tincture.models.weights import fill_network
-from napari_tincture.training.labels.one_hot import one_hot
 from napari_tincture.training.objectives.spade import (
     PUBLISHED,
     Spade,

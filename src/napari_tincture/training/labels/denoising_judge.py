@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from napari_tincture.diffusion.estimate import noised
 from napari_tincture.diffusion.schedules import noise_schedule
+from napari_tincture.models.label_maps import one_hot
 from napari_tincture.training.denoising import Levels, by_image, distances, wanted
 from napari_tincture.training.images.material import Portion, read_windows, windows
-from napari_tincture.training.labels.one_hot import one_hot
 from napari_tincture.training.objectives.diffusion import denoising_of
 from napari_tincture.training.translation import TranslationRecipe
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_tincture.errors import InputError
-from napari_tincture.training.labels.one_hot import one_hot
+from napari_tincture.models.label_maps import one_hot
 from napari_tincture.training.objective import check_weights
 
 UNLABELLED = -1

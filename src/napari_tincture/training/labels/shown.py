@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from napari_tincture.models.label_maps import one_hot
 from napari_tincture.training.labels.labelling import Labelling
-from napari_tincture.training.labels.one_hot import one_hot
 
 
 def shown_labels(target: Tensor, labelling: Labelling, outputs: int) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from napari_tincture.diffusion.schedules import noise_schedule
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
 from napari_tincture.models.denoising import Denoising, Predicts, Time, Variance
+from napari_tincture.models.label_maps import one_hot
 from napari_tincture.training.denoising import (
     Distance,
     Levels,
@@ -26,7 +27,6 @@ from napari_tincture.training.denoising import (
     wanted,
 )
 from napari_tincture.training.labels.labelling import Labelling
-from napari_tincture.training.labels.one_hot import one_hot
 from napari_tincture.training.objective import Batch, Losses, Published, Update, check_weights
 from napari_tincture.training.sizes import Size, pick
 

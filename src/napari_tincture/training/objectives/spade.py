@@ -13,11 +13,10 @@ from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
 from napari_tincture.models.encoders.spade_style import sampled
 from napari_tincture.models.features.vgg import Vgg19
-from napari_tincture.models.label_maps import instance_edges
+from napari_tincture.models.label_maps import instance_edges, one_hot
 from napari_tincture.models.networks.spade import DOUBLINGS, SpadeGenerator
 from napari_tincture.training.adversarial import hinge, hinge_fooled
 from napari_tincture.training.labels.labelling import Labelling
-from napari_tincture.training.labels.one_hot import one_hot
 from napari_tincture.training.objective import (
     ADAM,
     Batch,
