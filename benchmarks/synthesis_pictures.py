@@ -18,7 +18,7 @@ from napari_tincture import samples
 from napari_tincture.device import tune_allocator
 from napari_tincture.models.card import ModelCard
 
-MODEL, SIDE, STEPS, GAP = "em-tissue", 256, 40, 6
+MODEL, SIDE, GAP = "em-tissue", 256, 6
 MITOCHONDRION = 4
 
 
@@ -31,8 +31,8 @@ def main() -> None:
     card = nt.load_model(MODEL).card
     labels = np.asarray(samples.tissue_map(SIDE, seed=3))
     changed = with_mitochondrion(labels)
-    scene = nt.synthesize(labels, MODEL, seed=1, steps=STEPS)
-    other = nt.synthesize(labels, MODEL, seed=2, steps=STEPS)
+    scene = nt.synthesize(labels, MODEL, seed=1)
+    other = nt.synthesize(labels, MODEL, seed=2)
     after = nt.repaint(scene, changed, margin=24)
     parts = [coloured(labels, card), grey(scene), grey(other), coloured(changed, card), grey(after)]
     sheet = np.full((SIDE, len(parts) * (SIDE + GAP) - GAP, 3), 255, np.uint8)

@@ -17,7 +17,7 @@ from painters import CLASSES, at_once, denoiser, label_map
 
 import napari_tincture as nt
 from napari_tincture.diffusion.asking import Asking
-from napari_tincture.errors import Cancelled, InputError
+from napari_tincture.errors import Cancelled, InputError, ModelError
 from napari_tincture.models.card import Channel
 from napari_tincture.placement import Placement
 from napari_tincture.progress import CancelToken
@@ -168,6 +168,19 @@ def test_an_image_gives_its_style() -> None:
 def test_a_number_gives_a_style_and_guidance_asks_twice() -> None:
     assert (made(style=1) != made(style=2)).any()
     assert (made(guidance=2.0) != made()).any()
+
+
+def test_a_model_says_how_it_draws_best_and_a_person_may_say_otherwise() -> None:
+    best = {"sampler": "dpm_solver", "steps": 4, "guidance": 1.5}
+    model = denoiser(usual=best)
+    plain = partial(nt.synthesize, label_map())
+    np.testing.assert_array_equal(plain(model), plain(MODEL, **best))
+    assert plain(model).provenance["steps"][-1]["settings"]["guidance"] == 1.5
+    np.testing.assert_array_equal(plain(model, steps=3), plain(MODEL, **{**best, "steps": 3}))
+    other = plain(model, sampler="ddim").provenance["steps"][-1]["settings"]
+    assert (other["steps"], other["guidance"]) == (40, 1.5)
+    with pytest.raises(ModelError, match="usual pace"):
+        denoiser(usual={"pace": 3})
 
 
 def test_classes_may_be_said() -> None:

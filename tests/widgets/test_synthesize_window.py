@@ -136,6 +136,24 @@ def test_a_map_shows_itself_in_the_classes_colours_and_keeps_what_it_has(
     assert list(own.features["area"]) == [7.0]
 
 
+def test_a_model_shows_how_it_draws_best(
+    viewer: Any, open_panel: Open, painter: Path, tmp_path: Path
+) -> None:
+    viewer.add_labels(label_map(), name="map")
+    best = {"sampler": "dpm_solver", "steps": 7, "guidance": 1.5}
+    other = denoiser(usual=best)
+    path = other.with_card(other.card.replace(name="other")).save(tmp_path / "other.safetensors")
+    panel = open_panel(SynthesizePanel, painter, layer="map")
+    assert (panel.sampling.sampler.value, panel.sampling.steps.value()) == ("ddim", 40)
+    panel.model.choose(str(path))
+    panel.refresh()
+    assert {name: panel.options()[name] for name in best} == best
+    # What a person changes stays as long as the model does.
+    panel.sampling.steps.setValue(5)
+    panel.refresh()
+    assert panel.options()["steps"] == 5
+
+
 def test_other_settings_are_drawn_and_not_repainted(
     qtbot: Any, viewer: Any, open_panel: Open, painter: Path
 ) -> None:

@@ -17,6 +17,10 @@ Time = Literal["index", "level"]
 CHOICES = {"predicts": Predicts, "variance": Variance, "time": Time}
 
 
+USUAL: Mapping[str, Any] = {"sampler": "ddim", "steps": 40, "guidance": 1.0}
+"""How denoisers are asked of which nobody says otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Denoising:
     """What `napari_tincture.diffusion` needs to know of a denoiser.
@@ -46,6 +50,9 @@ class Denoising:
         noise.
     coarse_level
         Noise level down to which the small image decides.
+    usual
+        How it draws best: "sampler", "steps" and "guidance" of `synthesize`, as far as they are
+        others than 40 steps of "ddim" without guidance.
     """
 
     schedule: Mapping[str, Any] = field(default_factory=lambda: {"name": "linear", "steps": 1000})
@@ -57,6 +64,7 @@ class Denoising:
     overlap: int = 48
     coarse: int = 1
     coarse_level: float = 0.5
+    usual: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -66,8 +74,20 @@ class Denoising:
                     f"Unknown {name} {value!r} of a denoiser: choose one of "
                     f"{', '.join(get_args(choices))}."
                 )
+        if strange := sorted(self.usual.keys() - USUAL.keys()):
+            raise ModelError(
+                f"A denoiser's usual {', '.join(strange)}: expected any of {', '.join(USUAL)}."
+            )
         if not 0 <= 2 * self.overlap <= self.window:
             raise ModelError(
                 f"Windows of {self.window} pixels cannot overlap by {self.overlap}: expected at "
                 "most half of their side."
             )
+
+    def asked(self, sampler: str | None = None) -> dict[str, Any]:
+        """Arguments of `synthesize` where nobody gives others than, perhaps, the sampler."""
+        plain = {**USUAL, "steps": min(USUAL["steps"], int(self.schedule.get("steps", 1000)))}
+        found = {**plain, **self.usual}
+        if sampler in (None, found["sampler"]):
+            return found
+        return {**found, "sampler": sampler, "steps": plain["steps"]}

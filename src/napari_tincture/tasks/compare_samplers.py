@@ -9,6 +9,7 @@ from typing import Any
 
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
+from napari_tincture.models.denoising import USUAL
 from napari_tincture.progress import CancelToken, Progress, as_callback, share
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._label_map import open_label_map
@@ -17,7 +18,7 @@ from napari_tincture.tasks._region import as_region
 from napari_tincture.tasks._run import as_model
 from napari_tincture.tasks.compare import compare
 from napari_tincture.tasks.comparison import Comparison, names_of
-from napari_tincture.tasks.synthesize import DEFAULT_STEPS, synthesize
+from napari_tincture.tasks.synthesize import synthesize
 
 LARGEST = 512
 """Side in pixels of the middle of a larger map that is drawn where no region is given."""
@@ -142,7 +143,7 @@ def _setting(given: Mapping[str, Any]) -> dict[str, Any]:
             f"A setting names {', '.join(strange)}; expected some of {', '.join(FREE)}. What all "
             "have in common, such as seed=7, are arguments of compare_samplers itself."
         )
-    return {"sampler": "ddim", "steps": DEFAULT_STEPS, **given}
+    return {"sampler": "ddim", "steps": USUAL["steps"], **given}
 
 
 def _name(setting: Mapping[str, Any]) -> str:

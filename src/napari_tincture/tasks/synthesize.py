@@ -14,6 +14,7 @@ from napari_tincture.io.provenance import described
 from napari_tincture.models import Model
 from napari_tincture.models.card import ModelCard
 from napari_tincture.models.class_table import ClassTable
+from napari_tincture.models.denoising import USUAL
 from napari_tincture.raster import Raster
 from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._answers import result_dtype
@@ -26,17 +27,15 @@ from napari_tincture.tasks._run import as_model, check_pixel_size, narrowed
 from napari_tincture.tasks._scene import Look, Scene
 from napari_tincture.tasks._styles import chosen_style, image_start, in_style
 
-DEFAULT_STEPS = 40
-
 
 def synthesize(
     labels: Any,
     model: str | Model | Any,
     *,
-    sampler: str = "ddim",
-    steps: int = DEFAULT_STEPS,
+    sampler: str | None = None,
+    steps: int | None = None,
     seed: int = 0,
-    guidance: float = 1.0,
+    guidance: float | None = None,
     style: Any = None,
     style_strength: float = 0.5,
     classes: Mapping[Any, Any] | None = None,
@@ -63,7 +62,8 @@ def synthesize(
     model
         A name of `list_models`, a path, or a `Model`.
     sampler
-        Of `list_samplers`: "ddim", "ddpm", "dpm_solver", ….
+        "ddim", "ddpm", "dpm_solver", "dpm_solver_sde", "euler" or "heun". None: what the model's
+        card says of sampler, steps and guidance, or 40 steps of "ddim" without guidance.
     steps
         From 1 to as many as the model was trained with; fewer are faster and coarser.
     seed
@@ -121,6 +121,7 @@ def synthesize(
         "sampler_options": sampler_options, "region": region, "device": device,
         "precision": precision, "dtype": dtype, "pixel_size": pixel_size,
     }  # fmt: skip
+    settings |= _asked(found.card, settings)
     chosen = chosen_style(found, style)
     source, inputs = _source(given, found, settings)
     check_pixel_size(source.labels, found, pixel_size)
@@ -206,6 +207,14 @@ def _part(labels: Raster, region: Any) -> Raster:
     cropped, rest = narrowed(labels, region)
     inner = {axis: slice(*edges) for axis, edges in (rest["region"] or {}).items()}
     return cropped.crop(inner) if inner else cropped
+
+
+def _asked(card: ModelCard, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """How it is drawn, as the model draws best where nothing is said."""
+    usual = dict(USUAL)
+    if card.denoising is not None:
+        usual = card.denoising.asked(settings["sampler"])
+    return {n: usual[n] if settings[n] is None else settings[n] for n in usual}
 
 
 def _how(model: Model, settings: Mapping[str, Any], chosen: int | Raster | None) -> How:

@@ -11,6 +11,8 @@ from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QSpinBox, QToolButton
 
 from napari_tincture.by_name import own_modules
 from napari_tincture.models.card import ModelCard
+from napari_tincture.models.denoising import USUAL as ASKED
+from napari_tincture.models.denoising import Denoising
 from napari_tincture.widgets._form import Choice, Item, row, show_row
 from napari_tincture.widgets._style_row import StyleRow
 
@@ -36,12 +38,13 @@ class SamplerRows(QObject):
 
     def __init__(self) -> None:
         super().__init__()
+        self._model = ""
         names = sorted(own_modules(ROOM, frozenset()))
         self.sampler = Choice(
             [Item(name, name, HELP.get(name, "")) for name in names],
             tooltip="How the image is made of noise",
         )
-        self.sampler.value = "ddim"
+        self.sampler.value = ASKED["sampler"]
         self.steps, self.seed = QSpinBox(), QSpinBox()
         self.steps.setRange(1, 1000)
         self.steps.setValue(USUAL_STEPS)
@@ -81,6 +84,8 @@ class SamplerRows(QObject):
         """Show what a model can do, and which image layers can give it a style."""
         denoising = None if card is None else card.denoising
         guided = denoising is not None and denoising.guided
+        if denoising is not None and card is not None and card.name != self._model:
+            self._suggest(denoising, card.name)
         if denoising is not None:
             self.steps.setRange(1, int(denoising.schedule.get("steps", 1000)))
         for field, shown in ((self.sampler, denoising), (self.steps, denoising)):
@@ -100,9 +105,21 @@ class SamplerRows(QObject):
         found: dict[str, Any] = {
             "sampler": self.sampler.value, "steps": self.steps.value(), "seed": self.seed.value(),
         }  # fmt: skip
-        if self.guidance.value() > 1 and self.guidance.isVisibleTo(self.guidance.parentWidget()):
+        if self.guidance.isVisibleTo(self.guidance.parentWidget()):
             found["guidance"] = self.guidance.value()
         return found | self.look.options
+
+    def _suggest(self, denoising: Denoising, model: str) -> None:
+        """Show how a model draws best; what was remembered of the latest window stays."""
+        remembered = not self._model and self.sampler.value != ASKED["sampler"]
+        self._model = model
+        if remembered:
+            return
+        asked = denoising.asked()
+        self.sampler.value = asked["sampler"]
+        self.steps.setMaximum(int(denoising.schedule.get("steps", 1000)))
+        self.steps.setValue(asked["steps"])
+        self.guidance.setValue(asked["guidance"])
 
     def _on_sampler(self) -> None:
         self.steps.setValue(USUAL.get(self.sampler.value, USUAL_STEPS))

@@ -119,6 +119,7 @@ def build(
     overlap: int = 48,
     coarse: int = 1,
     coarse_level: float = 0.5,
+    usual: Mapping[str, Any] | None = None,
 ) -> SemanticDiffusion:
     """Let the network "forward" learn to find the noise in images of label maps.
 
@@ -147,12 +148,14 @@ def build(
         Share of the images that are learned without their style, so that maps can be drawn in none.
     window, overlap, coarse, coarse_level
         How large images are made; kept on the card.
+    usual
+        "sampler", "steps" and "guidance" with which it draws best; kept on the card.
     """
     labelling = Labelling.of({"unlabelled": unlabelled, "classes": classes or ()})
     card = denoising_of({
         "schedule": schedule, "steps": steps, "predicts": predicts, "variance": variance,
         "time": time, "drop": drop, "window": window, "overlap": overlap, "coarse": coarse,
-        "coarse_level": coarse_level,
+        "coarse_level": coarse_level, "usual": usual or {},
     })  # fmt: skip
     if variance == "learned" and time != "index":
         raise InputError(
@@ -174,7 +177,7 @@ def build(
 def denoising_of(options: Mapping[str, Any]) -> Denoising:
     """What a card says of a denoiser that was trained with these options of `build`."""
     schedule = {"name": options.get("schedule", "cosine"), "steps": options.get("steps", 1000)}
-    known = ("predicts", "variance", "time", "window", "overlap", "coarse", "coarse_level")
+    known = ("predicts", "variance", "time", "window", "overlap", "coarse", "coarse_level", "usual")
     usual = {"predicts": "velocity", "time": "level"}
     own = {**usual, **{name: options[name] for name in known if name in options}}
     return Denoising(schedule=schedule, guided=options.get("drop", 0.1) > 0, **own)
