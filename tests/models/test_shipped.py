@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
+import napari_tincture as nt
 from napari_tincture.models import find_card, list_models, load_model
 from napari_tincture.models.shipped import shipped_folder
 from napari_tincture.training.paired import Recipe
@@ -34,9 +36,10 @@ def test_cards_tell_where_the_weights_come_from(name: str) -> None:
     schedule = {**card.recipe["schedule"], "precision": recipe.schedule.precision}
     assert as_recipe({**card.recipe, **known, "schedule": schedule}) == recipe
     assert recipe.schedule.precision in ("auto", card.recipe["schedule"]["precision"])
-    assert card.exact
     assert card.stride
-    assert card.halo
+    if card.denoising is None:
+        assert card.exact
+        assert card.halo
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,11 @@ def test_cards_give_the_figures_of_the_test_split(name: str, figures: set[str]) 
 @pytest.mark.parametrize("name", STARTERS)
 def test_shipped_weights_run(name: str) -> None:
     model = load_model(name)
+    if model.card.task == "synthesize":
+        drawn = np.asarray(nt.synthesize(np.eye(37, 50, dtype=np.uint8), model, steps=2))
+        assert drawn.shape == (37, 50)
+        assert drawn.std() > 10
+        return
     image = torch.randint(0, 255, (1, len(model.card.inputs), 37, 50), dtype=torch.uint8)
     result = model.predict(image)
     assert result.shape == (1, len(model.card.outputs), 37, 50)
