@@ -130,10 +130,10 @@ def chosen_recipe(recipe: AnyRecipe | Model | Mapping[str, Any] | str | PathLike
     """The recipe that somebody means by one of the things that `train` takes."""
     from napari_tincture.models.model import Model
     from napari_tincture.models.shipped import load_model
-    from napari_tincture.training.networks import continued
     from napari_tincture.training.paired import Recipe
     from napari_tincture.training.run import as_recipe
     from napari_tincture.training.starters import read_recipe, recipe_names
+    from napari_tincture.training.starts import continued
     from napari_tincture.training.translation import TranslationRecipe
 
     if isinstance(recipe, Recipe | TranslationRecipe):

@@ -1,23 +1,17 @@
-"""The networks of a recipe: whether its crops suit them, and what they begin with."""
+"""The networks of a recipe: whether its crops suit them, and how they compute."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from napari_tincture.errors import InputError, ModelError
-from napari_tincture.models import load_model
+from napari_tincture.errors import InputError
 from napari_tincture.models.card import Part
 from napari_tincture.models.layers.in_place import activate_in_place
-from napari_tincture.models.model import Model
-from napari_tincture.models.networks.autoencoder import hand_over
-from napari_tincture.models.pretrained import load_encoder
 from napari_tincture.models.registry import DENOISERS, ROOM, build_network, room_of
-from napari_tincture.models.weights import fill_network, has_card
 from napari_tincture.training.translation import TranslationRecipe
 
 STRIDES = tuple(2**power for power in range(1, 11))
@@ -112,88 +106,3 @@ def act_in_place(networks: Mapping[str, nn.Module], recipe: TranslationRecipe) -
             example = torch.zeros(1, int(part.options.get("in_channels", 3)), side, side)
             example += torch.linspace(-1, 1, side)
             activate_in_place(networks[name], example, learning=True)
-
-
-def begin_from(networks: Mapping[str, nn.Module], recipe: TranslationRecipe) -> str:
-    """Give networks the weights of the model that the recipe starts from.
-
-    Networks that the model does not keep, such as the discriminators of a published generator,
-    keep the weights that they have. Of an autoencoder, and of ImageNet weights in a file without a
-    card, the network "forward" takes the encoder.
-
-    Returns
-    -------
-    str
-        What was taken, for the model's card.
-
-    Raises
-    ------
-    ModelError
-        If there is no such model, or one of its networks, or encoders, is another than the
-        recipe's; it names what differs.
-    """
-    file = Path(recipe.start).expanduser()
-    if file.is_file() and not (file.suffix == ".safetensors" and has_card(file)):
-        load_encoder(networks["forward"], file)
-        return f"{file.name}: the encoder"
-    model = load_model(recipe.start)
-    card = model.card
-    if card.architecture == "autoencoder" != recipe.networks["forward"].architecture:
-        return _take_encoder(networks["forward"], recipe, model)
-    own = {"forward": Part(card.architecture, card.options), **card.parts}
-    for name in networks.keys() & own.keys():
-        _check_same(recipe, name, own[name])
-        source = model.network if name == "forward" else model.part(name)
-        fill_network(networks[name], source.state_dict(), f"{recipe.start} ({name})")
-    return f"{card.name}: {', '.join(sorted(networks.keys() & own.keys()))}"
-
-
-def _take_encoder(network: nn.Module, recipe: TranslationRecipe, model: Model) -> str:
-    try:
-        taken = hand_over(model.network.state_dict(), network)
-    except ModelError as error:
-        raise ModelError(
-            f"Recipe {recipe.name!r} cannot start from {recipe.start!r}: {error}"
-        ) from error
-    return f"{model.card.name}: the encoder, {len(taken)} tensors ({taken[0]} to {taken[-1]})"
-
-
-def _check_same(recipe: TranslationRecipe, name: str, found: Part) -> None:
-    wanted = recipe.networks[name]
-    if found.architecture == wanted.architecture:
-        differing = _differing(found.options, wanted.options)
-    else:
-        differing = [f"architecture {found.architecture} → {wanted.architecture}"]
-    if differing:
-        raise ModelError(
-            f"The network {name!r} of {recipe.start!r} is another than that of recipe "
-            f"{recipe.name!r}: {', '.join(differing)}. Take the networks of the model's own "
-            "recipe, or do not start from it."
-        )
-
-
-def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    # An option that either leaves out has its default; weights of other shapes are found later.
-    # A head has no weights.
-    return [
-        f"{key} {before[key]} → {now[key]}"
-        for key in sorted((before.keys() & now.keys()) - {"head"})
-        if before[key] != now[key]
-    ]
-
-
-def continued(model: Model) -> TranslationRecipe:
-    """The recipe that goes on from a finished model's weights.
-
-    Raises
-    ------
-    InputError
-        If the model keeps no recipe, or no file that it could be read from again.
-    """
-    if not model.card.recipe.get("family") or model.path is None:
-        raise InputError(
-            f"Model {model.card.name!r} keeps no recipe of a translation, or lies in no file. "
-            "Choose a model that was trained here and saved."
-        )
-    recipe = TranslationRecipe.from_dict(model.card.recipe)
-    return recipe.replace(start=str(model.path.absolute()))

@@ -34,9 +34,10 @@ from napari_tincture.training.labels.synthesizers import as_synthesizer
 from napari_tincture.training.log import CsvLog, Log
 from napari_tincture.training.loop import Trainer
 from napari_tincture.training.memory_order import channels_last
-from napari_tincture.training.networks import act_in_place, begin_from, check_crops
+from napari_tincture.training.networks import act_in_place, check_crops
 from napari_tincture.training.objective import Batch
 from napari_tincture.training.stages import Staged, StagedTrainer
+from napari_tincture.training.starts import begin_from
 from napari_tincture.training.translation import TranslationRecipe
 
 TESTED = 64
