@@ -165,3 +165,9 @@ def test_networks_of_one_structure_are_measured_once(monkeypatch):
     # Those with other options, too.
     reach_of(model_of(build_network("unet", {**UNET, "depth": 1}), 2, 1))
     assert len(calls) == 3
+    # Batch norms that learn take statistics of the whole image.
+    normed = {**UNET, "norm": "batch"}
+    learning = model_of(build_network("unet", normed), 2, 1)
+    learning.network.train()
+    assert not reach_of(learning).exact
+    assert reach_of(model_of(build_network("unet", normed), 2, 1)).exact

@@ -152,6 +152,17 @@ def test_a_model_shows_how_it_draws_best(
     panel.sampling.steps.setValue(5)
     panel.refresh()
     assert panel.options()["steps"] == 5
+    # A panel that is opened again shows what was chosen; another model brings its own.
+    panel.sampling.sampler.value = "ddim"
+    panel.sampling.guidance.setValue(2.5)
+    panel.refresh()
+    chosen = panel.options()
+    again = open_panel(SynthesizePanel, path)
+    assert again.options() == chosen
+    assert chosen["guidance"] == 2.5
+    again.model.choose(str(painter))
+    again.refresh()
+    assert again.options()["guidance"] == 1.0
 
 
 def test_other_settings_are_drawn_and_not_repainted(

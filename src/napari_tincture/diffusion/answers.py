@@ -6,6 +6,8 @@ same state, whatever it remembers of them.
 
 from __future__ import annotations
 
+import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -44,6 +46,9 @@ FORGOTTEN = Forgotten()
 class Journal:
     """Keeps answers as files, until it is cleared.
 
+    Several processes that draw the same may share one; whoever is finished first clears it. It
+    takes a plane of float32 on the disk per evaluation of the denoiser.
+
     Parameters
     ----------
     folder
@@ -55,21 +60,21 @@ class Journal:
 
     def find(self, name: str) -> Tensor | None:
         """The answer of this name, if an earlier run has kept it."""
-        path = self._path(name)
-        return torch.from_numpy(np.load(path)) if path.exists() else None
+        try:
+            return torch.from_numpy(np.load(self._path(name)))
+        except FileNotFoundError:
+            return None
 
     def keep(self, name: str, answer: Tensor) -> None:
         """Write it; a kill leaves no half file."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         values = answer.float().cpu().numpy()
-        write_file(self._path(name), lambda file: np.save(file, values))
+        with suppress(FileNotFoundError):  # another process is finished, and cleared it
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_file(self._path(name), lambda file: np.save(file, values))
 
     def clear(self) -> None:
         """Drop all answers: the drawing is finished."""
-        if self._folder.exists():
-            for path in self._folder.iterdir():
-                path.unlink()
-            self._folder.rmdir()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.npy"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
@@ -68,7 +68,7 @@ class SamplerRows(QObject):
         self.dice.clicked.connect(lambda _: self.seed.setValue(random.randint(0, LARGEST_SEED)))
         self.sampler.chosen.connect(self._on_sampler)
         self.look.changed.connect(self.changed)
-        for box in (self.steps, self.seed, self.guidance, self.variants):
+        for box in self._boxes().values():
             box.valueChanged.connect(lambda _: self.changed.emit())
 
     def add_to(self, layout: QFormLayout) -> None:
@@ -109,12 +109,30 @@ class SamplerRows(QObject):
             found["guidance"] = self.guidance.value()
         return found | self.look.options
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """What is chosen, to `recall` when the panel is opened again."""
+        boxes = {name: box.value() for name, box in self._boxes().items()}
+        return {"model": self._model, "sampler": self.sampler.value, **boxes}
+
+    def recall(self, state: Mapping[str, Any]) -> None:
+        """Show what was chosen in a panel that was closed."""
+        # Its range is known once a model is; what was chosen for one is not suggested over.
+        self._model = state["model"]
+        self.sampler.value = state["sampler"]
+        self.steps.setMaximum(max(self.steps.maximum(), state["steps"]))
+        for name, box in self._boxes().items():
+            box.setValue(state[name])
+
+    def _boxes(self) -> dict[str, QSpinBox | QDoubleSpinBox]:
+        return {
+            "steps": self.steps, "seed": self.seed, "guidance": self.guidance,
+            "variants": self.variants,
+        }  # fmt: skip
+
     def _suggest(self, denoising: Denoising, model: str) -> None:
-        """Show how a model draws best; what was remembered of the latest window stays."""
-        remembered = not self._model and self.sampler.value != ASKED["sampler"]
+        """Show how a model draws best."""
         self._model = model
-        if remembered:
-            return
         asked = denoising.asked()
         self.sampler.value = asked["sampler"]
         self.steps.setMaximum(int(denoising.schedule.get("steps", 1000)))

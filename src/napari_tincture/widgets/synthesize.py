@@ -14,8 +14,9 @@ from napari_tincture.models.class_table import classes_of
 from napari_tincture.widgets._class_mapping import ClassMapping
 from napari_tincture.widgets._derive_row import DeriveRow
 from napari_tincture.widgets._drawing import Drawing
-from napari_tincture.widgets._form import Choice, show_row
+from napari_tincture.widgets._form import show_row
 from napari_tincture.widgets._label_map import LabelMapRow
+from napari_tincture.widgets._memory import kept
 from napari_tincture.widgets._plan import Choices, Plan, open_layer, own_letters
 from napari_tincture.widgets._run_layer import run_layer
 from napari_tincture.widgets._sampler_comparison import SamplerComparison
@@ -168,10 +169,6 @@ class SynthesizePanel(TaskPanel):
         self._show_jobs()
         return self._job
 
-    def settings(self) -> dict[str, Choice]:
-        """Give the drop-downs whose values are remembered."""
-        return {**super().settings(), "sampler": self.sampling.sampler}
-
     def options(self) -> dict[str, Any]:
         """Give the keyword arguments that only this task has."""
         found = self.sampling.options
@@ -226,6 +223,14 @@ class SynthesizePanel(TaskPanel):
 
     def _suggest_model(self) -> None:
         """Any model draws any map, if its classes are those of the map."""
+
+    def _state(self) -> dict[str, Any]:
+        return {**super()._state(), "sampling": self.sampling.state}
+
+    def _recall(self) -> None:
+        super()._recall()
+        if state := kept(self.task):
+            self.sampling.recall(state["sampling"])
 
     def _boxes(self) -> dict[str, QCheckBox]:
         return {"any_pixel_size": self.more.any_pixel_size}
