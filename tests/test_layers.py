@@ -6,8 +6,11 @@ import pytest
 from napari.layers import Image, Labels, Points
 
 from napari_tincture.errors import InputError
+from napari_tincture.io.open import open_image
 from napari_tincture.layers import METADATA, from_layer, is_layer, to_layers
 from napari_tincture.raster import Raster
+from napari_tincture.samples import tissue_map
+from napari_tincture.source import SourceRef
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
 
@@ -141,6 +144,29 @@ def test_labels_layers_stay_labels():
     again = layer_of(raster)
     assert isinstance(again, Labels)
     assert again.data is layer.data
+
+
+def test_what_was_painted_on_is_not_what_its_source_holds(monkeypatch):
+    layer = layer_of(tissue_map(128))
+    source = from_layer(layer).source
+    assert source == SourceRef("sample", "tissue_map", {"size": 128, "seed": 0})
+    layer.data[3, 4] += 1
+    assert from_layer(layer).source is None
+    layer.data[3, 4] -= 1
+    assert from_layer(layer).source == source
+    layer.data = layer.data[::-1].copy()
+    assert from_layer(layer).source is None
+    # What is too large to be looked at may have been painted on.
+    monkeypatch.setattr("napari_tincture.layers.LARGEST_NAMED", 100)
+    assert from_layer(layer_of(tissue_map(128))).source is None
+
+
+def test_a_mapped_file_stays_its_source(tmp_path):
+    np.save(tmp_path / "map.npy", RNG.integers(0, 9, (64, 48)))
+    layer = layer_of(open_image(tmp_path / "map.npy"))
+    assert from_layer(layer).source.path == str(tmp_path / "map.npy")
+    layer.data = np.array(layer.data)
+    assert from_layer(layer).source is None
 
 
 def test_dask_layers_stay_lazy():

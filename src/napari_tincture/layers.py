@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 METADATA = "napari_tincture"
 """Key in a layer's metadata under which axes, channel names and provenance travel."""
+
+LARGEST_NAMED = 8 << 20
+"""Bytes of arrays in memory whose content is looked at to tell whether it was changed."""
 
 RGB_NAMES = ("red", "green", "blue", "alpha")
 """Channel names of colour images."""
@@ -127,13 +131,18 @@ def from_layer(layer: Any, axes: str | None = None) -> Raster:
     if behind is not None:
         placement = placement.permute(ax.permutation(order, target))
         return replace(behind, placement=placement, name=layer.name)
-    unchanged = own.get("source") and own.get("data") == _array_name(arrays[0])
+    source = SourceRef.from_json(own["source"]) if _unchanged(own, arrays[0]) else None
     return Raster.from_array(
         arrays, order, placement=placement.permute(ax.permutation(order, target)), kind=kind,
         name=layer.name, rgb=rgb, channels=_channels(own, rgb, arrays[0]),
         display=dict(own.get("display", {})), provenance=own.get("provenance", {}),
-        source=SourceRef.from_json(own["source"]) if unchanged else None,
+        source=source,
     )  # fmt: skip
+
+
+def _unchanged(own: Mapping[str, Any], array: Any) -> bool:
+    """Whether a layer still shows what its source holds."""
+    return bool(own.get("source")) and own.get("data") == (_array_name(array) or "unknown")
 
 
 def _base_name(layer: Any) -> str:
@@ -164,9 +173,19 @@ def _layer_axes(layer: Any, stated: str | None, own: str | None, rgb: bool) -> s
 
 
 def _array_name(array: Any) -> str | None:
-    """Give the name of a dask array, which changes with whatever is done to it."""
-    name = getattr(array, "name", None)
-    return name if isinstance(name, str) and hasattr(array, "dask") else None
+    """Give a name that changes with whatever is done to an array; None if there is none."""
+    if hasattr(array, "dask"):
+        return str(array.name)
+    if not isinstance(array, np.ndarray):
+        return None
+    kind = f"{array.dtype} {array.shape}"
+    if not array.flags.writeable:  # a file that is mapped into memory
+        return f"{kind} at {array.ctypes.data:#x}"
+    if array.nbytes > LARGEST_NAMED:
+        return None
+    # It may have been painted on since.
+    content = hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=16)
+    return f"{kind} {content.hexdigest()}"
 
 
 def _channels(own: dict[str, Any], rgb: bool, array: Any) -> tuple[str, ...]:
