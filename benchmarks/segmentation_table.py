@@ -149,10 +149,13 @@ def of_field(model: Model, folder: Path, name: str) -> dict[str, float]:
     return {"foreground": float(inside), **wanted}
 
 
-def small(one: TranslationRecipe, name: str, steps: int = 800) -> TranslationRecipe:
+def small(
+    one: TranslationRecipe, name: str, steps: int = 1000, crop: int = 128
+) -> TranslationRecipe:
     """A shorter training of the same network, to compare what it learned from."""
     schedule = dataclasses.replace(one.schedule, steps=steps, validate_every=steps // 4)
-    return one.replace(name=name, schedule=schedule)
+    sampling = dataclasses.replace(one.sampling, crop=crop)
+    return one.replace(name=name, schedule=schedule, sampling=sampling)
 
 
 def with_images(

@@ -58,7 +58,7 @@ class DeriveRow(Folding):
         )
         self.turned = QCheckBox("turn and resize them, too")
         self.turned.setToolTip("Any angle, and up to a quarter larger or a fifth smaller")
-        self.objects = Choice([_EACH_VALUE], tooltip="What is moved: connected parts of a class")
+        self.objects = Choice(tooltip="What is moved: connected parts of a class")
         self.seed = QSpinBox()
         self.seed.setRange(0, LARGEST_SEED)
         self.seed.setToolTip("Rises by 1 with each map; the same seed gives the same map")
@@ -88,11 +88,16 @@ class DeriveRow(Folding):
         """Arguments of `derive_labels`."""
         found: dict[str, Any] = {"elastic": self.bend.value(), "seed": self.seed.value()}
         if self.moved.value():
-            each = self.objects.value == EACH
-            found |= {"move": self.moved.value(), "objects": "all" if each else self.objects.value}
-            found |= {} if each else {"model": self._card}
+            objects = "all" if self._numbered else self.objects.value
+            found |= {"move": self.moved.value(), "objects": objects}
+            found |= {} if self._numbered else {"model": self._card}
             found |= TURNED if self.turned.isChecked() else {}
         return found
+
+    @property
+    def _numbered(self) -> bool:
+        """Whether the map has a number per object, and so no classes."""
+        return self.moved.value() > 0 and self.objects.value == EACH
 
     def make(self) -> None:
         """Begin to derive a map; it becomes a layer when it is there."""
@@ -113,7 +118,7 @@ class DeriveRow(Folding):
         before = set(self._viewer.layers.selection)
         layer: Labels = self._viewer.add_labels(data, **options)
         layer.name = f"{found.name} {settings['seed']}"
-        if self._card is not None and self.objects.value != EACH:
+        if self._card is not None and not self._numbered:
             dress(layer, classes_of(self._card))
         # The chosen map stays chosen: the next press derives another one from it.
         self._viewer.layers.selection = before
