@@ -108,3 +108,11 @@ def open_panel(viewer: Any) -> Callable[..., Any]:
         return panel
 
     return open_panel
+
+
+@pytest.fixture(scope="session")
+def painter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weight file of a denoiser of label maps."""
+    from painters import denoiser
+
+    return denoiser().save(tmp_path_factory.mktemp("painter") / "painter.safetensors")

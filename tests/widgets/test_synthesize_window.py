@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from matplotlib.colors import to_rgb
 from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap
@@ -22,11 +21,6 @@ from napari_tincture.widgets.synthesize import SynthesizePanel, synthesize_layer
 
 Open = Callable[..., Any]
 SIDE = 64
-
-
-@pytest.fixture(scope="session")
-def painter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return denoiser().save(tmp_path_factory.mktemp("painter") / "painter.safetensors")
 
 
 def stroke(qtbot: Any, viewer: Any, layer: Labels, ends: tuple[Any, Any]) -> None:
@@ -268,49 +262,3 @@ def test_cancel_stops_all_variants(
     qtbot.waitUntil(lambda: all(job.state.final for job in jobs), timeout=PATIENCE)
     qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=PATIENCE)
     assert not any(job.result for job in jobs)
-
-
-def test_each_press_derives_another_map_of_the_chosen_one(
-    qtbot: Any, viewer: Any, open_panel: Open, painter: Path
-) -> None:
-    layer = viewer.add_labels(label_map(90, 110), name="map", scale=(0.5, 0.5), units=("um", "um"))
-    viewer.layers.selection = {layer}
-    panel = open_panel(SynthesizePanel, painter, layer="map")
-    row = panel.derive
-    assert row.objects.isHidden()
-    row.bend.setValue(4)
-    row.moved.setValue(15)
-    row.turned.setChecked(True)
-    row.objects.value = 1
-    assert not row.objects.isHidden()
-    for number in range(2):
-        row.button.click()
-        qtbot.waitUntil(lambda n=number: len(viewer.layers) == n + 2, timeout=PATIENCE)
-    assert "objects moved" in row.message.text()
-    assert row.seed.value() == 2
-    panel.refresh()
-    assert panel.layer.value == "map"
-    for seed in range(2):
-        made = viewer.layers[f"map derived {seed}"]
-        assert isinstance(made, Labels)
-        same_place(made, layer)
-        expected = nt.derive_labels(
-            label_map(90, 110), elastic=4, move=15, turn=180, resize=1.25, objects=[1], seed=seed
-        )
-        np.testing.assert_array_equal(made.data, np.asarray(expected))
-    np.testing.assert_array_equal(layer.data, label_map(90, 110))
-    assert made.features["class"].tolist() == ["field", "cell", "wall"]
-
-
-def test_derive_says_what_is_missing(viewer: Any, open_panel: Open, painter: Path) -> None:
-    panel = open_panel(SynthesizePanel, painter)
-    row = panel.derive
-    row.button.click()
-    assert row.message.level is Level.PROBLEM
-    viewer.add_labels(label_map(), name="map")
-    panel.refresh()
-    row.bend.setValue(0)
-    row.button.click()
-    assert "how far" in row.message.text()
-    assert row.button.isEnabled()
-    assert len(viewer.layers) == 1
