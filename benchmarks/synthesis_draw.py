@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,13 +28,20 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Way:
-    """How a model draws: sampler, steps, and further arguments of `synthesize`."""
+    """How a model draws: sampler, steps, and guidance; None: the one that its card names."""
 
     sampler: str = "dpm_solver"
     steps: int = 15
+    guidance: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.sampler}, {self.steps} steps"
+        told = "" if self.guidance is None else f", guidance {self.guidance:g}"
+        return f"{self.sampler}, {self.steps} steps{told}"
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Of `synthesize`."""
+        return {"sampler": self.sampler, "steps": self.steps, "guidance": self.guidance}
 
 
 def drawn(
@@ -46,11 +54,13 @@ def drawn(
     Unfinished
         If time is up before; what was drawn is kept.
     """
-    folder = work / "drawn" / f"{model.fingerprint[:12]}-{way.sampler}-{way.steps}"
+    name = "-".join(str(value) for value in way.arguments.values() if value is not None)
+    folder = work / "drawn" / f"{model.fingerprint[:12]}-{name}"
     folder.mkdir(parents=True, exist_ok=True)
     images, seconds = [], []
     for number, labels in enumerate(maps):
-        file, told = folder / f"{number:03}.npy", folder / f"{number:03}.json"
+        own = f"{number:03}-{blake2b(np.ascontiguousarray(labels), digest_size=6).hexdigest()}"
+        file, told = folder / f"{own}.npy", folder / f"{own}.json"
         if not (file.is_file() and told.is_file()):
             if time.monotonic() > deadline:
                 raise Unfinished(f"{way} is not finished; the same command goes on.")
@@ -80,7 +90,7 @@ def one(model: Model, labels: Image, way: Way, seed: int, device: str = "auto") 
             return np.asarray(nt.stain(source, model, device=device, dtype="uint8")).squeeze()
     how: dict[str, Any] = {"seed": seed, "device": device}
     if model.card.denoising is not None:
-        how |= {"sampler": way.sampler, "steps": way.steps}
+        how |= way.arguments
     return np.asarray(nt.synthesize(labels, model, **how)).squeeze()
 
 

@@ -4,6 +4,8 @@
 on where it was stopped), and prints one table per task as Markdown.
 
 - *steps*: the starter (or ``--model``) with every sampler and numbers of steps;
+- *settings*: its usual samplers with weaker and stronger guidance, by which a card's ``usual`` is
+  chosen on ``--sections 11,12`` (validation);
 - *ablation*: how the map is told, kinds and numbers of blocks;
 - *methods*: SPADE, pix2pix, CycleGAN and diffusion of equal budget, from a tenth and all of the
   images;
@@ -53,6 +55,8 @@ from napari_tincture.training.translation import TranslationRecipe
 SAMPLERS = ("ddim", "dpm_solver", "ddpm")
 STEPS = (80, 40, 20, 15, 10, 4)
 """As in the literature, and 15, below as many as the model was trained with."""
+USUAL = (("ddim", 40), ("dpm_solver", 15))
+GUIDANCE = (1.0, 1.5, 2.0)
 MOST_FULL = 16
 """Images that are drawn with all steps."""
 DEFAULT = Way()
@@ -108,6 +112,16 @@ def steps(bench: Bench) -> None:
         least = min(found[one].images, found[other].images)
         pair = [bench.row(str(Way(*way)), bench.model, Way(*way), least) for way in (one, other)]
         print(f"- {compared(*pair)}", flush=True)
+    print(bench.judge.note())
+
+
+def settings(bench: Bench) -> None:
+    """How strictly images should follow their maps."""
+    print(f"## Settings: {bench.model.card.name}, squares of 128²\n")
+    print(HEAD.format("sampler, steps, guidance"))
+    print(bench.judge.real(), flush=True)
+    for way in (Way(*each, strength) for each in USUAL for strength in GUIDANCE):
+        print(bench.row(str(way), bench.model, way), flush=True)
     print(bench.judge.note())
 
 
@@ -209,7 +223,7 @@ def benchmarked(
     try:
         return nt.benchmark_synthesis(
             model, bench.data, recipe, work=work, repeats=bench.repeats, device=bench.device,
-            cancel=cancel, sampler=DEFAULT.sampler, steps=DEFAULT.steps, **settings,
+            cancel=cancel, **DEFAULT.arguments, **settings,
         )  # fmt: skip
     except nt.Cancelled:
         raise Unfinished(f"{work.name} is not finished; the same command goes on.") from None
@@ -217,7 +231,14 @@ def benchmarked(
         timer.cancel()
 
 
-TASKS = {"steps": steps, "ablation": ablation, "methods": methods, "usefulness": usefulness}
+TASKS = {
+    "steps": steps, "settings": settings, "ablation": ablation, "methods": methods,
+    "usefulness": usefulness,
+}  # fmt: skip
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
 
 
 def main() -> None:
@@ -230,6 +251,9 @@ def main() -> None:
     parser.add_argument("--model", default=STARTER, help="name or file of a denoiser")
     parser.add_argument("--segmenter", default=SEGMENTER)
     parser.add_argument("--inception", help="file of Inception weights; else learned features")
+    parser.add_argument(
+        "--sections", type=_numbers, default=TESTED, help="whose squares are drawn, as 13,14,15"
+    )
     parser.add_argument("--images", type=int, default=16, help="squares that are drawn")
     parser.add_argument("--iterations", type=int, default=500, help="of each training")
     parser.add_argument("--repeats", type=int, default=2, help="of each segmentation")
@@ -239,7 +263,10 @@ def main() -> None:
     deadline = time.monotonic() + 60 * options.minutes
     features = features_of(options.data, options.work, options.inception, options.device)
     judge = Judge(
-        squares(options.data, TESTED), options.images, features, nt.load_model(options.segmenter)
+        squares(options.data, options.sections),
+        options.images,
+        features,
+        nt.load_model(options.segmenter),
     )
     bench = Bench(
         options.data, options.work, nt.load_model(options.model), judge, deadline, options.device,

@@ -123,6 +123,10 @@ def test_images_are_drawn_once_and_within_the_time(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.stack(first), np.stack(again))
     with pytest.raises(Unfinished, match="goes on"):
         drawn(at_once(), maps, Way("ddim", 4), tmp_path, 0, "cpu")
+    # Neither images of other maps nor with other guidance are taken for them.
+    for way, others in ((Way(), maps[::-1]), (Way(guidance=2.0), maps)):
+        with pytest.raises(Unfinished):
+            drawn(at_once(), others, way, tmp_path, 0, "cpu")
 
 
 def test_flat_greys_are_those_of_the_classes(data: Path) -> None:
