@@ -143,6 +143,16 @@ def test_from_strokes_to_a_segmented_layer(
     assert again is not lesson
     qtbot.waitUntil(lambda: again.job.pixels == before, timeout=PATIENCE)
 
+    # Begun with the kept model, it shows at once what that knows.
+    teach.start.value = "my-cells"
+    press(qtbot, teach.train_button)
+    third = teach.lesson
+    assert third is not again
+    qtbot.waitUntil(lambda: third.job.steps > 0, timeout=PATIENCE)
+    press(qtbot, teach.keep_button)
+    qtbot.waitUntil(lambda: panel.model.name != "my-cells", timeout=PATIENCE)
+    assert nt.load_model(panel.model.name).card.start == "my-cells: forward"
+
     # Closed, it ends, and gives the keys back.
     viewer.window.remove_dock_widget(panel)
     QApplication.processEvents()

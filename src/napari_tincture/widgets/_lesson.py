@@ -45,6 +45,8 @@ class Lesson(QObject):
         The image, opened.
     classes
         Of which the process learns; others may be called differently later, see `recolour`.
+    start
+        Name or file of a model to begin with; empty: a new network.
 
     Raises
     ------
@@ -57,15 +59,16 @@ class Lesson(QObject):
 
     def __init__(
         self, viewer: Any, hub: JobHub, image: Any, strokes: Any, raster: Raster,
-        classes: Sequence[TeachClass], device: str = "auto",
+        classes: Sequence[TeachClass], device: str = "auto", start: str = "",
     ) -> None:  # fmt: skip
         super().__init__()
         self._viewer, self._hub = viewer, hub
         self.image, self.strokes, self._raster = image, strokes, raster
-        self.classes = tuple(classes)
+        self.classes, self.start = tuple(classes), start
         settings = TeachSettings(
-            classes=tuple(each.to_json() for each in classes), device=device, network=NETWORK
-        )
+            classes=tuple(each.to_json() for each in classes), device=device, network=NETWORK,
+            start=start,
+        )  # fmt: skip
         self._source = self._open_strokes()
         self.overlay = Overlay(viewer, raster, strokes, classes)
         self.paused = False

@@ -142,10 +142,14 @@ class ModelRow(QWidget):
         self._files[name] = card
         self._list()
 
-    def _list(self) -> None:
+    @property
+    def items(self) -> list[Item]:
+        """What is offered."""
         listed = [Item(name, name, _details(card)) for name, card in self._listed.items()]
-        own = [Item(card.name, path, path) for path, card in self._files.items()]
-        self.choice.set_items(listed + own)
+        return [*listed, *(Item(card.name, path, path) for path, card in self._files.items())]
+
+    def _list(self) -> None:
+        self.choice.set_items(self.items)
 
     def _browse(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Open a model", "", "Model (*.safetensors)")

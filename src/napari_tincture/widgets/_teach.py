@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QInputDialog, QPushButton, QVBoxLayout, QWidget
 from napari_tincture.errors import InputError, TinctureError
 from napari_tincture.raster import Raster
 from napari_tincture.widgets._background import in_panel
-from napari_tincture.widgets._form import Choice, Folding, Item, Level, Message, row
+from napari_tincture.widgets._form import Choice, Folding, Item, Level, Message, form, row
 from napari_tincture.widgets._gone import when_gone
 from napari_tincture.widgets._jobs import JobHub
 from napari_tincture.widgets._lesson import Lesson
@@ -35,6 +35,7 @@ from napari_tincture.worker.jobs import Job
 
 _TICK = 500
 """Milliseconds between looks at the clock while a stroke waits."""
+_NEW = Item("a new network", "", "Small and quick; it knows nothing yet")
 ImageOf = Callable[[], tuple[Any, Raster]]
 """Gives the layer that the panel works on, and the raster of it; raises InputError."""
 
@@ -63,6 +64,7 @@ class Teach(Folding):
         self.labels = Choice(tooltip="The Labels layer that holds the strokes; 0 is unpainted")
         self.new_button = _button("New labels", "Make one in the place of the image")
         self.classes = ClassList()
+        self.start = Choice([_NEW], tooltip="What Train begins with; strokes improve it")
         self.train_button = _button("Train", "Learn from the strokes, and from those to come")
         self.pause_button = _button("Pause", "Hold it; strokes are kept")
         self.keep_button = _button("Keep…", "Save the model, and choose it in this panel")
@@ -108,7 +110,7 @@ class Teach(Folding):
             return self.lesson
         lesson = Lesson(
             self._viewer, self._hub, image, self._layer, raster, self.classes.classes,
-            self._device_of(),
+            self._device_of(), self.start.value or "",
         )  # fmt: skip
         # Only now are its values known to be classes: a result may lie in it until then.
         write_classes(self._layer, self.classes.classes)
@@ -129,6 +131,10 @@ class Teach(Folding):
         if self.lesson is not None:
             self.lesson.keep(name, self.classes.classes)
             self.status.show_text(Level.NOTE, "Keeping the model …")
+
+    def offer(self, models: Iterable[Item]) -> None:
+        """Offer models to begin with."""
+        self.start.set_items([_NEW, *models])
 
     def choose(self, place: int) -> None:
         """Paint the class at this place of the list; nothing if there is none."""
@@ -158,8 +164,13 @@ class Teach(Folding):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         buttons = row([self.train_button, self.pause_button, self.keep_button])
-        for widget in (row([self.labels, self.new_button]), self.classes, buttons, self.status):
-            layout.addWidget(widget)
+        layout.addWidget(row([self.labels, self.new_button]))
+        layout.addWidget(self.classes)
+        begin = form()
+        begin.addRow("Begin with", self.start)
+        layout.addLayout(begin)
+        layout.addWidget(buttons)
+        layout.addWidget(self.status)
 
     def _connect(self) -> None:
         self._tick.setInterval(_TICK)
@@ -179,6 +190,7 @@ class Teach(Folding):
         """Whether a session learns from what is chosen now."""
         values = [each.value for each in self.classes.classes]
         same = lesson.image is image and lesson.strokes is self._layer
+        same &= lesson.start == self.start.value
         return lesson.alive and same and values == [each.value for each in lesson.classes]
 
     def _leave(self) -> None:

@@ -90,6 +90,7 @@ class SegmentPanel(TaskPanel):
     def refresh(self) -> None:
         """Bring what the panel offers and says up to date, now."""
         super().refresh()
+        self.teach.offer(self.model.items)
         self.teach.refresh()
 
     def settings(self) -> dict[str, Choice]:

@@ -23,6 +23,8 @@ class TeachSettings:
         Decides all draws.
     network
         Options that differ from the small network's, see `Session`.
+    start
+        Name or file of a model to begin with, in the small network's place; empty: none.
 
     Raises
     ------
@@ -35,6 +37,7 @@ class TeachSettings:
     device: str = "auto"
     seed: int = 0
     network: Mapping[str, Any] = field(default_factory=dict)
+    start: str = ""
 
     def __post_init__(self) -> None:
         values = [each["value"] for each in self.classes]

@@ -48,7 +48,9 @@ def teach_for_panel(settings: TeachSettings, image: Raster, inbox: Inbox, send: 
     Raises
     ------
     InputError
-        If the image cannot be read.
+        If the image cannot be read, or does not fit the model to begin with.
+    ModelError
+        If there is no such model.
     TrainingError
         If the loss is no number.
     Cancelled
@@ -60,6 +62,7 @@ def teach_for_panel(settings: TeachSettings, image: Raster, inbox: Inbox, send: 
         device=str(resolve_device(settings.device)),
         seed=settings.seed,
         network=settings.network,
+        start=settings.start,
     )
     send("began")
     Teaching(session, [each["value"] for each in settings.classes], inbox, send).run()

@@ -8,7 +8,7 @@ import pytest
 from cells import discs
 
 import napari_tincture as nt
-from napari_tincture.errors import Cancelled, InputError
+from napari_tincture.errors import Cancelled, InputError, ModelError
 from napari_tincture.progress import CancelToken
 from napari_tincture.training.labels import interactive, stroke_crops
 from napari_tincture.training.labels.interactive import Session
@@ -38,6 +38,33 @@ def painted(seed: int = 0) -> Session:
     strokes[2] = classes[42, 10:110]
     session.paint(40, 10, strokes)
     return session
+
+
+def test_a_session_goes_on_from_a_model_that_was_kept(tmp_path: Path) -> None:
+    _, classes = picture()
+    first = painted()
+    first.learn(30)
+    view = (slice(0, 120), slice(0, 120))
+    file = first.model("kept").save(tmp_path / "kept.safetensors")
+    again = Session(picture()[0], CLASSES, start=str(file))
+    np.testing.assert_allclose(again.predict(*view), first.predict(*view), atol=1e-5)
+    # Another class more: what was learned of the image is taken, and the last layer is new.
+    third = Session(picture()[0], [*CLASSES, {"value": 9, "name": "dirt"}], start=str(file))
+    assert third.predict(*view).shape == (3, 120, 120)
+    assert third.card.normalisation == first.card.normalisation
+    strokes = np.zeros((5, 100), np.uint8)
+    strokes[2] = classes[42, 10:110]
+    third.paint(40, 10, strokes)
+    found = third.learn(120)
+    assert found["mean_iou"] > found["constant"] + 0.1
+    assert third.model().card.start == "kept: forward but last.weight, last.bias"
+
+
+def test_a_model_of_other_channels_is_no_beginning(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"takes 7 channels.*expected 1"):
+        Session(picture()[0], CLASSES, start="phase-to-dapi")
+    with pytest.raises(ModelError, match="nobody"):
+        Session(picture()[0], CLASSES, start="nobody")
 
 
 def test_strokes_teach_more_with_every_update() -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from napari_tincture.errors import Cancelled, InputError
 from napari_tincture.metrics.labels.confusion import Confusion
+from napari_tincture.models import load_model
 from napari_tincture.models.card import ModelCard, Part
 from napari_tincture.models.model import Model
 from napari_tincture.models.normalisation import Normalisation
@@ -31,17 +32,16 @@ from napari_tincture.training.labels import stroke_crops
 from napari_tincture.training.labels.judge import table_of
 from napari_tincture.training.labels.labelling import Labelling, as_classes
 from napari_tincture.training.labels.segmenters import as_segmenter, refill
+from napari_tincture.training.labels.session_networks import part_of, small
 from napari_tincture.training.labels.strokes import BLOCK, Strokes
 from napari_tincture.training.loop import Trainer
 from napari_tincture.training.presets import preset
+from napari_tincture.training.starts import begin_from
 
-NETWORK: Mapping[str, Any] = {
-    "depth": 3, "width": 12, "max_width": 48, "padded": True, "norm": "batch", "dropout": 0.0,
-    "head": "none",
-}  # fmt: skip
 FIRST, MORE = 60, 25
 """Steps of the first update and of further ones."""
-RATE = 4e-3
+RATE, RATE_FROM = 4e-3, 2e-3
+"""Of a new network, and of one that begins with a model's weights."""
 JUDGED = 32
 """Squares of strokes that are looked at for the figures."""
 FOREVER = 10**9
@@ -64,20 +64,29 @@ class Session:
         How values become the network's; measured once for each plane.
     network
         Options of the architecture "unet" that differ from the small one's.
+    start
+        Name or file of a model to begin with: its network, its weights, its normalisation. A last
+        layer for other classes is learned anew. Empty: a small network that knows nothing.
     device, seed
         Where it learns, and what decides all draws.
 
     Raises
     ------
     InputError
-        If the image cannot be read, or classes are fewer than two.
+        If the image cannot be read, classes are fewer than two, or the model to begin with takes
+        other channels.
+    ModelError
+        If there is no such model.
     """
 
     def __init__(
         self, image: Any, classes: Sequence[Any], *, unlabelled: int = 0, channels: Any = None,
         normalisation: Normalisation = AS_SEEN, network: Mapping[str, Any] | None = None,
-        device: str = "cpu", seed: int = 0,
+        start: str = "", device: str = "cpu", seed: int = 0,
     ) -> None:  # fmt: skip
+        before = load_model(start).card if start else None
+        if before is not None:
+            normalisation = before.normalisation
         self._domain = Domain.open(
             [image], channels=channels, normalisation=normalisation, nonfinite="background"
         )
@@ -92,7 +101,9 @@ class Session:
         self.strokes = Strokes(shape, len(self._labelling.classes))
         self._device, self._seed = device, seed
         self._crops = stroke_crops.StrokeCrops(self._pictures, self.strokes, seed)
-        self._trainer = self._begin(dict(network or {}))
+        counts = self._domain.channels, len(self._labelling.classes)
+        part = small(network or {}, *counts) if before is None else part_of(before, *counts)
+        self._trainer = self._begin(part, start)
         self._model: Model | None = None
         self._shown = -1
 
@@ -222,30 +233,31 @@ class Session:
                 training_statistics=domain_statistics(self._domain),
                 figures={f"strokes {k}": v for k, v in self._figures().items()},
                 citation=recipe.published.citation,
+                start=self._trainer.begun,
                 trained_in=self._trainer.trained_in,
                 split="strokes on one image; the figures are those of the strokes themselves",
             )
         )
 
-    def _begin(self, network: Mapping[str, Any]) -> Trainer:
+    def _begin(self, part: Part, start: str) -> Trainer:
         name = self._domain.pictures[0].name
         recipe = preset(
             "segmentation", "tiny", name=f"{name} painted", steps=FOREVER, crop=stroke_crops.CROP,
-            batch=stroke_crops.BATCH,
-            lr=RATE, warmup=5, decay="constant", ema=0.9, keep="last", seed=self._seed,
+            batch=stroke_crops.BATCH, lr=RATE_FROM if start else RATE,
+            warmup=5, decay="constant", ema=0.9, keep="last", seed=self._seed,
             validate_every=FOREVER, save_every=FOREVER,
             options={"unlabelled": self._labelling.unlabelled,
                      "classes": self._labelling.to_json()},
         )  # fmt: skip
-        counts = {"in_channels": self._domain.channels,
-                  "out_channels": len(self._labelling.classes)}  # fmt: skip
-        part = Part("unet", {**NETWORK, **network, **counts})
-        self._recipe = recipe.replace(networks={"forward": part})
+        self._recipe = recipe.replace(networks={"forward": part}, start=start)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._seed)
             networks = self._recipe.build_networks()
+        begun = begin_from(networks, self._recipe) if start else ""
         objective = self._recipe.build_objective(networks)
-        return Trainer(objective, self._recipe.schedule, self._device)
+        trainer = Trainer(objective, self._recipe.schedule, self._device)
+        trainer.begun = begun
+        return trainer
 
     def _current(self) -> Model:
         network = self._trainer.networks()["forward"]
