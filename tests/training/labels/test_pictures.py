@@ -109,3 +109,19 @@ def test_labels_that_do_not_fit_are_refused() -> None:
         picture(np.ones((4, 4), np.float32))
     with pytest.raises(InputError, match="have 3 channels; expected one"):
         picture(open_image(np.zeros((3, 4, 4), np.uint8), axes="cyx"))
+
+
+def test_parts_of_a_mask_are_objects() -> None:
+    """As in the ISBI 2012 challenge: 255 inside cells, 0 on membranes."""
+    numbers = np.zeros((60, 80), np.uint8)
+    numbers[5:30, 5:30], numbers[5:30, 31:60], numbers[40:55, 10:70] = 1, 2, 3
+    mask = np.where(numbers > 0, 255, 0).astype(np.uint8)
+    window = slice(0, 60), slice(0, 80)
+    for target in ("borders", "instances"):
+        expected = picture(numbers, Labelling(target)).read(*window)
+        found = picture(mask, Labelling(target, parts_of=255)).read(*window)
+        np.testing.assert_array_equal(found, expected)
+    weights = picture(mask, Labelling("borders", parts_of=255)).read(*window)[1]
+    assert weights[15, 30] > 5 * weights[35, 30], "the membrane between two cells counts more"
+    with pytest.raises(InputError, match=r"parts_of=255.*'borders'"):
+        Labelling(parts_of=255)

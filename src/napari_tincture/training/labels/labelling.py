@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import Channel
@@ -62,16 +63,25 @@ class Labelling:
     classes
         In the order of the network's outputs; pixels of other values count for nothing. Empty:
         not known yet.
+    parts_of
+        Value whose connected parts (by edges) are the objects, of label images that only tell
+        inside from outside; None: each value is an object.
     """
 
     target: Target = "classes"
     unlabelled: int = 0
     classes: tuple[LabelClass, ...] = ()
+    parts_of: int | None = None
 
     def __post_init__(self) -> None:
         if self.target not in get_args(Target):
             raise InputError(
                 f"Unknown target {self.target!r}: choose one of {', '.join(get_args(Target))}."
+            )
+        if self.parts_of is not None and self.target == "classes":
+            raise InputError(
+                f"parts_of={self.parts_of} makes objects, and the target is classes. Choose the "
+                "target 'borders' or 'instances', or leave it out."
             )
         values = self.meant
         if len(set(values)) < len(values):
@@ -89,10 +99,10 @@ class Labelling:
         Parameters
         ----------
         options
-            "target", "unlabelled" and "classes", each of which may be missing; a class is its
-            value, or a mapping of "value", "name", "colour" and "also".
+            "target", "unlabelled", "parts_of" and "classes", each of which may be missing; a
+            class is its value, or a mapping of "value", "name", "colour" and "also".
         """
-        named = {k: options[k] for k in ("target", "unlabelled") if k in options}
+        named = {k: options[k] for k in ("target", "unlabelled", "parts_of") if k in options}
         return cls(**named, classes=as_classes(options.get("classes") or ()))
 
     @property
@@ -130,6 +140,13 @@ class Labelling:
     def to_json(self) -> list[dict[str, Any]]:
         """The classes, as options of a recipe hold them."""
         return [_plain(each) for each in self.classes]
+
+    def objects(self, labels: NDArray[Any]) -> NDArray[Any]:
+        """Labels (y, x) with a value per object; classes stay as they are."""
+        if self.parts_of is None:
+            return labels
+        found: NDArray[Any] = ndimage.label(labels == self.parts_of)[0]
+        return found
 
     def encode(self, labels: NDArray[Any], there: NDArray[np.bool_] | None) -> NDArray[np.int16]:
         """Numbers of classes (y, x) of labels (y, x); -1 where nothing is known.

@@ -77,11 +77,14 @@ class LabelPicture(Picture):
         return len(self.labelling.classes) if self.labelling.target == "classes" else 1
 
     def labels(self, y: slice, x: slice) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """Labels (y, x) of a window within the picture, and which pixels have any; None: all."""
+        """Labels (y, x) of a window within the picture, and which pixels have any; None: all.
+
+        What lies in two parts within the window is two objects, if parts are the objects.
+        """
         if self.grid is None:
-            return self.raw(y, x)[0], None
+            return self.labelling.objects(self.raw(y, x)[0]), None
         values, valid = self.grid((y, x))
-        return values[0], valid
+        return self.labelling.objects(values[0]), valid
 
     def bands(self) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_] | None]]:
         """All labels, some rows at a time."""
@@ -202,7 +205,8 @@ class LabelPicture(Picture):
         lane = self.inputs.lanes[0]
         where = tuple(lane.at.items()), self.plane, self.shape
         moved = None if self.grid is None else self.grid.matrix.tobytes()
-        key = (lane.raster.data.name, *where, moved, self.labelling.target, top, left)
+        meant = self.labelling.target, self.labelling.parts_of
+        key = (lane.raster.data.name, *where, moved, *meant, top, left)
         known = self.decoded.get(key)
         if known is None:
             spans = [

@@ -97,6 +97,7 @@ def build(
     target: Target = "classes",
     unlabelled: int = 0,
     classes: Sequence[Any] | None = None,
+    parts_of: int | None = None,
     game: Game = "vanilla",
     mismatched: bool = True,
     alternation: Alternation = "batch",
@@ -106,7 +107,7 @@ def build(
 
     Parameters
     ----------
-    target, unlabelled, classes
+    target, unlabelled, classes, parts_of
         As `segmentation` takes them.
     game
         "vanilla": cross-entropy; "lsgan": least squares; both of scores without a sigmoid.
@@ -127,7 +128,9 @@ def build(
     loss); Reed et al., Generative adversarial text to image synthesis, ICML 2016, algorithm 1
     (mismatched pairs).
     """
-    labelling = Labelling.of({"target": target, "unlabelled": unlabelled, "classes": classes or ()})
+    labelling = Labelling.of(
+        {"target": target, "unlabelled": unlabelled, "classes": classes or (), "parts_of": parts_of}
+    )
     missing = [name for name in AdversarialSegmentation.parts if name not in networks]
     if missing:
         raise InputError(

@@ -87,6 +87,7 @@ def build(
     target: Target = "classes",
     unlabelled: int = 0,
     classes: Sequence[Any] | None = None,
+    parts_of: int | None = None,
 ) -> Segmentation:
     """Let the network "forward" learn from labels.
 
@@ -100,8 +101,12 @@ def build(
         Value of pixels that count for nothing, of classes; -1: there is none.
     classes
         Values, or mappings of "value", "name" and "colour"; None: all values that occur.
+    parts_of
+        Value whose connected parts are the objects, of labels without numbers; None: labels have.
     """
-    labelling = Labelling.of({"target": target, "unlabelled": unlabelled, "classes": classes or ()})
+    labelling = Labelling.of(
+        {"target": target, "unlabelled": unlabelled, "classes": classes or (), "parts_of": parts_of}
+    )
     return Segmentation(networks, weights or Weights(), labelling)
 
 
