@@ -71,9 +71,9 @@ def test_a_map_with_a_number_per_object() -> None:
         labels[10 + 22 * y : 18 + 22 * y, 10 + 22 * x : 20 + 22 * x] = number * 10**6
     found = nt.derive_labels(labels, move=10, turn=180, objects="all")
     assert set(np.unique(np.asarray(found))) == set(np.unique(labels))
-    settings = found.provenance["steps"][-1]["settings"]
-    assert (settings["objects"], settings["of"]) == ("all", 9)
-    assert settings["changed"] > 4
+    step = found.provenance["steps"][-1]
+    assert (step["settings"]["objects"], step["objects"]["of"]) == ("all", 9)
+    assert step["objects"]["changed"] > 4
 
 
 def test_a_model_whose_class_is_not_in_the_map_changes_nothing() -> None:

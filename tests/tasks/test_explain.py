@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from models import image_of
 from napari.layers import Image
+from painters import denoiser, label_map
 
 import napari_tincture as nt
 from napari_tincture import Raster, explain, open_image, segment, stain
@@ -69,6 +70,27 @@ def test_its_python_goes_through_all_steps(tmp_path, nuclei):
     for expected in ("from sample neuron", "the result of the step before", str(model)):
         assert expected in text, expected
     np.testing.assert_array_equal(run(told.python, "result_2"), np.asarray(open_image(path)))
+
+
+def test_synthesis_is_explained_and_made_again(tmp_path):
+    np.save(tmp_path / "map.npy", label_map(48, 64))
+    model = str(denoiser().save(tmp_path / "painter.safetensors"))
+    labels = open_image(tmp_path / "map.npy")
+    bent = nt.derive_labels(labels, elastic=3, move=4, resize=1.2, objects=[4], seed=2)
+    scene = nt.synthesize(bent, model, steps=2, seed=5, classes={"4": "wall"})
+    changed = np.array(bent)
+    changed[10:20, 10:20] = 1
+    np.save(tmp_path / "changed.npy", changed)
+    other = open_image(tmp_path / "changed.npy")
+    path = nt.repaint(scene, other, margin=4).save(tmp_path / "scene.ome.zarr")
+    told = explain(path)
+    assert [step["step"] for step in told.steps] == ["derive_labels", "synthesize", "repaint"]
+    text = " ".join(str(told).split())
+    for expected in ("steps 2", "changed.npy", "semantic_sr3", "objects 1 of", "on cpu in float32"):
+        assert expected in text, expected
+    assert "exact" not in text, "it is drawn, not run in tiles"
+    assert "unknown" not in text
+    np.testing.assert_array_equal(run(told.python, "result_3"), np.asarray(open_image(path)))
 
 
 def test_layers_and_rasters_are_explained(saved, plain):

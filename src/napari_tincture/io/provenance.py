@@ -20,7 +20,7 @@ from napari_tincture.raster import Raster
 
 RUN_FACTS = (
     "values", "events", "device", "precision", "threads", "tile", "exact", "seams", "objects",
-    "warning", "versions",
+    "repainted", "warning", "versions",
 )  # fmt: skip
 """What a run adds to a result's provenance; of the steps before the last it is in their "run"."""
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from napari_tincture.models.shipped import list_models
 
-TASKS = ("stain", "segment")
+OF_MODELS = ("stain", "segment", "synthesize", "enlarge")
+OTHERS = ("link", "derive_labels", "repaint")
+"""Tasks that take no model."""
 IMPORTS = {
     "nt": "import napari_tincture as nt",
     "samples": "from napari_tincture import samples",
@@ -32,16 +34,17 @@ def lines_of(steps: Sequence[Mapping[str, Any]], path: str = "") -> list[str]:
 
 def _step(step: Mapping[str, Any], number: int, saved: str) -> list[str]:
     task = step.get("step")
-    if task not in (*TASKS, "link"):
+    if task not in (*OF_MODELS, *OTHERS):
         return [f"# step {number}, {task!r}, is not known to this release of napari-tincture"]
     sources = step.get("sources") or [{"name": step.get("image", "")}]
     lines, names = [], []
     for place, source in enumerate(sources):
-        more, name = _image(source, number, place)
+        more, name = _image(source, number, place, task)
         lines += more
         names.append(name)
-    more, model = ([], "") if task == "link" else _model(step, number)
+    more, model = _model(step, number) if task in OF_MODELS else ([], "")
     arguments = [
+        *([f"result_{number - 1}"] if task == "repaint" else []),
         names[0],
         *([model] if model else []),
         *_arguments(step.get("settings") or {}, names, saved),
@@ -49,10 +52,10 @@ def _step(step: Mapping[str, Any], number: int, saved: str) -> list[str]:
     return [*lines, *more, f"result_{number} = nt.{task}({', '.join(arguments)})"]
 
 
-def _image(source: Mapping[str, Any], number: int, place: int) -> tuple[list[str], str]:
+def _image(source: Mapping[str, Any], number: int, place: int, task: str) -> tuple[list[str], str]:
     """Give the lines that open an image, and the name that it then has."""
     name = f"image_{number}" + (f"_{place + 1}" if place else "")
-    before = f"result_{number - 1}" if number > 1 and place == 0 else ""
+    before = f"result_{number - 1}" if number > 1 and place == 0 and task != "repaint" else ""
     ref = source.get("source")
     size = " × ".join(map(str, source.get("shape", ())))
     known = f"{source.get('name')!r}, {source.get('axes')} {size} {source.get('dtype')}"
@@ -125,6 +128,8 @@ def _value(value: Any, images: Sequence[str]) -> str:
     if isinstance(value, Mapping):
         if set(value) == {"source"} and value["source"] in range(len(images)):
             return images[value["source"]]
+        if {"name", "axes", "source"} <= set(value):  # an image
+            return (_opened(value["source"]) if value["source"] else None) or "..."
         return "{" + ", ".join(f"{k!r}: {_value(v, images)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(_value(item, images) for item in value) + "]"

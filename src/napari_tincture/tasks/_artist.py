@@ -141,7 +141,6 @@ class Drawer:
             "precision": self._precision,
             "threads": torch.get_num_threads(),
             "events": list(self._events),
-            "exact": False,
         }
 
     def identity(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -67,6 +67,12 @@ class Derivation:
     def bounds(self) -> Bounds:
         """How far each object may be changed."""
         return Bounds(self.move, self.turn, self.smallest, self.largest)
+
+    def settings(self) -> dict[str, Any]:
+        """As `derive_labels` takes them."""
+        found = asdict(self)
+        resize = [found.pop("smallest"), found.pop("largest")]
+        return {**found, "resize": resize}
 
     def _check(self, objects: bool) -> None:
         if self.smoothness < self.elastic:

@@ -1,4 +1,4 @@
-"""What stain and segment write down about how a result is made: enough to make it again."""
+"""What tasks write down about how a result is made: enough to make it again."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def record(
         JSON-serialisable; and the images that its ``sources`` describe, for `completed`.
     """
     sources = [image]
-    kept = {
-        **settings,
-        "channels": _channels(settings.get("channels"), sources),
-        "region": as_region(settings.get("region"), image) or None,
-    }
-    if not isinstance(settings.get("context"), str):
+    kept = dict(settings)
+    if "channels" in kept:
+        kept["channels"] = _channels(kept["channels"], sources)
+    if "region" in kept:
+        kept["region"] = as_region(kept["region"], image) or None
+    if not isinstance(kept.get("context", ""), str):
         kept["context"] = "given"
     provenance = extended(
         image.provenance,

@@ -35,20 +35,25 @@ def _rows(step: Mapping[str, Any]) -> Iterator[Row]:
     sources = step.get("sources") or [{"name": step.get("image", "")}]
     for number, source in enumerate(sources):
         yield ("image" if number == 0 else f"image {number + 1}"), _image(source)
-    yield "model", _model(step)
+    if "model" in step:
+        yield "model", _model(step)
     settings = step.get("settings") or {}
     yield "settings", ", ".join(f"{k} {_text(v)}" for k, v in settings.items() if v is not None)
+    if changed := step.get("objects"):
+        yield "objects", f"{changed['changed']} of {changed['of']} changed"
     run = step.get("run") or {}
-    if not run:
+    if run:
+        yield from _run(run)
+    elif "model" in step:
         yield "computed", "not yet, or not recorded"
-        return
-    yield from _run(run)
 
 
 def _run(run: Mapping[str, Any]) -> Iterator[Row]:
     tile = " × ".join(str(side) for side in run.get("tile", ()))
-    yield "computed", f"on {run.get('device')} in {run.get('precision')}, tiles of {tile} pixels"
-    yield "exact", _exact(run)
+    tiles = f", tiles of {tile} pixels" if tile else ""
+    yield "computed", f"on {run.get('device')} in {run.get('precision')}{tiles}"
+    if "exact" in run:
+        yield "exact", _exact(run)
     if run.get("seams"):
         yield "seams", told(run["seams"])
     for text in dict.fromkeys(_context(v.get("how", {})) for v in run.get("values", {}).values()):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from napari_tincture.deriving.elastic import bend, displacement
 from napari_tincture.deriving.moving import rearrange
 from napari_tincture.deriving.objects import each_value, parts_of, surroundings
-from napari_tincture.io.provenance import extended
+from napari_tincture.io.provenance import described, extended
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._derivation import ALL, Chosen, Derivation, choose
 from napari_tincture.tasks._label_map import open_label_map
@@ -98,13 +97,16 @@ def derive_labels(
         rng = np.random.default_rng([wanted.seed, *plane])
         result[plane], found = derived(pixels[plane], wanted, chosen, rng)
         counts += found
-    facts = {**asdict(wanted), "objects": chosen.objects, "onto": chosen.onto}
-    if wanted.rearranges:
-        facts |= {"changed": int(counts[0]), "of": int(counts[1])}
+    settings = {**wanted.settings(), "objects": chosen.objects, "onto": chosen.onto}
+    changed = {"changed": int(counts[0]), "of": int(counts[1])} if wanted.rearranges else None
+    provenance = extended(
+        given.provenance, "derive_labels", image=given.name, sources=[described(given)],
+        settings=settings, objects=changed,
+    )  # fmt: skip
     return Raster.from_array(
         result, given.axes, kind="labels", placement=given.placement, order=given.order,
         name=f"{given.name} derived".strip(), display=given.display,
-        provenance=extended(given.provenance, "derive_labels", labels=given.name, settings=facts),
+        provenance=provenance,
     )  # fmt: skip
 
 

@@ -237,7 +237,7 @@ def _named(settings: Mapping[str, Any], chosen: int | Raster | None) -> dict[str
     if isinstance(chosen, Raster):
         named["style"] = described(chosen)
     if settings["instances"] is not None:
-        named["instances"] = open_label_map(settings["instances"]).name
+        named["instances"] = described(open_label_map(settings["instances"]))
     if settings["classes"] is not None:
         named["classes"] = {str(k): v for k, v in settings["classes"].items()}
     return named

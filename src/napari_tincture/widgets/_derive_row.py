@@ -113,7 +113,8 @@ class DeriveRow(Folding):
         self.deriving.start(partial(_derive, given, options))
 
     def _add(self, found: Raster) -> None:
-        settings = found.provenance["steps"][-1]["settings"]
+        step = found.provenance["steps"][-1]
+        settings, moved = step["settings"], step["objects"]
         data, options, _ = found.to_layer()
         before = set(self._viewer.layers.selection)
         layer: Labels = self._viewer.add_labels(data, **options)
@@ -125,8 +126,8 @@ class DeriveRow(Folding):
         self.button.setEnabled(True)
         self.seed.setValue(int(settings["seed"]) + 1)
         text = str(layer.name)
-        if "of" in settings:
-            text += f": {settings['changed']} of {settings['of']} objects moved"
+        if moved:
+            text += f": {moved['changed']} of {moved['of']} objects moved"
         self.message.show_text(Level.READY, f"{text}.")
 
     def _on_failed(self, error: Exception) -> None:
