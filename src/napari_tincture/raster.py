@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from napari_tincture import axes as ax
 from napari_tincture.arrays import Index, as_dask, block_slices, in_memory, memory_of, window
+from napari_tincture.call import Call, make
 from napari_tincture.checkpoint import Checkpoint
 from napari_tincture.errors import InputError
 from napari_tincture.placement import Placement
 from napari_tincture.progress import CancelToken, Progress, as_callback
-from napari_tincture.recipe import Recipe, make
 from napari_tincture.runner import Runner, Write
 from napari_tincture.source import SourceRef
 
@@ -64,7 +64,7 @@ class Raster:
         How another process opens it; None if only this process can.
     runner : Runner or None
         Who streams level 0 instead of dask.
-    recipe : Recipe or None
+    call : Call or None
         How another process makes a result again.
 
     Raises
@@ -85,13 +85,13 @@ class Raster:
     order: str = ""
     source: SourceRef | None = None
     runner: Runner | None = None
-    recipe: Recipe | None = None
+    call: Call | None = None
 
     def __reduce__(self) -> Any:
         """Travel as what it is made of, as far as that can be opened or made again elsewhere."""
-        if self.recipe is not None:
+        if self.call is not None:
             described = {name: getattr(self, name) for name in _TOLD}
-            return make, (self.recipe, described)
+            return make, (self.call, described)
         if self.source is not None and self.runner is None:
             from napari_tincture.io.open import described_source
 

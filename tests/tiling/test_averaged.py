@@ -84,7 +84,7 @@ def test_objects_classes_and_their_record_are_of_the_mean():
     classes = segment(image, model, output="classes", augment="turns", tile=32)
     np.testing.assert_array_equal(classes.compute(), mean[0] > 0.5)
     assert found.provenance["steps"][-1]["settings"]["augment"] == "turns"
-    assert found.recipe.arguments["augment"] == "turns"
+    assert found.call.arguments["augment"] == "turns"
 
 
 def test_values_of_the_whole_image_are_of_each_way(tmp_path):

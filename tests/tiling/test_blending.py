@@ -11,10 +11,10 @@ from models import CONTEXT, SmallMemory, check_equal, image_of, job_of, model_of
 from torch import nn
 
 from napari_tincture import Raster, open_image, seam_error, stain
+from napari_tincture.call import Call
 from napari_tincture.errors import InputError
 from napari_tincture.grid import Geometry
 from napari_tincture.models.registry import build_network
-from napari_tincture.recipe import Recipe
 from napari_tincture.tiling.cores import core_sides, geometry_of
 from napari_tincture.tiling.reach import Reach, reach_of
 
@@ -106,8 +106,8 @@ def test_the_choice_and_the_seams_are_recorded(far, tmp_path):
     image = Raster.from_array(IMAGE, "cyx", name="scan")
     result = stain(image, far, tile=200, seams="blend")
     assert result.provenance["steps"][0]["settings"]["seams"] == "blend"
-    assert isinstance(result.recipe, Recipe)
-    assert result.recipe.arguments["seams"] == "blend"
+    assert isinstance(result.call, Call)
+    assert result.call.arguments["seams"] == "blend"
     saved = open_image(result.save(tmp_path / "a.ome.zarr"))
     facts = json.loads(json.dumps(saved.provenance))
     assert facts["exact"] is False

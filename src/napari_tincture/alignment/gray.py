@@ -128,7 +128,7 @@ def lowered(gray: Gray, centre: Sequence[float], cancel: CancelToken, limit: int
     factors = [n / m for n, m in zip(raster.shape, level.shape, strict=True)]
     placed = replace(
         raster, levels=(level,), placement=raster.placement.level(factors), source=None,
-        runner=None, recipe=None,
+        runner=None, call=None,
     )  # fmt: skip
     around = [(c + 0.5) / f for c, f in zip(centre, factors[-2:], strict=True)]
     part = placed.crop(_window(placed.shape[-2:], around, limit))

@@ -47,7 +47,7 @@ def warped(image: Raster, reference: Raster, matrix: FloatArray, flow: Flow) -> 
     source = _Warped(image, reference.shape[-2:], pixel_map(image, reference) @ matrix, flow)
     made = Raster.from_array(source, image.axes, placement=on_grid(image, reference))
     whole = replace(
-        image, levels=made.levels, placement=made.placement, source=None, runner=None, recipe=None
+        image, levels=made.levels, placement=made.placement, source=None, runner=None, call=None
     )
     part = source.covered()
     if part is None:

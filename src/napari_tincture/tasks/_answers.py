@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from napari_tincture.call import TOGETHER, Call
 from napari_tincture.errors import InputError
 from napari_tincture.models import Model
 from napari_tincture.models.directions import turned
 from napari_tincture.models.outputs import Question, ask
 from napari_tincture.raster import Raster
-from napari_tincture.recipe import TOGETHER, Recipe
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import given_context, make_job, measured, narrowed
 from napari_tincture.tasks._turns import spread_over_turns
@@ -107,7 +107,7 @@ def _joined(
     question, joined = question_of(model, settings["outputs"], _samples(settings["samples"]))
     job = make_job(source, joined, {**settings, **part}, "float32")
     recorded = record("stain", image, joined, settings)
-    recipe = Recipe("stain", image, given, {**settings, "context": given_context(job)})
+    call = Call("stain", image, given, {**settings, "context": given_context(job)})
     title = f"{source.name} {model.card.name}".strip()
     results = {}
     for name, answer in question.answers.items():
@@ -115,12 +115,12 @@ def _joined(
         own = title if name == "image" else f"{title} {name.replace('_', ' ')}"
         raster = as_answer(job, answer, kind if _is_image(name) else _FLOAT, source, own, recorded)
         pick = name if len(settings["outputs"]) > 1 else ""
-        results[name] = replace(raster, recipe=replace(recipe, pick=pick))
+        results[name] = replace(raster, call=replace(call, pick=pick))
     together = as_raster(job, source, title, *recorded)
     if len(names) > 1:
-        arguments = {**recipe.arguments, "outputs": list(names)}
-        whole = replace(recipe, arguments=arguments, pick=TOGETHER)
-        together = replace(together, recipe=whole)
+        arguments = {**call.arguments, "outputs": list(names)}
+        whole = replace(call, arguments=arguments, pick=TOGETHER)
+        together = replace(together, call=whole)
     return together, results
 
 
@@ -161,5 +161,5 @@ def _spread(image: Raster, given: Model, model: Model, settings: Mapping[str, An
     title = f"{source.name} {model.card.name} std".strip()
     low, high = model.card.output_range
     display = {"colours": ["magma"], "limits": [[0.0, 0.2 * (high - low)]]}
-    recipe = Recipe("stain", image, given, {**settings, "outputs": ["std"]})
-    return replace(raster, name=title, provenance=provenance, display=display, recipe=recipe)
+    call = Call("stain", image, given, {**settings, "outputs": ["std"]})
+    return replace(raster, name=title, provenance=provenance, display=display, call=call)

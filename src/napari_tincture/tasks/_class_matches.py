@@ -34,10 +34,10 @@ def names_of_maps(names: Any, image: Raster) -> dict[int, str]:
     """
     if isinstance(names, Mapping):
         return {int(value): str(name) for value, name in names.items()}
-    recipe = image.recipe
-    if names is None and (recipe is None or recipe.task != "synthesize"):
+    call = image.call
+    if names is None and (call is None or call.task != "synthesize"):
         return {}
-    model: Model = as_model(names, "synthesize") if names is not None else recipe.model  # type: ignore[union-attr]
+    model: Model = as_model(names, "synthesize") if names is not None else call.model  # type: ignore[union-attr]
     return {value: channel.name for value, channel in classes_of(model.card).items()}
 
 

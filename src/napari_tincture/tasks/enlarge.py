@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from napari_tincture.call import Call
 from napari_tincture.diffusion.subjects import Picture
 from napari_tincture.errors import InputError, ModelError
 from napari_tincture.io.open import open_image
 from napari_tincture.models import Model
 from napari_tincture.models.card import ModelCard
 from napari_tincture.raster import Raster
-from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._artist import Drawer, How, check_memory
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import as_model
@@ -136,7 +136,7 @@ def enlarge(
         "factor": factor, "sampler": sampler, "steps": steps, "seed": seed, "device": device,
         "sampler_options": sampler_options, "precision": precision, "dtype": dtype,
     }  # fmt: skip
-    return as_result(scene, grid, found, provenance, Recipe("enlarge", given, found, arguments))
+    return as_result(scene, grid, found, provenance, Call("enlarge", given, found, arguments))
 
 
 def _check(image: Raster, card: ModelCard, factor: int) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
+from napari_tincture.call import Call
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
 from napari_tincture.io.provenance import described, extended
 from napari_tincture.raster import Raster
-from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._link_run import LinkRunner
 from napari_tincture.tasks._links import Links, linked_lazily
 
@@ -60,8 +60,8 @@ def link(labels: Any, axis: Literal["t", "z"] = "z", *, least: float = LEAST) ->
         given.provenance, "link", image=given.name, sources=[described(given)], settings=settings
     )
     linked = link_planes(given, axis, least, (given,))
-    recipe = Recipe("link", given, axis, {"least": least})
-    return replace(linked, provenance=provenance, recipe=recipe)
+    call = Call("link", given, axis, {"least": least})
+    return replace(linked, provenance=provenance, call=call)
 
 
 def link_planes(

@@ -153,7 +153,7 @@ class Outputs(dict[str, Raster]):
                 levels=(_lazily(run, raster, pick),),
                 provenance=run.provenance,
                 runner=None,
-                recipe=None,
+                call=None,
             )
             for name, (raster, pick) in picks.items()
             if pick is not None

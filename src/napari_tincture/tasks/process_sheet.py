@@ -177,7 +177,7 @@ def _computed(results: Any, progress: Progress | None, cancel: CancelToken) -> d
             raster,
             levels=Raster.from_array(arrays[name], raster.axes).levels,
             runner=None,
-            recipe=None,
+            call=None,
         )
         for name, raster in results.items()
     }

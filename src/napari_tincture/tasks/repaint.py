@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from napari_tincture.call import Call
 from napari_tincture.errors import InputError
 from napari_tincture.io.provenance import described, extended
 from napari_tincture.raster import Raster
-from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._artist import Drawer, Repainter
 from napari_tincture.tasks._label_map import open_label_map
 from napari_tincture.tasks._label_source import LabelSource
@@ -75,6 +75,6 @@ def repaint(scene: Raster, labels: Any, *, margin: int = MARGIN, seed: int | Non
     )
     made = as_result(
         Scene(again, known.look, (given,)), given, drawer.model, provenance,
-        Recipe("repaint", scene, given, {"margin": margin, "seed": seed}),
+        Call("repaint", scene, given, {"margin": margin, "seed": seed}),
     )  # fmt: skip
     return replace(made, name=scene.name, placement=scene.placement, order=scene.order)

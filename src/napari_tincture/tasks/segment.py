@@ -11,13 +11,13 @@ import dask.array as da
 import numpy as np
 import numpy.typing as npt
 
+from napari_tincture.call import Call
 from napari_tincture.errors import InputError, ModelError
 from napari_tincture.models import Model
 from napari_tincture.models.card import ModelCard
 from napari_tincture.models.outputs import Question
 from napari_tincture.precision import warn_if_slow
 from napari_tincture.raster import Raster
-from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._answers import question_of
 from napari_tincture.tasks._instances import instance_step
 from napari_tincture.tasks._record import record
@@ -171,8 +171,8 @@ def segment(
     else:
         result = as_raster(job, source, name, provenance, sources)
         result = _classes(result, job) if output == "classes" else result
-    recipe = Recipe("segment", given, found, {**settings, "context": given_context(job)})
-    return replace(result, recipe=recipe)
+    call = Call("segment", given, found, {**settings, "context": given_context(job)})
+    return replace(result, call=call)
 
 
 def _question(model: Model) -> Question:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypedDict, Unpack, overload
 
+from napari_tincture.call import Call
 from napari_tincture.models import Model
 from napari_tincture.precision import warn_if_slow
 from napari_tincture.raster import Raster
-from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._answers import answered, asked, directed, result_dtype
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import as_model, given_context, make_job, narrowed, opened
@@ -186,5 +186,5 @@ def stain(
     provenance, sources = record("stain", given, found, settings)
     result = as_raster(job, source, name, provenance, sources)
     context = given_context(job)
-    recipe = Recipe("stain", given, as_model(model, "stain"), {**settings, "context": context})
-    return replace(result, recipe=recipe)
+    call = Call("stain", given, as_model(model, "stain"), {**settings, "context": context})
+    return replace(result, call=call)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from napari_tincture.call import Call
 from napari_tincture.errors import InputError
 from napari_tincture.io.provenance import described
 from napari_tincture.models import Model
@@ -16,7 +17,6 @@ from napari_tincture.models.card import ModelCard
 from napari_tincture.models.class_table import ClassTable
 from napari_tincture.models.denoising import USUAL
 from napari_tincture.raster import Raster
-from napari_tincture.recipe import Recipe
 from napari_tincture.tasks._answers import result_dtype
 from napari_tincture.tasks._artist import Drawer, How, check_memory
 from napari_tincture.tasks._at_once import at_once
@@ -130,14 +130,14 @@ def synthesize(
         provenance, _ = record("synthesize", given, found, kept)
         styled = in_style(found, chosen, seed)
         result = at_once(source, styled, settings, result_kind(dtype, found.card))
-        recipe = Recipe("synthesize", given, found, settings)
-        return replace(result, provenance=provenance, recipe=recipe)
+        call = Call("synthesize", given, found, settings)
+        return replace(result, provenance=provenance, call=call)
     check_memory(found, source.shape, device)
     drawer = Drawer(found, source, _how(found, settings, chosen), inputs)
     provenance, sources = record("synthesize", given, found, kept)
     scene = Scene(drawer, look_of(source, found, dtype), sources)
-    recipe = Recipe("synthesize", given, found, settings)
-    return as_result(scene, source.labels, found, provenance, recipe)
+    call = Call("synthesize", given, found, settings)
+    return as_result(scene, source.labels, found, provenance, call)
 
 
 def look_of(source: LabelSource, model: Model, dtype: str) -> Look:
@@ -155,7 +155,7 @@ def result_kind(dtype: str, card: ModelCard) -> np.dtype[Any]:
 
 
 def as_result(
-    scene: Scene, labels: Raster, model: Model, provenance: Mapping[str, Any], recipe: Recipe | None
+    scene: Scene, labels: Raster, model: Model, provenance: Mapping[str, Any], call: Call | None
 ) -> Raster:
     """Drawn planes as a raster in the place of the label map."""
     card, look = model.card, scene.look
@@ -180,7 +180,7 @@ def as_result(
         provenance=provenance,
         order=order,
         runner=scene,
-        recipe=recipe,
+        call=call,
     )
 
 

@@ -115,10 +115,10 @@ def _to_disk(
 
 def _object_sums(found: Raster | Outputs) -> ObjectSums | None:
     """What measures the objects of a result, in the image that they were found in."""
-    recipe = None if isinstance(found, Outputs) else found.recipe
-    if isinstance(found, Outputs) or recipe is None or recipe.arguments.get("output") != "labels":
+    call = None if isinstance(found, Outputs) else found.call
+    if isinstance(found, Outputs) or call is None or call.arguments.get("output") != "labels":
         return None
-    image, _ = narrowed(recipe.image, recipe.arguments["region"])
+    image, _ = narrowed(call.image, call.arguments["region"])
     # Planes that are inputs of the model: no object is of one of them.
     same = all(axis in found.axes for axis in image.axes if axis in "tz")
     return ObjectSums(found, image if same else None)

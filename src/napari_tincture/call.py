@@ -15,7 +15,7 @@ TOGETHER = "*"
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Call:
     """A call of a task, with all that it was given.
 
     Attributes
@@ -48,8 +48,8 @@ class Recipe:
         return result
 
 
-def make(recipe: Recipe, fields: Mapping[str, Any]) -> Raster:
+def make(call: Call, fields: Mapping[str, Any]) -> Raster:
     """Make a result again, with what was said of it since."""
     from dataclasses import replace
 
-    return replace(recipe.make(), **fields)
+    return replace(call.make(), **fields)
