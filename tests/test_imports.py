@@ -22,6 +22,7 @@ FLOORS = [
     {"worker"},
     {"widgets"},
     {"demo"},
+    {"cli"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 STRANGERS = {"tiling", "diffusion", "metrics", "alignment"}

@@ -46,7 +46,9 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.measure_objects import ObjectTable, measure_objects
     from napari_tincture.tasks.packages import export_package, import_package, inspect_package
     from napari_tincture.tasks.process_sheet import process_sheet
+    from napari_tincture.tasks.recipe import Recipe
     from napari_tincture.tasks.repaint import repaint
+    from napari_tincture.tasks.run import run
     from napari_tincture.tasks.seams import seam_error
     from napari_tincture.tasks.segment import segment
     from napari_tincture.tasks.stain import stain
@@ -68,6 +70,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "link",
     "measure_objects",
     "batch",
+    "run",
     "compare",
     "assess",
     "cycle_errors",
@@ -87,6 +90,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "Explanation",
     "LabelFidelity",
     "ObjectTable",
+    "Recipe",
     "SynthesisBenchmark",
     "Raster",
     "Placement",
@@ -127,6 +131,8 @@ _HOMES = {
     "tasks.segment": ("segment",),
     "tasks.synthesize": ("synthesize",),
     "tasks.repaint": ("repaint",),
+    "tasks.recipe": ("Recipe",),
+    "tasks.run": ("run",),
     "tasks.derive_labels": ("derive_labels",),
     "tasks.make_dataset": ("make_dataset",),
     "tasks.enlarge": ("enlarge",),

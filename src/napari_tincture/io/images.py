@@ -110,6 +110,11 @@ def stem_of(name: str) -> str:
     return name
 
 
+def holds_images(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a folder or plate with images in it, and no image itself."""
+    return _is_folder(path) or ("://" not in str(path) and open_plate(Path(path)) is not None)
+
+
 def _is_folder(path: str | os.PathLike[str]) -> bool:
     folder = Path(path).expanduser()
     return "://" not in str(path) and folder.is_dir() and not is_zarr(folder)

@@ -81,6 +81,24 @@ def find_card(name_or_path: str | os.PathLike[str]) -> ModelCard:
     return _library().get(path) or read_card(path)
 
 
+def remove_model(name: str) -> Path:
+    """Remove a model of the user's library from the disk, and tell which file it was.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or it is shipped or lies elsewhere.
+    """
+    path = find_model(name)
+    if path.parent != library_folder():
+        raise ModelError(
+            f"{name!r} is {path}, which is none of your own models in {library_folder()}; only "
+            "these are removed."
+        )
+    path.unlink()
+    return path
+
+
 def load_model(name_or_path: str | os.PathLike[str] | Model) -> Model:
     """Load a model by listed name or path; a `Model` is given back as it is.
 

@@ -66,13 +66,15 @@ def _image(source: Mapping[str, Any], number: int, place: int, task: str) -> tup
     if ref is None:
         return [f"{name} = ...  # {known}: it was in memory"], name
     comment = f"  # or go on with {before}" if before else ""
-    opened = _opened(ref)
-    if opened is not None:
-        return [f"{name} = {opened}{comment}"], name
-    return [f"{name} = SourceRef.from_json({ref!r}).open(){comment}"], name
+    return [f"{name} = {opened_by(ref)}{comment}"], name
 
 
-def _opened(ref: Mapping[str, Any]) -> str | None:
+def opened_by(ref: Mapping[str, Any]) -> str:
+    """The expression that opens a source."""
+    return _in_words(ref) or f"SourceRef.from_json({ref!r}).open()"
+
+
+def _in_words(ref: Mapping[str, Any]) -> str | None:
     """Spell how a source is opened, if public functions can."""
     text = _base(ref)
     for step, arguments in ref.get("steps", ()):
@@ -93,7 +95,7 @@ def _opened(ref: Mapping[str, Any]) -> str | None:
 def _base(ref: Mapping[str, Any]) -> str | None:
     options = ref.get("options", {})
     if ref.get("kind") == "channels":
-        members = [_opened(member) for member in options["members"]]
+        members = [_in_words(member) for member in options["members"]]
         known = [member for member in members if member is not None]
         return f"nt.open_image([{', '.join(known)}])" if len(known) == len(members) else None
     if ref.get("kind") not in ("path", "sample") or "levels" in options:
@@ -120,19 +122,20 @@ def _arguments(settings: Mapping[str, Any], images: Sequence[str], saved: str) -
             # The values that were given are in the result, which gives them again.
             found.append(f"context=nt.open_image({saved!r})" if saved else "context=...")
         elif value is not None and value != "auto":
-            found.append(f"{key}={_value(value, images)}")
+            found.append(f"{key}={spelled(value, images)}")
     return found
 
 
-def _value(value: Any, images: Sequence[str]) -> str:
+def spelled(value: Any, images: Sequence[str]) -> str:
+    """The expression of a setting, in which ``{"source": 0}`` stands for the first image."""
     if isinstance(value, Mapping):
         if set(value) == {"source"} and value["source"] in range(len(images)):
             return images[value["source"]]
         if {"name", "axes", "source"} <= set(value):  # an image
-            return (_opened(value["source"]) if value["source"] else None) or "..."
-        return "{" + ", ".join(f"{k!r}: {_value(v, images)}" for k, v in value.items()) + "}"
+            return opened_by(value["source"]) if value["source"] else "..."
+        return "{" + ", ".join(f"{k!r}: {spelled(v, images)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_value(item, images) for item in value) + "]"
+        return "[" + ", ".join(spelled(item, images) for item in value) + "]"
     return repr(value)
 
 

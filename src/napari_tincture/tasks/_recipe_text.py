@@ -1,0 +1,94 @@
+"""Recipes as lines of Python and as command lines."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from napari_tincture.tasks._again import IMPORTS, opened_by, spelled
+from napari_tincture.tasks.recipe import Recipe, word_of
+
+COMMAND = "napari-tincture"
+
+
+def python_of(recipe: Recipe) -> str:
+    """Lines that do what a recipe says."""
+    if recipe.folder or recipe.task == "train":
+        body = [_call(recipe, [])]
+    else:
+        names = [_name(recipe, number) for number in range(len(recipe.images))]
+        body = [
+            f"{name} = {opened_by(image)}" if image else f"{name} = ...  # it was in memory"
+            for name, image in zip(names, recipe.images, strict=True)
+        ]
+        body += [_call(recipe, names), *_written(recipe)]
+    used = [line for name, line in IMPORTS.items() if any(f"{name}." in text for text in body)]
+    return "\n".join([*used, "", *body])
+
+
+def command_of(recipe: Recipe) -> str:
+    """A command line that does what a recipe says; of what has no words of its own, its JSON."""
+    words = [word_of(image) for image in recipe.images]
+    if recipe.task == "train" or not all(words) or not (words or recipe.folder):
+        return shlex.join([COMMAND, "run", json.dumps(recipe.to_dict(), ensure_ascii=False)])
+    line = [COMMAND, recipe.task, *([recipe.folder] if recipe.folder else words[:1])]
+    further = words[1:]
+    if recipe.task == "compare":
+        line = [COMMAND, "compare", *words]
+        further = []
+    line += [recipe.model] if recipe.model else []
+    for word in further:
+        line += ["--image", word]
+    for name, value in recipe.settings.items():
+        line += ["--set", f"{name}={value if _is_word(value) else json.dumps(value)}"]
+    line += ["--out", recipe.save_to] if recipe.save_to else []
+    line += ["--overwrite"] if recipe.overwrite else []
+    return shlex.join(line)
+
+
+def _is_word(value: Any) -> bool:
+    """Whether a text is itself and no JSON."""
+    if not isinstance(value, str):
+        return False
+    try:
+        json.loads(value)
+    except ValueError:
+        return True
+    return False
+
+
+def _name(recipe: Recipe, number: int) -> str:
+    if recipe.task == "compare" and number == len(recipe.images) - 1:
+        return "reference"
+    return f"image_{number + 1}" if len(recipe.images) > 1 else "image"
+
+
+def _call(recipe: Recipe, names: list[str]) -> str:
+    settings = [f"{key}={spelled(value, names)}" for key, value in recipe.settings.items()]
+    if recipe.task == "train":
+        own = [text for text in settings if not text.startswith("recipe=")]
+        out = [f"out={recipe.save_to!r}"] if recipe.save_to else []
+        given = [spelled(recipe.settings["recipe"], names), *own, *out, "progress=True"]
+        return f"model = nt.train({', '.join(given)})"
+    if recipe.folder:
+        existing = ["existing='overwrite'"] if recipe.overwrite else []
+        given = [repr(each) for each in (recipe.folder, recipe.task, recipe.model, recipe.save_to)]
+        return f"report = nt.batch({', '.join([*given, *existing, *settings, 'progress=True'])})"
+    if recipe.task == "compare":
+        images = f"[{', '.join(names[:-1])}]"
+        return f"found = nt.compare({', '.join([images, names[-1], *settings])})"
+    return f"result = nt.{recipe.task}({', '.join([names[0], repr(recipe.model), *settings])})"
+
+
+def _written(recipe: Recipe) -> list[str]:
+    from napari_tincture.tasks.run import REPORTS, TABLES
+
+    if not recipe.save_to:
+        return []
+    if recipe.task != "compare":
+        more = ", overwrite=True" if recipe.overwrite else ""
+        return [f"result.save({recipe.save_to!r}, progress=True{more})"]
+    suffix = "." + recipe.save_to.rpartition(".")[2]
+    way = "report" if suffix in REPORTS else TABLES.get(suffix, "report")
+    return [f"found.{way}({recipe.save_to!r})"]
