@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.correct import correct
     from napari_tincture.tasks.cycle import cycle_errors, semantic_consistency
     from napari_tincture.tasks.derive_labels import derive_labels
+    from napari_tincture.tasks.doctor import Diagnosis, doctor
     from napari_tincture.tasks.enlarge import enlarge
     from napari_tincture.tasks.explain import Explanation, explain
     from napari_tincture.tasks.fidelity import LabelFidelity
@@ -83,10 +84,12 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "explain",
     "calibrate",
     "process_sheet",
+    "doctor",
     "BatchReport",
     "BatchProgress",
     "Comparison",
     "Corrections",
+    "Diagnosis",
     "Explanation",
     "LabelFidelity",
     "ObjectTable",
@@ -151,6 +154,7 @@ _HOMES = {
     "tasks.comparison": ("Comparison",),
     "tasks.train": ("train",),
     "tasks.correct": ("correct",),
+    "tasks.doctor": ("doctor", "Diagnosis"),
     "training.correction_set": ("Corrections",),
     "tasks.explain": ("explain", "Explanation"),
     "tasks.calibrate": ("calibrate",),

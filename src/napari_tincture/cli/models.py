@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import Annotated
 
 import typer
@@ -24,8 +25,10 @@ def list_(as_json: Json = False) -> None:
         typer.echo(json.dumps([json.loads(card.to_json()) for card in cards]))
         return
     wide = max(len(card.name) for card in cards)
+    across = shutil.get_terminal_size().columns
     for card in cards:
-        typer.echo(f"{card.name:{wide}}  {card.task:10}  {card.description}")
+        line = f"{card.name:{wide}}  {card.task:10}  {card.description}"
+        typer.echo(line if len(line) <= across else f"{line[: across - 1]}…")
 
 
 @models.command()

@@ -13,7 +13,7 @@ from napari_tincture.tasks.recipe import Recipe
 
 def add_other_commands(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (train, run, explain, metrics, demo):
+    for command in (train, run, explain, metrics, doctor, demo):
         app.command()(told(command))
 
 
@@ -73,16 +73,29 @@ def explain(
         typer.echo(found.python if python else str(found))
 
 
-def metrics(as_json: Json = False) -> None:
+def metrics(
+    of: Annotated[
+        str, typer.Option(help="image, labels, or alone (without a reference)")
+    ] = "image",
+    as_json: Json = False,
+) -> None:
     """List what `compare` can measure."""
     from napari_tincture.tasks.compare import list_metrics
 
-    found = list_metrics()
-    if as_json:
-        typer.echo(json.dumps([str(each) for each in found]))
-        return
-    for each in found:
-        typer.echo(str(each))
+    if of not in ("image", "labels", "alone"):
+        raise typer.BadParameter(f"--of {of}: expected image, labels or alone")
+    found = list_metrics(of)  # type: ignore[arg-type]
+    typer.echo(json.dumps(found) if as_json else "\n".join(found))
+
+
+def doctor(as_json: Json = False) -> None:
+    """Look at versions, Qt, devices, memory, speed, exactness and disks, and say what helps."""
+    from napari_tincture.tasks.doctor import doctor
+
+    found = doctor()
+    typer.echo(json.dumps(found.to_json()) if as_json else str(found))
+    if not found.well:
+        raise typer.Exit(1)
 
 
 def demo(
