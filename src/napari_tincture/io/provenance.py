@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import platform
-import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePath
@@ -24,7 +23,7 @@ RUN_FACTS = (
 )  # fmt: skip
 """What a run adds to a result's provenance; of the steps before the last it is in their "run"."""
 
-PACKAGES = ("napari-tincture", "torch", "numpy", "zarr", "dask")
+PACKAGES = ("napari-tincture", "torch", "numpy", "zarr", "dask", "napari")
 
 
 def extended(provenance: Mapping[str, Any], step: str, **facts: Any) -> dict[str, Any]:
@@ -117,10 +116,9 @@ def in_brief(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Give the versions of Python and of the packages that make the numbers, and of napari's."""
-    names = [*PACKAGES, "napari"] if "napari" in sys.modules else PACKAGES
+    """Give the versions of Python and of the packages that make or show the numbers."""
     found = {"python": platform.python_version()}
-    for name in names:
+    for name in PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

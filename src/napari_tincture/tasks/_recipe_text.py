@@ -4,31 +4,55 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
+from napari_tincture.errors import InputError
 from napari_tincture.tasks._again import IMPORTS, opened_by, spelled
 from napari_tincture.tasks.recipe import Recipe, word_of
 
 COMMAND = "napari-tincture"
 
 
-def python_of(recipe: Recipe) -> str:
-    """Lines that do what a recipe says."""
+def python_of(recipe: Recipe, memory: Sequence[str] = ()) -> str:
+    """Lines that do what a recipe says.
+
+    `memory`: for each image that has no file, what it is called in napari's console.
+    """
     if recipe.folder or recipe.task == "train":
         body = [_call(recipe, [])]
     else:
         names = [_name(recipe, number) for number in range(len(recipe.images))]
-        body = [
-            f"{name} = {opened_by(image)}" if image else f"{name} = ...  # it was in memory"
-            for name, image in zip(names, recipe.images, strict=True)
-        ]
+        body = [f"{name} = {_opened(recipe, number, memory)}" for number, name in enumerate(names)]
         body += [_call(recipe, names), *_written(recipe)]
+        if memory and not all(recipe.images) and not recipe.save_to:
+            body.append("result.add_to(viewer)")
     used = [line for name, line in IMPORTS.items() if any(f"{name}." in text for text in body)]
     return "\n".join([*used, "", *body])
 
 
+def _opened(recipe: Recipe, number: int, memory: Sequence[str]) -> str:
+    image = recipe.images[number]
+    if image is not None:
+        return opened_by(image)
+    return memory[number] if number < len(memory) else "...  # it was in memory"
+
+
 def command_of(recipe: Recipe) -> str:
-    """A command line that does what a recipe says; of what has no words of its own, its JSON."""
+    """A command line that does what a recipe says; of what has no words of its own, its JSON.
+
+    Raises
+    ------
+    InputError
+        If an image is in memory.
+    """
+    if None in recipe.images:
+        raise InputError(
+            f"Image {recipe.images.index(None) + 1} is in memory, where no other program can read "
+            "it. Save it to a file, open that, and copy the command again."
+        )
+    if not (recipe.save_to or recipe.task == "compare"):
+        recipe = recipe.replace(save_to=f"{recipe.task}.ome.zarr")
     words = [word_of(image) for image in recipe.images]
     if recipe.task == "train" or not all(words) or not (words or recipe.folder):
         return shlex.join([COMMAND, "run", json.dumps(recipe.to_dict(), ensure_ascii=False)])

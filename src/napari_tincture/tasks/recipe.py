@@ -105,7 +105,7 @@ class Recipe:
 
     @property
     def command(self) -> str:
-        """A command line that does the same."""
+        """A command line that does the same; `InputError` if an image is in memory."""
         from napari_tincture.tasks._recipe_text import command_of
 
         return command_of(self)

@@ -28,17 +28,21 @@ class RunRow(QWidget):
         self.bar = ProgressBar()
         self.progress = Wrapped()
         self.status = Message()
-        buttons = QHBoxLayout()
-        buttons.setSpacing(6)
-        buttons.addWidget(self.run_button, 2)
-        buttons.addWidget(self.cancel_button, 1)
+        self._buttons = QHBoxLayout()
+        self._buttons.setSpacing(6)
+        self._buttons.addWidget(self.run_button, 2)
+        self._buttons.addWidget(self.cancel_button, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addLayout(buttons)
+        layout.addLayout(self._buttons)
         for widget in (self.bar, self.progress, self.status):
             layout.addWidget(widget)
         self.show_job(None, ())
+
+    def add(self, button: QWidget) -> None:
+        """Put another button beside them."""
+        self._buttons.addWidget(button)
 
     def show_job(self, job: Job | None, queue: Sequence[Job]) -> None:
         """Show how far a job is.

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QVBoxLayout, QWidget
 
 from napari_tincture.errors import InputError, ModelError, TinctureError
 from napari_tincture.models.card import ModelCard
+from napari_tincture.tasks.recipe import Recipe
 from napari_tincture.widgets._background import in_panel
 from napari_tincture.widgets._batch import Batch, batch_choices, batch_settings
 from napari_tincture.widgets._bring import choose_import
@@ -49,9 +50,11 @@ from napari_tincture.widgets._model_row import ModelRow
 from napari_tincture.widgets._options import Options
 from napari_tincture.widgets._output import Output
 from napari_tincture.widgets._plan import Choices, Plan, make_plan, own_letters
+from napari_tincture.widgets._recipe_menu import RecipeMenu
 from napari_tincture.widgets._run_row import RunRow
 from napari_tincture.worker.jobs import Job
 from napari_tincture.worker.live_client import LiveLink
+from napari_tincture.worker.recipes import recipe_of
 from napari_tincture.worker.settings import JobSettings
 
 _PAUSE = 40
@@ -159,6 +162,10 @@ class TaskPanel(Docked):
             live=self.output.live,
         )
 
+    def _recipe(self) -> Recipe:
+        plan = self.plan()
+        return recipe_of(plan.settings, plan.sources)
+
     def _plan(self, **output: Any) -> Plan:
         card = self.card
         if not self.layer.value:
@@ -222,6 +229,9 @@ class TaskPanel(Docked):
         self.more = Options()
         self.batch = Batch()
         self.message, self.runner, self.live_row = Message(), RunRow(), LiveRow(self._hub)
+        self.recipe = RecipeMenu(self._recipe, lambda: [each.name for each in self.plan().sources])
+        self.recipe.told.connect(self.runner.status.show_text)
+        self.runner.add(self.recipe)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(_PAUSE)

@@ -1,0 +1,95 @@
+"""What a panel shows as Python, as a command line, or as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QAction  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton
+
+from napari_tincture.errors import TinctureError
+from napari_tincture.tasks.recipe import Recipe
+from napari_tincture.widgets._background import in_panel
+from napari_tincture.widgets._form import Level
+
+SUFFIX = ".recipe.json"
+
+
+class RecipeMenu(QToolButton):
+    """A button with a menu.
+
+    Parameters
+    ----------
+    recipe
+        Gives the recipe of what the panel shows; raises `TinctureError` if something is missing.
+    layers
+        Gives the names of the layers that the recipe's images are.
+    """
+
+    told = Signal(Level, str)
+
+    def __init__(self, recipe: Callable[[], Recipe], layers: Callable[[], Sequence[str]]) -> None:
+        super().__init__()
+        self._recipe, self._layers = recipe, layers
+        self.setText("Recipe")
+        self.setToolTip("The same run in Python, on the command line, or as a file")
+        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        self.python = self._action(
+            menu,
+            "Copy as Python",
+            "Lines for the console, a notebook or a script",
+            self._copy_python,
+        )
+        self.command = self._action(
+            menu, "Copy as command", "A line for a terminal, or a job of a cluster",
+            self._copy_command,
+        )  # fmt: skip
+        self.file = self._action(
+            menu, "Save recipe…", "A JSON file for nt.run() and napari-tincture run", self._save
+        )
+        self.setMenu(menu)
+
+    def _action(self, menu: QMenu, text: str, tooltip: str, do: Callable[[Recipe], str]) -> QAction:
+        action = QAction(text, menu)
+        action.setToolTip(tooltip)
+        action.triggered.connect(partial(self._try, do))
+        menu.addAction(action)
+        return action
+
+    def _try(self, do: Callable[[Recipe], str], *_: object) -> None:
+        try:
+            text = do(self._recipe())
+        except TinctureError as error:
+            self.told.emit(Level.PROBLEM, in_panel(error))
+        else:
+            if text:
+                self.told.emit(Level.READY, text)
+
+    def _copy_python(self, recipe: Recipe) -> str:
+        from napari_tincture.tasks._recipe_text import python_of
+
+        _copy(python_of(recipe, [f"viewer.layers[{name!r}]" for name in self._layers()]))
+        return "Copied as Python."
+
+    def _copy_command(self, recipe: Recipe) -> str:
+        _copy(recipe.command)
+        return "Copied as a command."
+
+    def _save(self, recipe: Recipe) -> str:
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Save recipe", f"{recipe.task}{SUFFIX}", f"Recipes (*{SUFFIX} *.json)"
+        )
+        if not name:
+            return ""
+        path = recipe.save(name if name.endswith(".json") else f"{name}{SUFFIX}")
+        return f"Saved {path.name}."
+
+
+def _copy(text: str) -> None:
+    clipboard = QApplication.clipboard()
+    assert clipboard is not None
+    clipboard.setText(text)
