@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from napari_tincture import axes as ax
-from napari_tincture.errors import InputError
+from napari_tincture.errors import InputError, TinctureError
 from napari_tincture.io import flat, ome_tiff, ome_zarr
 from napari_tincture.io.channels import join_channels
+from napari_tincture.io.provenance import plain
 from napari_tincture.io.unfinished import is_unfinished, partial_path
 from napari_tincture.layers import from_layer, is_layer
 from napari_tincture.placement import Placement
@@ -169,6 +170,18 @@ def described_source(raster: Raster) -> SourceRef:
     """How another process opens a raster that has a source, with all that is said of it here."""
     assert raster.source is not None
     return raster.source.then("describe", _description(raster))
+
+
+def shortest(source: SourceRef) -> SourceRef:
+    """The same source without a last description that says what opening it tells anyway."""
+    if not source.steps or source.steps[-1][0] != "describe":
+        return source
+    before = replace(source, steps=source.steps[:-1])
+    try:
+        known = plain(_description(before.open()))
+    except TinctureError:
+        return source
+    return before if known == plain(source.steps[-1][1]) else source
 
 
 def _zarr_path(array: Any) -> str | None:

@@ -224,7 +224,10 @@ def settings_of(task: str) -> tuple[str, ...]:
 def as_image(image: Any) -> Mapping[str, Any] | None:
     """How a recipe names a raster; None for one that only this process can open."""
     if isinstance(image, Raster):
-        return None if image.source is None else image.source.to_json()
+        from napari_tincture.io.open import shortest
+
+        found: dict[str, Any] = plain(shortest(image.source).to_json()) if image.source else {}
+        return found or None
     return _image(os.fspath(image))
 
 
