@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.card import ModelCard
@@ -12,11 +12,17 @@ from napari_tincture.tasks.channels import map_channels
 NAMED = 1000
 
 
-def best_fitting(image: Raster, cards: Mapping[str, ModelCard]) -> str:
-    """Name of the model that fits best, of several the first; "" if none takes the image."""
+def best_fitting(
+    image: Raster, cards: Mapping[str, ModelCard], like: Callable[[ModelCard], int]
+) -> str:
+    """Name of the model that fits best, of several the first; "" if none takes the image.
+
+    `like` is asked of those that fit equally well: the more, the better the image's values suit.
+    """
     fits = {name: fitness(image, card) for name, card in cards.items()}
     best = max(fits.values(), default=0)
-    return next((name for name, fit in fits.items() if fit == best and best), "")
+    names = [name for name, fit in fits.items() if fit == best and best]
+    return max(names, key=lambda name: like(cards[name]), default="")
 
 
 def fitness(image: Raster, card: ModelCard) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -104,9 +106,9 @@ class ModelRow(QWidget):
         self._chosen = True
         self.choice.value = name
 
-    def suggest(self, image: Raster) -> None:
-        """Choose a model that fits an image, as long as nobody has chosen one."""
-        if self._chosen or not (name := best_fitting(image, self._listed)):
+    def suggest(self, image: Raster, like: Callable[[ModelCard], int]) -> None:
+        """Choose a model that fits an image, as long as nobody has chosen one; see `likeness`."""
+        if self._chosen or not (name := best_fitting(image, self._listed, like)):
             return
         self._suggesting = True
         self.choice.value = name

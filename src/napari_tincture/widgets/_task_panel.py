@@ -52,6 +52,7 @@ from napari_tincture.widgets._output import Output
 from napari_tincture.widgets._plan import Choices, Plan, make_plan, own_letters
 from napari_tincture.widgets._recipe_menu import RecipeMenu
 from napari_tincture.widgets._run_row import RunRow
+from napari_tincture.widgets._unlike import likeness
 from napari_tincture.worker.jobs import Job
 from napari_tincture.worker.live_client import LiveLink
 from napari_tincture.worker.recipes import recipe_of
@@ -302,7 +303,9 @@ class TaskPanel(Docked):
     def _suggest_model(self) -> None:
         """Choose a model for the layer before anything is offered that depends on the model."""
         with suppress(InputError):  # `_offer_channels` says what the layer lacks
-            self.model.suggest(self.chosen.open())
+            image = self.chosen.open()
+            layer = self.viewer.layers[self.chosen.name]
+            self.model.suggest(image, partial(likeness, layer, image))
 
     def _offer_channels(self) -> None:
         rasters = self.chosen.open_all()

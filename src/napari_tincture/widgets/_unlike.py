@@ -11,11 +11,13 @@ import numpy as np
 from napari_tincture.arrays import memory_of
 from napari_tincture.models.card import ModelCard
 from napari_tincture.models.statistics import out_of_range
+from napari_tincture.raster import Raster
+from napari_tincture.tasks.channels import map_channels
 from napari_tincture.tiling.inputs import Inputs, Lane
 
 PIXELS = 2**18
 """Values of a channel that are looked at, at most."""
-_KNOWN: WeakKeyDictionary[Any, dict[Any, str]] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[Any, dict[Any, str | None]] = WeakKeyDictionary()
 
 
 def unlike_note(layer: Any, inputs: Inputs, card: ModelCard) -> str:
@@ -24,19 +26,30 @@ def unlike_note(layer: Any, inputs: Inputs, card: ModelCard) -> str:
     Only values in memory are looked at, each layer once per model and choice of channels; what
     lies on disk is looked at when it is run.
     """
+    return _note(layer, inputs, card) or ""
+
+
+def _note(layer: Any, inputs: Inputs, card: ModelCard) -> str | None:
+    """The note; None if nobody knows what the model was trained on, or what the values are."""
     lanes = inputs.lanes[: len(card.image_inputs)]
     if len(card.training_statistics.get("channels", ())) != len(lanes):
-        return ""
+        return None
     # A layer's data may be replaced; its attributes are no key.
     known = _KNOWN.setdefault(layer, {})
     key = (id(layer.data), card.name, tuple(tuple(lane.at.items()) for lane in lanes))
     if key not in known:
         values = [_values(lane) for lane in lanes]
-        known[key] = ""
+        known[key] = None
         if all(value is not None for value in values):
             stacked = np.stack([value.ravel() for value in values if value is not None])
             known[key] = out_of_range(card.training_statistics, stacked) or ""
     return known[key]
+
+
+def likeness(layer: Any, image: Raster, card: ModelCard) -> int:
+    """2 if a layer's values are those of a model's training images, 0 if not, 1 if nobody knows."""
+    note = _note(layer, map_channels(image, card), card)
+    return 1 if note is None else 0 if note else 2
 
 
 def _values(lane: Lane) -> np.ndarray | None:
