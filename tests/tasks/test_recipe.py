@@ -146,7 +146,21 @@ def test_comparisons_are_written_as_reports_and_tables(scan: Path, tmp_path: Pat
         before = target.read_bytes()
         exec(made.python, {})
         assert target.read_bytes() == before
-    assert "| 1 |" in command(found.command) or "1" in command(found.command)
+    told = command(found.command)
+    assert "ssim" in told
+    # A mask beside image and reference.
+    mask = np.zeros((61, 50), np.uint8)
+    mask[10:40, 10:40] = 1
+    np.save(tmp_path / "mask.npy", mask)
+    masked = found.replace(images=(*images, as_image(tmp_path / "mask.npy"))).with_settings(
+        reference={"source": 1}, mask={"source": 2}
+    )
+    expected = nt.compare([scan], scan, metrics=["psnr", "ssim"], mask=mask)
+    assert run(masked).table == expected.table
+    scope: dict[str, object] = {}
+    exec(masked.python, scope)
+    assert scope["found"].table == expected.table  # type: ignore[attr-defined]
+    assert expected.to_markdown() in command(masked.command)
     with pytest.raises(InputError, match=r"\.csv, .*got 'a\.doc'"):
         run(found.replace(save_to="a.doc"))
     with pytest.raises(InputError, match="an image and a reference"):

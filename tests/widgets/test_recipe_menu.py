@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog
 import napari_tincture as nt
 from napari_tincture.tasks.recipe import Recipe
 from napari_tincture.widgets._form import Level
+from napari_tincture.widgets.compare import ComparePanel
 from napari_tincture.widgets.stain import StainPanel
 
 Open = Callable[..., Any]
@@ -126,3 +127,26 @@ def test_further_layers_and_options_are_in_the_recipe(
     panel.refresh()
     moved = nt.run(panel.recipe._recipe().replace(save_to=""))
     assert tuple(moved.translate[-2:]) == (3, 4)
+
+
+def test_a_comparison_is_copied_with_its_mask(viewer: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    reference = rng.integers(0, 255, (40, 50)).astype(np.uint8)
+    noisy = viewer.add_image(reference // 2, name="noisy")
+    viewer.add_image(reference, name="real")
+    mask = np.zeros((40, 50), np.uint8)
+    mask[5:30, 10:40] = 1
+    layer = viewer.add_labels(mask, name="inside")
+    panel = ComparePanel(viewer)
+    panel.form.reference.value = viewer.layers["real"]
+    panel.refresh()
+    panel.form.images.ticked = [noisy]
+    panel.form.masks.value = layer
+    panel.refresh()
+    code = copied(panel.recipe.python)
+    assert "mask=image_3" in code
+    scope = {"viewer": viewer}
+    exec(code, scope)
+    call = panel.call()
+    expected = nt.compare(**{**call.arguments, "progress": None})
+    assert scope["found"].table == expected.table

@@ -25,7 +25,9 @@ def python_of(recipe: Recipe, memory: Sequence[str] = ()) -> str:
         names = [_name(recipe, number) for number in range(len(recipe.images))]
         body = [f"{name} = {_opened(recipe, number, memory)}" for number, name in enumerate(names)]
         body += [_call(recipe, names), *_written(recipe)]
-        if memory and not all(recipe.images) and not recipe.save_to:
+        if not recipe.save_to and recipe.task == "compare":
+            body.append("print(found)")
+        elif memory and not all(recipe.images) and not recipe.save_to:
             body.append("result.add_to(viewer)")
     used = [line for name, line in IMPORTS.items() if any(f"{name}." in text for text in body)]
     return "\n".join([*used, "", *body])
@@ -54,7 +56,8 @@ def command_of(recipe: Recipe) -> str:
     if not (recipe.save_to or recipe.task == "compare"):
         recipe = recipe.replace(save_to=f"{recipe.task}.ome.zarr")
     words = [word_of(image) for image in recipe.images]
-    if recipe.task == "train" or not all(words) or not (words or recipe.folder):
+    wordless = recipe.task == "train" or "reference" in recipe.settings
+    if wordless or not all(words) or not (words or recipe.folder):
         return shlex.join([COMMAND, "run", json.dumps(recipe.to_dict(), ensure_ascii=False)])
     line = [COMMAND, recipe.task, *([recipe.folder] if recipe.folder else words[:1])]
     further = words[1:]
@@ -83,13 +86,14 @@ def _is_word(value: Any) -> bool:
 
 
 def _name(recipe: Recipe, number: int) -> str:
-    if recipe.task == "compare" and number == len(recipe.images) - 1:
+    if recipe.task == "compare" and number == recipe.reference:
         return "reference"
     return f"image_{number + 1}" if len(recipe.images) > 1 else "image"
 
 
 def _call(recipe: Recipe, names: list[str]) -> str:
-    settings = [f"{key}={spelled(value, names)}" for key, value in recipe.settings.items()]
+    kept = {name: value for name, value in recipe.settings.items() if name != "reference"}
+    settings = [f"{key}={spelled(value, names)}" for key, value in kept.items()]
     if recipe.task == "train":
         own = [text for text in settings if not text.startswith("recipe=")]
         out = [f"out={recipe.save_to!r}"] if recipe.save_to else []
@@ -100,8 +104,9 @@ def _call(recipe: Recipe, names: list[str]) -> str:
         given = [repr(each) for each in (recipe.folder, recipe.task, recipe.model, recipe.save_to)]
         return f"report = nt.batch({', '.join([*given, *existing, *settings, 'progress=True'])})"
     if recipe.task == "compare":
-        images = f"[{', '.join(names[:-1])}]"
-        return f"found = nt.compare({', '.join([images, names[-1], *settings])})"
+        place = recipe.reference
+        images = f"[{', '.join(names[:place])}]"
+        return f"found = nt.compare({', '.join([images, names[place], *settings])})"
     return f"result = nt.{recipe.task}({', '.join([names[0], repr(recipe.model), *settings])})"
 
 

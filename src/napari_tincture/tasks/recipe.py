@@ -39,8 +39,9 @@ class Recipe:
         One of "stain", "segment", "synthesize", "enlarge", "compare" and "train".
     images
         Of what, each as `SourceRef.to_json` gives it, or None: it is given when it is run. The
-        first is what the task is called with, further ones are what settings speak of; of
-        "compare" the last one is the reference.
+        first is what the task is called with, further ones are what settings speak of. Of
+        "compare" the last one is the reference, or the one of the setting "reference", and those
+        before are compared with it.
     model
         Name or file of a model.
     settings
@@ -95,6 +96,12 @@ class Recipe:
     def with_settings(self, **changes: Any) -> Recipe:
         """A copy with some settings changed."""
         return replace(self, settings={**self.settings, **changes})
+
+    @property
+    def reference(self) -> int:
+        """Number of the image that "compare" compares with."""
+        told = self.settings.get("reference")
+        return int(told["source"]) if told else len(self.images) - 1
 
     @property
     def python(self) -> str:
@@ -218,7 +225,8 @@ def settings_of(task: str) -> tuple[str, ...]:
     module = importlib.import_module(f"napari_tincture.tasks.{task}")
     names = inspect.signature(getattr(module, task)).parameters
     found = [name for name in names if name not in _NOT_KEPT]
-    return ("recipe", *found) if task == "train" else tuple(found)
+    more = {"train": "recipe", "compare": "reference"}
+    return (more[task], *found) if task in more else tuple(found)
 
 
 def as_image(image: Any) -> Mapping[str, Any] | None:

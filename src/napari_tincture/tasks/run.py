@@ -126,14 +126,17 @@ def _batch(recipe: Recipe, images: Sequence[Any], how: Mapping[str, Any]) -> Bat
 def _compared(recipe: Recipe, images: Sequence[Raster], settings: Mapping[str, Any]) -> Comparison:
     from napari_tincture.tasks.compare import compare
 
-    if len(images) < 2:
+    own = dict(settings)
+    own.pop("reference", None)
+    place = recipe.replace(images=(None,) * len(images)).reference
+    if place < 1:
         raise InputError("Comparing takes an image and a reference at least.")
     target = Path(recipe.save_to)
     if recipe.save_to and target.suffix not in (*REPORTS, *TABLES):
         raise InputError(
             f"Comparisons are written as {', '.join((*REPORTS, *TABLES))}, got {target.name!r}."
         )
-    found = compare(images[:-1], images[-1], **settings)
+    found = compare(images[:place], images[place], **own)
     if target.suffix in REPORTS:
         found.report(target)
     elif recipe.save_to:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from napari_tincture.tasks.recipe import Recipe
 from napari_tincture.widgets._form import Level, Message, Wrapped
 from napari_tincture.widgets._progress_bar import ProgressBar
+from napari_tincture.widgets._recipe_menu import RecipeMenu
 from napari_tincture.worker.jobs import Job, State
 
 
@@ -40,9 +42,14 @@ class RunRow(QWidget):
             layout.addWidget(widget)
         self.show_job(None, ())
 
-    def add(self, button: QWidget) -> None:
-        """Put another button beside them."""
-        self._buttons.addWidget(button)
+    def offer_recipe(
+        self, recipe: Callable[[], Recipe], layers: Callable[[], Sequence[str]]
+    ) -> RecipeMenu:
+        """Put a `RecipeMenu` beside the buttons."""
+        menu = RecipeMenu(recipe, layers)
+        menu.told.connect(self.status.show_text)
+        self._buttons.addWidget(menu)
+        return menu
 
     def show_job(self, job: Job | None, queue: Sequence[Job]) -> None:
         """Show how far a job is.

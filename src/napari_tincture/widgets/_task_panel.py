@@ -50,7 +50,6 @@ from napari_tincture.widgets._model_row import ModelRow
 from napari_tincture.widgets._options import Options
 from napari_tincture.widgets._output import Output
 from napari_tincture.widgets._plan import Choices, Plan, make_plan, own_letters
-from napari_tincture.widgets._recipe_menu import RecipeMenu
 from napari_tincture.widgets._run_row import RunRow
 from napari_tincture.widgets._unlike import likeness
 from napari_tincture.worker.jobs import Job
@@ -230,9 +229,9 @@ class TaskPanel(Docked):
         self.more = Options()
         self.batch = Batch()
         self.message, self.runner, self.live_row = Message(), RunRow(), LiveRow(self._hub)
-        self.recipe = RecipeMenu(self._recipe, lambda: [each.name for each in self.plan().sources])
-        self.recipe.told.connect(self.runner.status.show_text)
-        self.runner.add(self.recipe)
+        self.recipe = self.runner.offer_recipe(
+            self._recipe, lambda: [each.name for each in self.plan().sources]
+        )
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(_PAUSE)

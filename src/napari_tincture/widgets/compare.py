@@ -18,7 +18,9 @@ from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from napari_tincture.errors import DataRangeError, TinctureError
+from napari_tincture.raster import Raster
 from napari_tincture.tasks.comparison import Comparison
+from napari_tincture.tasks.recipe import Recipe
 from napari_tincture.widgets._align_layers import Undo, put
 from napari_tincture.widgets._background import Background, in_panel, was_cancelled
 from napari_tincture.widgets._compare_form import CompareForm
@@ -31,6 +33,7 @@ from napari_tincture.widgets._layers import LayerWatch
 from napari_tincture.widgets._map_layers import add_maps
 from napari_tincture.widgets._memory import keep, kept
 from napari_tincture.widgets._run_row import RunRow
+from napari_tincture.worker.recipes import recipe_of_comparison
 
 _PAUSE = 40
 """Milliseconds without a change after which the panel is refreshed."""
@@ -60,6 +63,7 @@ class ComparePanel(QWidget):
         self.result = Result()
         self.runner.run_button.setToolTip("Compare")
         self.runner.cancel_button.setToolTip("Stop within one area")
+        self.recipe = self.runner.offer_recipe(self._recipe, self._layer_names)
         self.comparing = Background("tincture-compare")
         self.checking = Background("tincture-alignment")
         self.places = Places(self.viewer, self.result)
@@ -132,6 +136,15 @@ class ComparePanel(QWidget):
             If something is missing or does not fit.
         """
         return make_call(self.viewer, self.form.choices)
+
+    def _recipe(self) -> Recipe:
+        return recipe_of_comparison(self.call().arguments)
+
+    def _layer_names(self) -> list[str]:
+        """Of the recipe's images, in its order."""
+        arguments = self.call().arguments
+        rasters = [*arguments["images"], *(v for v in arguments.values() if isinstance(v, Raster))]
+        return [raster.name for raster in rasters]
 
     def save(self, path: str) -> None:
         """Write the comparison to a file of the kind that its name says."""

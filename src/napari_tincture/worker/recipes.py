@@ -1,13 +1,18 @@
-"""A panel's job as a recipe that Python and the command line run, too."""
+"""What a panel does as a recipe that Python and the command line run, too."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from napari_tincture.errors import InputError
+from napari_tincture.io.provenance import plain
 from napari_tincture.raster import Raster
 from napari_tincture.tasks.recipe import Recipe, as_image
 from napari_tincture.worker.settings import JobSettings
+
+USUAL = {"channels": "each", "nonfinite": "error"}
+"""Arguments of `compare` that say nothing."""
 
 
 def recipe_of(settings: JobSettings, sources: Sequence[Raster]) -> Recipe:
@@ -45,3 +50,36 @@ def recipe_of(settings: JobSettings, sources: Sequence[Raster]) -> Recipe:
 
 def _said(value: str) -> str | None:
     return None if value == "auto" else value
+
+
+def recipe_of_comparison(arguments: Mapping[str, Any]) -> Recipe:
+    """A call of `compare` as a recipe.
+
+    Parameters
+    ----------
+    arguments
+        Of `compare`; "images" and "reference" and those that may be label images as rasters.
+
+    Raises
+    ------
+    InputError
+        If something of it is neither an image nor JSON, such as a Shapes layer.
+    """
+    given = dict(arguments)
+    compared = given.pop("images")
+    images = [as_image(image) for image in (*compared, given.pop("reference"))]
+    settings: dict[str, Any] = {}
+    for name, value in given.items():
+        if isinstance(value, Raster):
+            settings["reference"] = {"source": len(compared)}
+            settings[name] = {"source": len(images)}
+            images.append(as_image(value))
+        elif value is None or isinstance(value, str | bool | int | float | list | tuple | Mapping):
+            if value not in (None, False) and value != USUAL.get(name):
+                settings[name] = plain(value)
+        else:
+            raise InputError(
+                f"{name} is {type(value).__name__}, which a recipe does not hold. Choose a grid, a "
+                "Labels layer, or none."
+            )
+    return Recipe("compare", tuple(images), settings=settings)
