@@ -10,30 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
-from napari.layers import Image
-from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QVBoxLayout, QWidget
-
-from napari_tincture.errors import InputError, ModelError, TinctureError
+from napari_tincture.errors import InputError, TinctureError
 from napari_tincture.models.card import ModelCard
 from napari_tincture.tasks.recipe import Recipe
 from napari_tincture.widgets._background import in_panel
-from napari_tincture.widgets._batch import Batch, batch_choices, batch_settings
+from napari_tincture.widgets._batch import batch_choices, batch_settings
 from napari_tincture.widgets._bring import choose_import
-from napari_tincture.widgets._channel_rows import ChannelRows
-from napari_tincture.widgets._chosen_layer import ChosenLayer
-from napari_tincture.widgets._docked import Docked
 from napari_tincture.widgets._export import open_export
 from napari_tincture.widgets._form import (
-    Choice,
     Item,
     Level,
-    Message,
-    Scrolling,
-    align_labels,
-    form,
     show_row,
 )
 from napari_tincture.widgets._gone import when_gone
@@ -44,29 +32,17 @@ from napari_tincture.widgets._layers import (
     shapes_names,
 )
 from napari_tincture.widgets._live import LiveView
-from napari_tincture.widgets._live_row import LiveRow
-from napari_tincture.widgets._memory import keep, kept
-from napari_tincture.widgets._model_row import ModelRow
-from napari_tincture.widgets._options import Options
-from napari_tincture.widgets._output import Output
+from napari_tincture.widgets._memory import keep
 from napari_tincture.widgets._plan import Choices, Plan, make_plan, own_letters
-from napari_tincture.widgets._run_row import RunRow
+from napari_tincture.widgets._task_form import TaskForm
 from napari_tincture.widgets._unlike import likeness
 from napari_tincture.worker.jobs import Job
 from napari_tincture.worker.live_client import LiveLink
 from napari_tincture.worker.recipes import recipe_of
 from napari_tincture.worker.settings import JobSettings
 
-_PAUSE = 40
-"""Milliseconds without a change after which the panel is refreshed."""
-_REGIONS = (
-    Item("whole layer", "layer", "Every pixel of the layer"),
-    Item("selected shape", "shape", "The bounding box of the selected rectangle"),
-    Item("what is on screen", "viewport", "The part of the layer that the window shows"),
-)
 
-
-class TaskPanel(Docked):
+class TaskPanel(TaskForm):
     """A panel for one task; a subclass names the task and adds its own settings.
 
     Parameters
@@ -77,10 +53,6 @@ class TaskPanel(Docked):
         Runs the jobs; that of the session unless a test gives its own.
     """
 
-    task: ClassVar[str]
-    kind: ClassVar[type[Any]] = Image
-    """Of the layers that it works on."""
-
     def __init__(self, napari_viewer: Any, hub: JobHub | None = None) -> None:
         super().__init__()
         # napari gives plugins a proxy, whose layers are proxies too.
@@ -89,6 +61,9 @@ class TaskPanel(Docked):
         self._job: Job | None = None
         self._live: LiveLink | None = None
         self._make_settings()
+        self.recipe = self.runner.offer_recipe(
+            self._recipe, lambda: [each.name for each in self.plan().sources]
+        )
         self._lay_out()
         self._recall()
         self._connect()
@@ -187,9 +162,6 @@ class TaskPanel(Docked):
         found = {name: "background" for name, box in ticked.items() if box.isChecked()}
         return found | ({"seams": "blend"} if self.more.seams.value == "blend" else {})
 
-    def add_rows(self, layout: QFormLayout) -> None:
-        """Add the task's own settings; for a subclass."""
-
     def offer(self) -> None:
         """Show what the chosen model offers; for a subclass."""
 
@@ -213,53 +185,6 @@ class TaskPanel(Docked):
             self._say(level, "\n".join((f"Ready: {plan.size}.", *plan.notes)))
         keep(self.task, self._state())
         self._later.stop()
-
-    def _make_settings(self) -> None:
-        self.chosen = ChosenLayer(self.viewer, self.task, self.kind)
-        self.layer, self.axes = self.chosen.layer, self.chosen.axes
-        self.model = ModelRow(self.task)
-        self.channels = ChannelRows()
-        self.region = Choice(_REGIONS, tooltip="How much of the layer")
-        self.shapes = Choice(tooltip="The Shapes layer that holds the rectangle")
-        self.planes = Choice(
-            [Item("all", "all", "Every plane"), Item("the shown one", "shown", "One plane")],
-            tooltip="Planes along t and z that are not inputs of the model",
-        )
-        self.output = Output()
-        self.more = Options()
-        self.batch = Batch()
-        self.message, self.runner, self.live_row = Message(), RunRow(), LiveRow(self._hub)
-        self.recipe = self.runner.offer_recipe(
-            self._recipe, lambda: [each.name for each in self.plan().sources]
-        )
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.setInterval(_PAUSE)
-
-    def _lay_out(self) -> None:
-        self._form = form()
-        self._form.addRow("Layer", self.layer)
-        self._form.addRow("Axes", self.axes)
-        self._form.addRow("Model", self.model)
-        self._form.addRow(self.channels)
-        self.add_rows(self._form)
-        self._form.addRow("Region", self.region)
-        self._form.addRow("Shape", self.shapes)
-        self._form.addRow("Planes", self.planes)
-        self._form.addRow("Output", self.output)
-        align_labels(self._form)
-        settings = QWidget()
-        inner = QVBoxLayout(settings)
-        inner.setContentsMargins(0, 0, 0, 0)
-        inner.addLayout(self._form)
-        inner.addWidget(self.more)
-        inner.addWidget(self.batch)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.setSpacing(6)
-        for widget in (Scrolling(settings), self.message, self.runner, self.live_row):
-            layout.addWidget(widget)
-        layout.addStretch(1)
 
     def _connect(self) -> None:
         self._later.timeout.connect(self.refresh)
@@ -288,16 +213,6 @@ class TaskPanel(Docked):
         self._wake()
         self._offer_devices()
         self._on_model()
-
-    def settings(self) -> dict[str, Choice]:
-        """Give the drop-downs whose values are remembered; a subclass adds its own."""
-        own = {"region": self.region, "planes": self.planes, "output": self.output.kind}
-        names = ("context", "seams", "device", "precision")
-        return own | {name: getattr(self.more, name) for name in names}
-
-    def _boxes(self) -> dict[str, QCheckBox]:
-        names = ("nan_is_background", "leave_out", "any_pixel_size")
-        return {name: getattr(self.more, name) for name in names}
 
     def _suggest_model(self) -> None:
         """Choose a model for the layer before anything is offered that depends on the model."""
@@ -358,30 +273,6 @@ class TaskPanel(Docked):
     def _say(self, level: Level, text: str) -> None:
         self.message.show_text(level, text)
         self.runner.run_button.setEnabled(level is not Level.PROBLEM)
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            "choices": {name: choice.value for name, choice in self.settings().items()},
-            "boxes": {name: box.isChecked() for name, box in self._boxes().items()},
-            "model": self.model.name,
-            "path": self.output.path.text(),
-            "axes": dict(self.chosen.known),
-            "unfolded": self.more.unfolded,
-        }
-
-    def _recall(self) -> None:
-        state = kept(self.task)
-        if not state:
-            return
-        self.chosen.known = state["axes"]
-        self.output.path.setText(state["path"])
-        for name, value in state["choices"].items():
-            self.settings()[name].value = value
-        for name, ticked in state["boxes"].items():
-            self._boxes()[name].setChecked(ticked)
-        self.more.unfolded = state["unfolded"]
-        with suppress(ModelError):  # its file may be gone
-            self.model.choose(state["model"])
 
     def _show_jobs(self, *_: Any) -> None:
         self.runner.show_job(self._job, self._hub.client.jobs)

@@ -1,0 +1,123 @@
+"""The rows that the panels of all tasks have, and what of them is remembered."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, ClassVar
+
+from napari.layers import Image
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QVBoxLayout, QWidget
+
+from napari_tincture.errors import ModelError
+from napari_tincture.widgets._batch import Batch
+from napari_tincture.widgets._channel_rows import ChannelRows
+from napari_tincture.widgets._chosen_layer import ChosenLayer
+from napari_tincture.widgets._docked import Docked
+from napari_tincture.widgets._form import Choice, Item, Message, Scrolling, align_labels, form
+from napari_tincture.widgets._jobs import JobHub
+from napari_tincture.widgets._live_row import LiveRow
+from napari_tincture.widgets._memory import kept
+from napari_tincture.widgets._model_row import ModelRow
+from napari_tincture.widgets._options import Options
+from napari_tincture.widgets._output import Output
+from napari_tincture.widgets._run_row import RunRow
+
+_PAUSE = 40
+"""Milliseconds without a change after which the panel is refreshed."""
+_REGIONS = (
+    Item("whole layer", "layer", "Every pixel of the layer"),
+    Item("selected shape", "shape", "The bounding box of the selected rectangle"),
+    Item("what is on screen", "viewport", "The part of the layer that the window shows"),
+)
+
+
+class TaskForm(Docked):
+    """A form; `TaskPanel` makes jobs of it."""
+
+    task: ClassVar[str]
+    kind: ClassVar[type[Any]] = Image
+    """Of the layers that it works on."""
+    viewer: Any
+    _hub: JobHub
+
+    def add_rows(self, layout: QFormLayout) -> None:
+        """Add the task's own settings; for a subclass."""
+
+    def settings(self) -> dict[str, Choice]:
+        """Give the drop-downs whose values are remembered; a subclass adds its own."""
+        own = {"region": self.region, "planes": self.planes, "output": self.output.kind}
+        names = ("context", "seams", "device", "precision")
+        return own | {name: getattr(self.more, name) for name in names}
+
+    def _boxes(self) -> dict[str, QCheckBox]:
+        names = ("nan_is_background", "leave_out", "any_pixel_size")
+        return {name: getattr(self.more, name) for name in names}
+
+    def _make_settings(self) -> None:
+        self.chosen = ChosenLayer(self.viewer, self.task, self.kind)
+        self.layer, self.axes = self.chosen.layer, self.chosen.axes
+        self.model = ModelRow(self.task)
+        self.channels = ChannelRows()
+        self.region = Choice(_REGIONS, tooltip="How much of the layer")
+        self.shapes = Choice(tooltip="The Shapes layer that holds the rectangle")
+        self.planes = Choice(
+            [Item("all", "all", "Every plane"), Item("the shown one", "shown", "One plane")],
+            tooltip="Planes along t and z that are not inputs of the model",
+        )
+        self.output = Output()
+        self.more = Options()
+        self.batch = Batch()
+        self.message, self.runner, self.live_row = Message(), RunRow(), LiveRow(self._hub)
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(_PAUSE)
+
+    def _lay_out(self) -> None:
+        self._form = form()
+        self._form.addRow("Layer", self.layer)
+        self._form.addRow("Axes", self.axes)
+        self._form.addRow("Model", self.model)
+        self._form.addRow(self.channels)
+        self.add_rows(self._form)
+        self._form.addRow("Region", self.region)
+        self._form.addRow("Shape", self.shapes)
+        self._form.addRow("Planes", self.planes)
+        self._form.addRow("Output", self.output)
+        align_labels(self._form)
+        settings = QWidget()
+        inner = QVBoxLayout(settings)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.addLayout(self._form)
+        inner.addWidget(self.more)
+        inner.addWidget(self.batch)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.setSpacing(6)
+        for widget in (Scrolling(settings), self.message, self.runner, self.live_row):
+            layout.addWidget(widget)
+        layout.addStretch(1)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "choices": {name: choice.value for name, choice in self.settings().items()},
+            "boxes": {name: box.isChecked() for name, box in self._boxes().items()},
+            "model": self.model.name,
+            "path": self.output.path.text(),
+            "axes": dict(self.chosen.known),
+            "unfolded": self.more.unfolded,
+        }
+
+    def _recall(self) -> None:
+        state = kept(self.task)
+        if not state:
+            return
+        self.chosen.known = state["axes"]
+        self.output.path.setText(state["path"])
+        for name, value in state["choices"].items():
+            self.settings()[name].value = value
+        for name, ticked in state["boxes"].items():
+            self._boxes()[name].setChecked(ticked)
+        self.more.unfolded = state["unfolded"]
+        with suppress(ModelError):  # its file may be gone
+            self.model.choose(state["model"])
