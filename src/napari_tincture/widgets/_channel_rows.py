@@ -82,7 +82,7 @@ class ChannelRows(Folding):
             self._layout.removeRow(0)
         self._rows = []
         for name, description in inputs:
-            choice = Choice(tooltip=description)
+            choice = Choice(tooltip=description or f"Where the model's input {name} comes from")
             choice.chosen.connect(self._tell)
             self._rows.append(choice)
             self._layout.addRow(name, choice)

@@ -56,6 +56,7 @@ class Result(QWidget):
         self.save_button = QPushButton("Save…")
         self.save_button.setToolTip("Save as CSV, Markdown, LaTeX, or as a report: HTML, PDF")
         self.worst_button = QPushButton("Worst place")
+        self.worst_button.setToolTip("Show where the chosen row's image differs most")
         self.histogram = Histogram()
         self.warned = Message()
         self.spread = Wrapped()

@@ -35,6 +35,7 @@ class Output(QWidget):
         browse.setToolTip("Choose where to save")
         browse.clicked.connect(self._browse)
         self.replace = QCheckBox("replace what is there")
+        self.replace.setToolTip("Only for the next run; unticked, an existing file is kept")
         self._file = row([self.path, browse])
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -77,4 +77,4 @@ def _text(program: Mapping[str, Any]) -> Folding:
     text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
     text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
     text.setFixedHeight(TEXT_HEIGHT)
-    return Folding("What is in it", text)
+    return Folding("What is in it", text, tooltip="The program's own lines")

@@ -33,7 +33,10 @@ DATA = (
     Field("contrast", "Contrast", help="Jitter of the input: how far a factor is from 1"),
     Field("saturation", "Saturation", help="Jitter of the input: how far a factor is from 1"),
     Field("hue", "Hue", help="Jitter of the input: largest shift, in turns"),
-    Field("pad", "Small images", "choice", (("error", "are refused"), ("mirror", "are mirrored"))),
+    Field(
+        "pad", "Small images", "choice", (("error", "are refused"), ("mirror", "are mirrored")),
+        help="What becomes of images that are smaller than a crop",
+    ),
     Field(
         "validation", "Validation",
         help="Share of the images (of a single image: of its length) that is held back for figures",
@@ -64,8 +67,8 @@ LEARNING = (
     Field("unit", "Unit", "choice", _choices(Unit), "What the schedule counts"),
     Field("epoch", "Epoch", "int", help="Steps in an epoch"),
     Field("warmup", "Warm-up", "int", help="Steps in which the learning rate rises"),
-    Field("optimiser", "Optimiser", "choice", _choices(Optimiser)),
-    Field("weight_decay", "Weight decay"),
+    Field("optimiser", "Optimiser", "choice", _choices(Optimiser), "How weights are changed"),
+    Field("weight_decay", "Weight decay", help="How fast weights shrink that nothing holds up"),
     Field("ema", "Averaging", help="Decay of the averaged weights (EMA); 0: none"),
     Field("clip", "Clip", help="Longest gradient; 0: any"),
     Field(

@@ -31,6 +31,13 @@ SIZES = {
     "standard": "As published, for a graphics card",
     "large": "Wider and deeper, for a large graphics card",
 }
+SECTIONS = {
+    "Data": "Which crops are learned from, and how they are varied",
+    "Learning": "How long and how fast",
+    "Networks": "How they are built",
+    "Losses": "What counts how much",
+    "Every so many steps": "Previews, validations, checkpoints",
+}
 LOADED = "loaded"
 FAMILY = "cyclegan"
 """Which is chosen where nobody has chosen."""
@@ -51,11 +58,17 @@ class TrainForm(QWidget):
             tooltip="What is trained, and how",
         )
         self.family.value = FAMILY
-        self.preset = Choice([Item(name, name, text) for name, text in SIZES.items()])
+        self.preset = Choice(
+            [Item(name, name, text) for name, text in SIZES.items()],
+            tooltip="How wide and deep the networks are",
+        )
         self.name = QLineEdit()
         self.name.setPlaceholderText("family and size")
         self.name.setToolTip("Of the model, as Stain will offer it")
-        self.device = Choice([Item("auto", "auto", "A GPU if there is one, else the processor")])
+        self.device = Choice(
+            [Item("auto", "auto", "A GPU if there is one, else the processor")],
+            tooltip="Where it learns",
+        )
         self.about = Wrapped()
         self.about.setStyleSheet("font-size: 11px; padding: 0px;")
         self.data, self.learning = Fields(DATA), Fields(LEARNING)
@@ -204,7 +217,10 @@ class TrainForm(QWidget):
         column = QVBoxLayout(inner)
         column.setContentsMargins(8, 0, 0, 0)
         column.setSpacing(2)
-        self.foldings = {name: Folding(name, fields) for name, fields in self.sections.items()}
+        self.foldings = {
+            name: Folding(name, fields, tooltip=SECTIONS[name])
+            for name, fields in self.sections.items()
+        }
         device = form()
         device.addRow("Device", self.device)
         align_labels(device)
