@@ -67,6 +67,7 @@ def _tiny(name: str, text: str) -> Model:
     torch.manual_seed(0)
     network = build_network(name, options)
     model = model_of(network, options["in_channels"], options["out_channels"])
+    geometry = reach_of(model).geometry
     network.train()
     for module in network.modules():
         # Running statistics that normalise, as training leaves them.
@@ -76,7 +77,6 @@ def _tiny(name: str, text: str) -> Model:
         if isinstance(module, SpectralWeight):
             for _ in range(20):
                 module.inverse_norm()
-    geometry = reach_of(model).geometry
     side = geometry.extended(192) + 2 * geometry.margin
     with torch.no_grad(), holding(network, blanks(network)):
         for _ in range(4):
