@@ -70,6 +70,8 @@ def test_results_are_told_as_json_and_failures_in_one_line(tmp_path: Path) -> No
         (["segment", "sample:nuclei", "nuclei"], 2, "--out"),
         (["stain", "a.tif", "nuclei", "-o", "a.ome.zarr", "--set", "tile"], 1, "NAME=VALUE"),
         (["run", "none.json"], 1, "cannot be read"),
+        (["train", "none.json"], 1, "none.json cannot be read"),
+        (["train", "nobody"], 1, "nobody"),
         (["metrics", "--of", "dreams"], 2, "dreams"),
         (["dream"], 2, "No such command"),
     ],

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from napari_tincture.cli.shared import Device, Json, Quiet, Settings, do, settings_from, told
+from napari_tincture.errors import InputError
 from napari_tincture.tasks.recipe import Recipe
 
 
@@ -24,16 +26,21 @@ def train(
     given: Settings = None, device: Device = "auto", as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Train a model; stopped, the same command goes on."""
-    from pathlib import Path
-
-    file = Path(recipe)
-    own: Any = json.loads(file.read_text("utf-8")) if file.suffix == ".json" else recipe
+    own = _training(recipe) if recipe.endswith(".json") else recipe
     settings = settings_from(given, data=data, device=device)
     do(
         Recipe("train", settings={"recipe": own, **settings}, save_to=out),
         as_json=as_json,
         quiet=quiet,
     )
+
+
+def _training(path: str) -> Any:
+    """The recipe of a training in a file, so that a recipe of the run holds all of it."""
+    try:
+        return json.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"The recipe {path} cannot be read: {error}.") from error
 
 
 def run(
