@@ -18,16 +18,21 @@ Row = tuple[str, str]
 
 
 def words_of(
-    name: str, steps: Sequence[Mapping[str, Any]], origin: Mapping[str, Any], software: str
-) -> str:
-    """Tell how an image was made."""
-    lines = [name, *_paragraphs((key, _text(value)) for key, value in origin.items())]
+    name: str, steps: Sequence[Mapping[str, Any]], origin: Mapping[str, Any], software: str,
+    width: int = WIDTH,
+) -> str:  # fmt: skip
+    """Tell how an image was made, in lines of `width` letters."""
+    lines = [name, *_paragraphs(((key, _text(value)) for key, value in origin.items()), width)]
     if not steps:
         return "\n".join([*lines, "How it was made is not recorded in it."])
     if software:
-        lines += _paragraphs([("written by", software)])
+        lines += _paragraphs([("written by", software)], width)
     for number, step in enumerate(steps, start=1):
-        lines += ["", f"{number}. {step.get('step', 'unknown step')}", *_paragraphs(_rows(step))]
+        lines += [
+            "",
+            f"{number}. {step.get('step', 'unknown step')}",
+            *_paragraphs(_rows(step), width),
+        ]
     return "\n".join(lines)
 
 
@@ -140,12 +145,12 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _paragraphs(rows: Iterable[Row]) -> list[str]:
+def _paragraphs(rows: Iterable[Row], width: int) -> list[str]:
     lines: list[str] = []
     for title, text in rows:
         first = f"   {title}".ljust(INDENT - 1) + " "
         lines += textwrap.wrap(
-            text, WIDTH, initial_indent=first, subsequent_indent=" " * INDENT,
+            text, width, initial_indent=first, subsequent_indent=" " * INDENT,
             break_long_words=False, break_on_hyphens=False,
         )  # fmt: skip
     return lines

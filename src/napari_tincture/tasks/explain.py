@@ -48,6 +48,10 @@ class Explanation:
     def __str__(self) -> str:
         return words_of(self.name, self.steps, self.origin, self.software)
 
+    def in_lines(self, width: int) -> str:
+        """As `str`, in lines of so many letters."""
+        return words_of(self.name, self.steps, self.origin, self.software, width)
+
     @property
     def python(self) -> str:
         """Lines of Python that run it again; empty if nothing is recorded.
@@ -80,7 +84,7 @@ def explain(src: Any) -> Explanation:
     if isinstance(src, (str, os.PathLike)):
         return _of_file(os.fspath(src))
     raster = open_image(src)
-    return _explanation(raster.name or "image", completed(raster, _facts(raster)))
+    return explanation_of(raster.name or "image", completed(raster, _facts(raster)))
 
 
 def _of_file(path: str) -> Explanation:
@@ -90,7 +94,7 @@ def _of_file(path: str) -> Explanation:
     own = own_object(path if "://" in path else local)
     provenance = (own or {}).get("provenance")
     known = provenance if isinstance(provenance, Mapping) else {}
-    return replace(_explanation(path, known), path=path)
+    return replace(explanation_of(path, known), path=path)
 
 
 def _facts(raster: Raster) -> dict[str, Any]:
@@ -98,7 +102,8 @@ def _facts(raster: Raster) -> dict[str, Any]:
     return found
 
 
-def _explanation(name: str, provenance: Mapping[str, Any]) -> Explanation:
+def explanation_of(name: str, provenance: Mapping[str, Any]) -> Explanation:
+    """What an image's provenance tells."""
     steps = [dict(step) for step in provenance.get("steps", ()) if isinstance(step, Mapping)]
     run = {key: provenance[key] for key in RUN_FACTS if key in provenance}
     if steps and run:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import importlib
-import inspect
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from napari_tincture.durable import write_json
 from napari_tincture.errors import InputError, OutputError
 from napari_tincture.io.provenance import plain
 from napari_tincture.raster import Raster
+from napari_tincture.tasks._settings import settings_of
 
 VERSION = 1
 KEY = "napari-tincture recipe"
@@ -24,9 +22,6 @@ KEY = "napari-tincture recipe"
 OF_MODELS = ("stain", "segment", "synthesize", "enlarge")
 """Tasks that make an image of an image with a model."""
 TASKS = (*OF_MODELS, "compare", "train")
-_NOT_KEPT = {"image", "labels", "images", "reference", "model", "recipe", "out", "resume"} | {
-    "progress", "cancel", "client", "control", "hooks", "fabric"
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +76,7 @@ class Recipe:
             raise InputError("Results of a folder need a folder: set save_to.")
 
     def check(self) -> None:
-        """Raise `InputError` if the task has no such setting; imports the task."""
+        """Raise `InputError` if the task has no such setting."""
         known = settings_of(self.task)
         for name in self.settings:
             if name not in known:
@@ -217,16 +212,6 @@ class Recipe:
         model = step.get("model_file") or step.get("model") or ""
         images = tuple(source.get("source") for source in step.get("sources", ()))
         return cls(str(step.get("step")), images, str(model), settings)
-
-
-@cache
-def settings_of(task: str) -> tuple[str, ...]:
-    """Names of the settings of a task."""
-    module = importlib.import_module(f"napari_tincture.tasks.{task}")
-    names = inspect.signature(getattr(module, task)).parameters
-    found = [name for name in names if name not in _NOT_KEPT]
-    more = {"train": "recipe", "compare": "reference"}
-    return (more[task], *found) if task in more else tuple(found)
 
 
 def as_image(image: Any) -> Mapping[str, Any] | None:

@@ -99,6 +99,19 @@ class ChosenLayer(QObject):
         self.axes.value = self.known.get(self.name, "")
         self.axes.blockSignals(False)
 
+    def choose(self, name: str) -> None:
+        """Choose a layer by its name.
+
+        Raises
+        ------
+        InputError
+            If the viewer has no such layer of the kind.
+        """
+        if name not in layer_names(self._viewer, self._kind):
+            raise InputError(f"There is no {self._kind.__name__} layer {name!r} to {self._task}.")
+        self._layer = self._viewer.layers[name]
+        self.offer_layers()
+
     def take_active(self) -> None:
         """Choose the viewer's active layer, if it is one to work on."""
         if name := active_layer(self._viewer, self._task, self._kind):

@@ -38,6 +38,16 @@ class ClassMapping(QWidget):
             if choice.value != UNDECIDED
         }
 
+    def show_options(self, given: dict[str, Any]) -> None:
+        """Show what a recipe says of values that are asked about; what else it says stays."""
+        said = dict(given.pop("classes", None) or {})
+        for value, choice in self.rows.items():
+            if str(value) in said:
+                name = said.pop(str(value))
+                choice.value = NO_CLASS if name is None else name
+        if said:
+            given["classes"] = said
+
     def offer(self, unknown: Mapping[int, int], classes: Mapping[int, Channel]) -> None:
         """Ask about values, of which these many pixels are; what was decided stays."""
         wanted = dict(list(unknown.items())[:MOST]) if len(unknown) <= MOST else {}

@@ -58,6 +58,10 @@ class Choice(QComboBox):
     def value(self, value: Any) -> None:
         self.setCurrentIndex(self._position(value))
 
+    def offers(self, value: Any) -> bool:
+        """Whether there is an entry for a value."""
+        return self._position(value) >= 0
+
     def set_items(self, items: Iterable[Item]) -> None:
         """Replace the entries; the current value stays if it is among them, else the first."""
         wanted, before = list(items), self.value
@@ -88,6 +92,24 @@ class Choice(QComboBox):
     def wheelEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
         """Leave the wheel to the panel: scrolling over a setting must not change it."""
         event.ignore()
+
+
+def take(choice: Choice, given: dict[str, Any], name: str, unset: Any) -> None:
+    """Show a setting in a drop-down and take it off the list, if it is offered.
+
+    Parameters
+    ----------
+    choice, given, name
+        Where, of which settings, and which one.
+    unset
+        What is shown where nothing is given.
+    """
+    value = given.get(name, unset)
+    if choice.offers(value):
+        choice.value = value
+        given.pop(name, None)
+    else:
+        choice.value = unset
 
 
 NARROWEST = 270

@@ -49,6 +49,14 @@ class ObjectMaps(QWidget):
         chosen = {"object": self.object.value, "border": self.border.value}
         return {role: name for role, name in chosen.items() if name}
 
+    def show_options(self, given: dict[str, Any]) -> None:
+        """Show the maps that a recipe names and take them off the list, if there are no others."""
+        roles = given.get("instances") or {}
+        if roles and {*roles} <= {"object", "border"}:
+            self.object.value = roles.get("object", "")
+            self.border.value = roles.get("border", "")
+            del given["instances"]
+
 
 def _sounds(name: str, words: tuple[str, ...]) -> bool:
     return any(word in name.lower() for word in words)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QCheckBox, QWidget
 
 from napari_tincture.precision import PRECISIONS
-from napari_tincture.widgets._form import Choice, Folding, Item, align_labels, form, show_row
+from napari_tincture.widgets._form import (
+    Choice,
+    Folding,
+    Item,
+    align_labels,
+    form,
+    show_row,
+    take,
+)
 from napari_tincture.worker.settings import CONTEXTS
 
 _CONTEXT_HELP = {
@@ -65,6 +74,21 @@ class Options(Folding):
             choice.chosen.connect(self._tell)
         for box in self._boxes:
             box.toggled.connect(lambda _: self._tell())
+
+    def show_options(self, given: dict[str, Any]) -> None:
+        """Show settings of a task and take them off the list; what is not given is as usual."""
+        take(self.context, given, "context", "auto")
+        take(self.seams, given, "seams", "exact")
+        take(self.device, given, "device", "auto")
+        take(self.precision, given, "precision", "auto")
+        for box, name, ticked in (
+            (self.nan_is_background, "nonfinite", "background"),
+            (self.leave_out, "on_read_error", "background"),
+            (self.any_pixel_size, "pixel_size", "ignore"),
+        ):
+            box.setChecked(given.get(name) == ticked)
+            if box.isChecked():
+                del given[name]
 
     def leave_out_tiling(self) -> None:
         """Hide what is about reading images in tiles."""

@@ -20,7 +20,7 @@ from napari_tincture.raster import Raster
 from napari_tincture.tasks.channels import map_channels
 from napari_tincture.tiling.inputs import Inputs
 from napari_tincture.widgets._inputs import Origin
-from napari_tincture.widgets._regions import Region, shape_box, shown_planes, viewport
+from napari_tincture.widgets._regions import GIVEN, Region, shape_box, shown_planes, viewport
 from napari_tincture.widgets._unlike import unlike_note
 from napari_tincture.worker.settings import JobSettings
 from napari_tincture.worker.sources import channel_choices
@@ -43,7 +43,9 @@ class Choices:
     origins
         Where each model input comes from.
     region
-        ``"layer"``, ``"shape"`` or ``"viewport"``.
+        ``"layer"``, ``"shape"``, ``"viewport"`` or ``"given"``.
+    box
+        The pixels by axis for ``"given"``.
     shapes
         Name of the Shapes layer for ``"shape"``.
     planes
@@ -62,6 +64,7 @@ class Choices:
     axes: Mapping[str, str] = field(default_factory=dict)
     origins: tuple[Origin | None, ...] = ()
     region: str = "layer"
+    box: Region = field(default_factory=dict)
     shapes: str = ""
     planes: str = "all"
     context: str = "auto"
@@ -173,11 +176,23 @@ def region_of(viewer: Any, choices: Choices, image: Raster) -> Region:
         region = shape_box(viewer, viewer.layers[choices.shapes], layer, letters)
     elif choices.region == "viewport":
         region = viewport(viewer, layer, letters)
+    elif choices.region == GIVEN:
+        region = _inside(choices.box, image)
     if choices.planes == "shown":
         region |= shown_planes(viewer, layer, letters)
     # Planes and channels that are model inputs are chosen there, not by the sliders.
     taken = {origin.axis for origin in choices.origins if origin is not None} | {"c"}
     return {axis: bounds for axis, bounds in region.items() if axis not in taken}
+
+
+def _inside(box: Region, image: Raster) -> Region:
+    for axis, (_, stop) in box.items():
+        if stop > image.sizes.get(axis, 0):
+            raise InputError(
+                f"The recipe's region ends at {axis} {stop}, and layer {image.name!r} has "
+                f"{image.sizes.get(axis, 'no such axis')}. Choose another region."
+            )
+    return dict(box)
 
 
 def pixel_size_notes(image: Raster, card: ModelCard, choices: Choices) -> list[str]:

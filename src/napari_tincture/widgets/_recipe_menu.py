@@ -29,6 +29,8 @@ class RecipeMenu(QToolButton):
     """
 
     told = Signal(Level, str)
+    opened = Signal(object)
+    """A `Recipe` is to be shown."""
 
     def __init__(self, recipe: Callable[[], Recipe], layers: Callable[[], Sequence[str]]) -> None:
         super().__init__()
@@ -51,6 +53,11 @@ class RecipeMenu(QToolButton):
         self.file = self._action(
             menu, "Save recipe…", "A JSON file for nt.run() and napari-tincture run", self._save
         )
+        menu.addSeparator()
+        self.open = QAction("Open recipe…", menu)
+        self.open.setToolTip("Show what a saved recipe says, in its panel; nothing is run yet")
+        self.open.triggered.connect(lambda _: self._open())
+        menu.addAction(self.open)
         self.setMenu(menu)
 
     def _action(self, menu: QMenu, text: str, tooltip: str, do: Callable[[Recipe], str]) -> QAction:
@@ -72,11 +79,11 @@ class RecipeMenu(QToolButton):
     def _copy_python(self, recipe: Recipe) -> str:
         from napari_tincture.tasks._recipe_text import python_of
 
-        _copy(python_of(recipe, [f"viewer.layers[{name!r}]" for name in self._layers()]))
+        to_clipboard(python_of(recipe, [f"viewer.layers[{name!r}]" for name in self._layers()]))
         return "Copied as Python."
 
     def _copy_command(self, recipe: Recipe) -> str:
-        _copy(recipe.command)
+        to_clipboard(recipe.command)
         return "Copied as a command."
 
     def _save(self, recipe: Recipe) -> str:
@@ -88,8 +95,18 @@ class RecipeMenu(QToolButton):
         path = recipe.save(name if name.endswith(".json") else f"{name}{SUFFIX}")
         return f"Saved {path.name}."
 
+    def _open(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Open recipe", "", "Recipes (*.json)")
+        if not name:
+            return
+        try:
+            self.opened.emit(Recipe.load(name))
+        except TinctureError as error:
+            self.told.emit(Level.PROBLEM, in_panel(error))
 
-def _copy(text: str) -> None:
+
+def to_clipboard(text: str) -> None:
+    """Put a text on the clipboard."""
     clipboard = QApplication.clipboard()
     assert clipboard is not None
     clipboard.setText(text)

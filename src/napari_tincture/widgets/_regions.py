@@ -17,6 +17,8 @@ from napari_tincture.placement import micrometres
 
 Region = dict[str, tuple[int, int]]
 """Axis letter → first pixel and the one after the last."""
+GIVEN = "given"
+"""A region that is told by its pixels."""
 FILLED = 0.7
 """Part of the canvas that is filled by what the camera is moved to."""
 

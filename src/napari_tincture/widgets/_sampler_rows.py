@@ -109,6 +109,18 @@ class SamplerRows(QObject):
             found["guidance"] = self.guidance.value()
         return found | self.look.options
 
+    def show_options(self, given: dict[str, Any], layers: Sequence[str], card: ModelCard) -> None:
+        """Show settings of a recipe and take them off the list; others are as the model says."""
+        denoising = card.denoising
+        usual = ASKED if denoising is None else denoising.asked(given.get("sampler"))
+        self._model = card.name
+        self.sampler.value = given.pop("sampler", None) or usual["sampler"]
+        for name in ("steps", "guidance"):
+            self._boxes()[name].setValue(given.pop(name, None) or usual[name])
+        self.seed.setValue(int(given.pop("seed", 0)))
+        self.variants.setValue(1)
+        self.look.show_options(given, layers)
+
     @property
     def state(self) -> dict[str, Any]:
         """What is chosen, to `recall` when the panel is opened again."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from napari.layers import Image
@@ -64,6 +64,16 @@ class StyleRow(QObject):
             return {"style": value}
         found: dict[str, Any] = {"style": {LAYER: value[1]}}
         return found | ({"style_strength": self.strength.value()} if self._starts else {})
+
+    def show_options(self, given: dict[str, Any], layers: Sequence[str]) -> None:
+        """Show the style of a recipe and take it off the list, if it is offered."""
+        style = given.get("style")
+        if isinstance(style, Mapping) and "source" in style:
+            style = (LAYER, layers[style["source"]])
+        if self.style.offers(style):
+            self.style.value = style
+            given.pop("style", None)
+        self.strength.setValue(given.pop("style_strength", STRENGTH))
 
     def _on_style(self) -> None:
         self._show_strength()

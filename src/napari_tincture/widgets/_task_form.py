@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -21,7 +22,9 @@ from napari_tincture.widgets._memory import kept
 from napari_tincture.widgets._model_row import ModelRow
 from napari_tincture.widgets._options import Options
 from napari_tincture.widgets._output import Output
+from napari_tincture.widgets._regions import GIVEN, Region
 from napari_tincture.widgets._run_row import RunRow
+from napari_tincture.widgets._shown_recipe import FurtherRow
 
 _PAUSE = 40
 """Milliseconds without a change after which the panel is refreshed."""
@@ -39,6 +42,8 @@ class TaskForm(Docked):
     kind: ClassVar[type[Any]] = Image
     """Of the layers that it works on."""
     viewer: Any
+    box: Region
+    """The pixels that a recipe gives as the region; empty if none does."""
     _hub: JobHub
 
     def add_rows(self, layout: QFormLayout) -> None:
@@ -49,6 +54,25 @@ class TaskForm(Docked):
         own = {"region": self.region, "planes": self.planes, "output": self.output.kind}
         names = ("context", "seams", "device", "precision")
         return own | {name: getattr(self.more, name) for name in names}
+
+    def show_box(self, box: Region) -> None:
+        """Offer a part of the layer as a region, by its pixels; an empty one is offered no more."""
+        self.box = dict(box)
+        text = ", ".join(f"{axis} {start}–{stop}" for axis, (start, stop) in self.box.items())
+        given = [Item(text, GIVEN, "The pixels that the recipe names")] if box else []
+        self.region.set_items([*_REGIONS, *given])
+
+    def show_options(self, given: dict[str, Any], layers: Sequence[str]) -> None:
+        """Show settings of a recipe and take off the list what there are controls for.
+
+        Parameters
+        ----------
+        given
+            By name; what is not given is as usual.
+        layers
+            Names of the layers that ``{"source": number}`` stands for.
+        """
+        self.more.show_options(given)
 
     def _boxes(self) -> dict[str, QCheckBox]:
         names = ("nan_is_background", "leave_out", "any_pixel_size")
@@ -65,7 +89,9 @@ class TaskForm(Docked):
             [Item("all", "all", "Every plane"), Item("the shown one", "shown", "One plane")],
             tooltip="Planes along t and z that are not inputs of the model",
         )
+        self.box = {}
         self.output = Output()
+        self.further = FurtherRow()
         self.more = Options()
         self.batch = Batch()
         self.message, self.runner, self.live_row = Message(), RunRow(), LiveRow(self._hub)
@@ -83,6 +109,7 @@ class TaskForm(Docked):
         self._form.addRow("Region", self.region)
         self._form.addRow("Shape", self.shapes)
         self._form.addRow("Planes", self.planes)
+        self._form.addRow(self.further)
         self._form.addRow("Output", self.output)
         align_labels(self._form)
         settings = QWidget()
@@ -106,6 +133,8 @@ class TaskForm(Docked):
             "path": self.output.path.text(),
             "axes": dict(self.chosen.known),
             "unfolded": self.more.unfolded,
+            "box": dict(self.box),
+            "further": self.further.values,
         }
 
     def _recall(self) -> None:
@@ -114,6 +143,8 @@ class TaskForm(Docked):
             return
         self.chosen.known = state["axes"]
         self.output.path.setText(state["path"])
+        self.show_box(state["box"])
+        self.further.show_values(state["further"])
         for name, value in state["choices"].items():
             self.settings()[name].value = value
         for name, ticked in state["boxes"].items():

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -33,7 +33,9 @@ from napari_tincture.widgets._layers import (
 )
 from napari_tincture.widgets._live import LiveView
 from napari_tincture.widgets._memory import keep
+from napari_tincture.widgets._open_recipe import layers_of_recipe, show
 from napari_tincture.widgets._plan import Choices, Plan, make_plan, own_letters
+from napari_tincture.widgets._shown_recipe import show_recipe
 from napari_tincture.widgets._task_form import TaskForm
 from napari_tincture.widgets._unlike import likeness
 from napari_tincture.worker.jobs import Job
@@ -123,6 +125,10 @@ class TaskPanel(TaskForm):
         if self._job is not None:
             self._hub.client.cancel(self._job)
 
+    def show_recipe(self, recipe: Recipe, layers: Sequence[str]) -> None:
+        """Show what a recipe of this task says of layers by name; see `show_recipe`."""
+        show_recipe(self, recipe, layers)
+
     def plan(self) -> Plan:
         """Make a job of what the panel shows now.
 
@@ -148,7 +154,7 @@ class TaskPanel(TaskForm):
         choices = Choices(
             task=self.task, model=self.model.name, layer=self.layer.value,
             axes=dict(self.chosen.known), origins=tuple(self.channels.origins),
-            region=self.region.value, shapes=self.shapes.value or "",
+            region=self.region.value, box=self.box, shapes=self.shapes.value or "",
             planes=self.planes.value, context=self.more.context.value,
             device=self.more.device.value, precision=self.more.precision.value,
             options=self.options(), any_pixel_size=self.more.any_pixel_size.isChecked(),
@@ -160,7 +166,8 @@ class TaskPanel(TaskForm):
         """Give the task's own keyword arguments; a subclass adds to them."""
         ticked = {"nonfinite": self.more.nan_is_background, "on_read_error": self.more.leave_out}
         found = {name: "background" for name, box in ticked.items() if box.isChecked()}
-        return found | ({"seams": "blend"} if self.more.seams.value == "blend" else {})
+        seams = {"seams": "blend"} if self.more.seams.value == "blend" else {}
+        return self.further.values | found | seams
 
     def offer(self) -> None:
         """Show what the chosen model offers; for a subclass."""
@@ -194,8 +201,9 @@ class TaskPanel(TaskForm):
         self.model.changed.connect(self._on_model)
         self.model.importing.connect(partial(choose_import, self.model, self._hub))
         self.model.exporting.connect(self._on_export)
-        for part in (self.channels, self.output, self.more, self.batch):
+        for part in (self.channels, self.output, self.more, self.batch, self.further):
             part.changed.connect(self._later.start)
+        self.recipe.opened.connect(self._on_recipe)
         self.runner.run.connect(partial(self._on_run, self.run))
         self.batch.run.connect(partial(self._on_run, self.run_batch))
         self.runner.cancel.connect(self.cancel)
@@ -254,6 +262,14 @@ class TaskPanel(TaskForm):
             start()
         except TinctureError as error:  # something changed since the last refresh
             self._say(Level.PROBLEM, in_panel(error))
+
+    def _on_recipe(self, recipe: Recipe) -> None:
+        try:
+            panel = show(self.viewer, recipe, layers_of_recipe(self.viewer, recipe))
+        except TinctureError as error:
+            self._say(Level.PROBLEM, in_panel(error))
+        else:
+            panel.runner.status.show_text(Level.READY, "This is the recipe; press Run.")
 
     def _on_export(self) -> None:
         try:

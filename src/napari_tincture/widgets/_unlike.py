@@ -17,14 +17,16 @@ from napari_tincture.tiling.inputs import Inputs, Lane
 
 PIXELS = 2**18
 """Values of a channel that are looked at, at most."""
+LARGEST = 2**24
+"""Pixels of a plane that may be looked at."""
 _KNOWN: WeakKeyDictionary[Any, dict[Any, str | None]] = WeakKeyDictionary()
 
 
 def unlike_note(layer: Any, inputs: Inputs, card: ModelCard) -> str:
     """Say how a layer's values differ from those of the training images; empty if they do not.
 
-    Only values in memory are looked at, each layer once per model and choice of channels; what
-    lies on disk is looked at when it is run.
+    Only values in memory and of samples are looked at, each layer once per model and choice of
+    channels; what lies on disk is looked at when it is run.
     """
     return _note(layer, inputs, card) or ""
 
@@ -53,14 +55,16 @@ def likeness(layer: Any, image: Raster, card: ModelCard) -> int:
 
 
 def _values(lane: Lane) -> np.ndarray | None:
-    """The middle plane of a channel, thinned out; None if it is not in memory."""
+    """The middle plane of a channel, thinned out; None if it is not at hand."""
     raster = lane.raster
     arrays = [memory_of(level) for level in raster.levels]
-    found = next((array for array in reversed(arrays) if array is not None), None)
-    if found is None:
+    found: Any = next((array for array in reversed(arrays) if array is not None), None)
+    if found is None and raster.source is not None and raster.source.kind == "sample":
+        found = raster.levels[-1]
+    if found is None or found.shape[-1] * found.shape[-2] > LARGEST:
         return None
     at = {axis: size // 2 for axis, size in zip(raster.axes, found.shape, strict=True)}
     at |= dict(lane.at)
-    plane: np.ndarray = found[tuple(at[axis] for axis in raster.axes[:-2])]
+    plane = found[tuple(at[axis] for axis in raster.axes[:-2])]
     step = max(1, math.ceil(math.sqrt(plane.size / PIXELS)))
-    return plane[::step, ::step]
+    return np.asarray(plane[::step, ::step])

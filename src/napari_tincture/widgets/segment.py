@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from napari_tincture.object_table import ObjectTable
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._instances import instance_step
 from napari_tincture.tasks._sizes import as_pixels
-from napari_tincture.widgets._form import Choice, Item, Level, show_row
+from napari_tincture.widgets._form import Choice, Item, Level, show_row, take
 from napari_tincture.widgets._memory import kept
 from napari_tincture.widgets._object_maps import ObjectMaps
 from napari_tincture.widgets._plan import Plan
@@ -108,6 +109,18 @@ class SegmentPanel(TaskPanel):
         if self._unnamed:
             found["instances"] = self.maps.options
         return found | (self.sizes.options if self._objects else {})
+
+    def show_options(self, given: dict[str, Any], layers: Sequence[str]) -> None:
+        """Show settings of a recipe and take off the list what there are controls for."""
+        super().show_options(given, layers)
+        take(self.result, given, "output", "labels")
+        take(self.augment, given, "augment", "none")
+        take(self.link, given, "link", "")
+        self.sizes.options = given
+        for name in ("min_size", "max_size", "size_unit"):
+            given.pop(name, None)
+        if self._unnamed:
+            self.maps.show_options(given)
 
     @property
     def _objects(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -11,7 +12,7 @@ from napari_tincture.errors import ModelError, TinctureError
 from napari_tincture.models.card import ModelCard
 from napari_tincture.models.directions import turned_card
 from napari_tincture.widgets._also_row import AlsoRow
-from napari_tincture.widgets._form import Choice, Item, Level, show_row
+from napari_tincture.widgets._form import Choice, Item, Level, show_row, take
 from napari_tincture.widgets._plan import Plan
 from napari_tincture.widgets._run_layer import run_layer
 from napari_tincture.widgets._task_panel import TaskPanel
@@ -84,6 +85,18 @@ class StainPanel(TaskPanel):
         if self.also.ticked and not self.output.live:
             found["outputs"] = ["image", *self.also.ticked]
         return found
+
+    def show_options(self, given: dict[str, Any], layers: Sequence[str]) -> None:
+        """Show settings of a recipe and take off the list what there are controls for."""
+        super().show_options(given, layers)
+        take(self.direction, given, "direction", "forward")
+        for box, name, unset in ((self.samples, "samples", 3), (self.seed, "seed", 0)):
+            box.setValue(int(given.pop(name, unset)))
+        wanted = given.get("outputs", ())
+        for name, tick in self.also.boxes.items():
+            tick.setChecked(name in wanted)
+        if {*wanted} <= {"image", *self.also.boxes}:
+            given.pop("outputs", None)
 
     def plan(self) -> Plan:
         """Make a job of what the panel shows now.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
@@ -171,10 +172,16 @@ class SynthesizePanel(TaskPanel):
 
     def options(self) -> dict[str, Any]:
         """Give the keyword arguments that only this task has."""
-        found = self.sampling.options
+        found = self.further.values | self.sampling.options
         if decided := self.mapping.options:
-            found["classes"] = decided
+            found["classes"] = {**found.get("classes", {}), **decided}
         return found
+
+    def show_options(self, given: dict[str, Any], layers: Sequence[str]) -> None:
+        """Show settings of a recipe and take off the list what there are controls for."""
+        super().show_options(given, layers)
+        self.sampling.show_options(given, layers, self.card)
+        self.mapping.show_options(given)
 
     def offer(self) -> None:
         """Show the chosen model's classes, and what it can do."""
@@ -206,7 +213,7 @@ class SynthesizePanel(TaskPanel):
         output.pop("live", None)
         choices = Choices(
             task=self.task, model=self.model.name, layer=self.layer.value,
-            axes=dict(self.chosen.known), region=self.region.value,
+            axes=dict(self.chosen.known), region=self.region.value, box=self.box,
             shapes=self.shapes.value or "", planes=self.planes.value,
             device=self.more.device.value, precision=self.more.precision.value,
             options=self.options(), any_pixel_size=self.more.any_pixel_size.isChecked(), **output,
