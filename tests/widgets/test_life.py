@@ -222,6 +222,29 @@ def test_the_panel_follows_the_layers(
     qtbot.waitUntil(lambda: "Open an image" in panel.message.text(), timeout=PATIENCE)
 
 
+def test_napari_knows_of_what_closing_would_end(
+    qtbot: Any, viewer: Any, open_panel: Open, model_paths: Models, hub: JobHub, tmp_path: Path
+) -> None:
+    manager = viewer.window._qt_window._window._task_status_manager
+    viewer.add_image(np.zeros((9, 9), np.uint8), name="slide")
+    panel = panel_for(open_panel, model_paths, "wait")
+    panel.output.kind.value = "file"
+    panel.output.path.setText(str(tmp_path / "slide.ome.zarr"))
+    panel.run()
+    (told,) = manager.get_status()
+    assert "slide" in told
+    assert "goes on where it stopped" in told
+    manager.cancel_all()  # what napari does when the person closes all the same
+    assert ended(qtbot, panel) is State.CANCELLED
+    qtbot.waitUntil(lambda: not manager.is_busy(), timeout=PATIENCE)
+    panel.output.kind.value = "memory"
+    panel.run()
+    assert manager.is_busy()
+    panel.cancel()
+    ended(qtbot, panel)
+    qtbot.waitUntil(lambda: not manager.is_busy(), timeout=PATIENCE)
+
+
 def test_other_pixel_sizes_are_refused_unless_wanted(
     viewer: Any, open_panel: Open, model_paths: Models
 ) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 import zlib
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_tincture.errors import InputError
 from napari_tincture.tiling.cache import BlockCache
 
 Block = npt.NDArray[Any]
@@ -28,8 +30,9 @@ Key = tuple[tuple[int, ...], tuple[int, int]]
 
 VARIABLE = "NAPARI_TINCTURE_CACHE"
 """Names the environment variable that names the folder; empty for no cache on disk."""
-LIMIT = 10 * 2**30
-"""Bytes that all jobs together may leave on the disk."""
+SIZE_VARIABLE = "NAPARI_TINCTURE_CACHE_GB"
+"""Names the environment variable of how many GiB all jobs together may leave on the disk."""
+USUAL_GIGABYTES = 10.0
 
 
 def cache_folder() -> Path | None:
@@ -40,6 +43,24 @@ def cache_folder() -> Path | None:
     from platformdirs import user_cache_path
 
     return user_cache_path("napari-tincture", appauthor=False) / "tiles"
+
+
+def cache_limit() -> int:
+    """Bytes that all jobs together may leave on the disk.
+
+    Raises
+    ------
+    InputError
+        If the environment variable is no positive number.
+    """
+    text = os.environ.get(SIZE_VARIABLE) or str(USUAL_GIGABYTES)
+    try:
+        size = float(text)
+    except ValueError:
+        size = 0.0
+    if not 0 < size < math.inf:
+        raise InputError(f"{SIZE_VARIABLE} is {text!r}: expected a number of GiB, such as 10.")
+    return int(size * 2**30)
 
 
 class TileCache(BlockCache):
@@ -54,7 +75,7 @@ class TileCache(BlockCache):
     limit
         Bytes in memory.
     disk_limit
-        Bytes on disk, of all jobs.
+        Bytes on disk, of all jobs; None: as `cache_limit` says.
 
     Notes
     -----
@@ -63,12 +84,12 @@ class TileCache(BlockCache):
     """
 
     def __init__(
-        self, root: Path, identity: Mapping[str, Any], limit: int, disk_limit: int = LIMIT
+        self, root: Path, identity: Mapping[str, Any], limit: int, disk_limit: int | None = None
     ) -> None:
         super().__init__(limit)
         text = json.dumps(identity, sort_keys=True, default=str)
         self.folder = root / hashlib.sha256(text.encode()).hexdigest()[:32]
-        self._root, self._text, self._disk_limit = root, text, disk_limit
+        self._root, self._text, self._disk_limit = root, text, disk_limit or cache_limit()
         self._part: dict[tuple[int, ...], str] = {}
         self._waiting: list[tuple[Path, bytes]] = []
         self._blocks_waiting: dict[Path, Block] = {}

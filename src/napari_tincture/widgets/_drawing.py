@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from napari_tincture.widgets._jobs import add_results
+from napari_tincture.widgets._added import add_results
 from napari_tincture.worker.jobs import Job
 from napari_tincture.worker.settings import JobSettings
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -24,11 +24,13 @@ from napari.utils.notifications import (
 from qtpy.QtCore import QEvent, QObject, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_tincture.object_table import ObjectTable
 from napari_tincture.raster import Raster
+from napari_tincture.widgets._added import add_results
+from napari_tincture.widgets._closing import UnderWay
 from napari_tincture.widgets._gone import when_gone
 from napari_tincture.widgets._live import close_views
 from napari_tincture.widgets._live_open import open_view
+from napari_tincture.widgets._preferences import apply_cache
 from napari_tincture.worker.client import WorkerClient
 from napari_tincture.worker.jobs import Job, State
 from napari_tincture.worker.live_client import LiveLink
@@ -42,9 +44,6 @@ from napari_tincture.worker.train_settings import TrainSettings
 from napari_tincture.worker.training_client import TrainingClient
 from napari_tincture.worker.training_job import TrainingJob
 
-NO_TABLES: Mapping[str, ObjectTable] = {}
-IMAGES = ("", "image")
-"""Names of results that are shown at once."""
 _LOGGER = logging.getLogger("napari_tincture")
 
 
@@ -57,6 +56,7 @@ class _Order:
     """What to do with a job's news."""
 
     viewer: Any
+    under_way: UnderWay
     told: int = 0
     show: Show | None = None
 
@@ -91,6 +91,7 @@ class JobHub(QObject):
         self._live_heard.connect(self._on_live, Qt.ConnectionType.QueuedConnection)
         self._answered.connect(self._on_answer, Qt.ConnectionType.QueuedConnection)
         self._woken.connect(self.ready, Qt.ConnectionType.QueuedConnection)
+        apply_cache()
         self.client = WorkerClient(command, on_ready=self._woken.emit)
         self.trainer = TrainingClient(command)
         self.teacher = TeachingClient(command)
@@ -113,19 +114,19 @@ class JobHub(QObject):
     ) -> Job:  # fmt: skip
         """Queue a job whose result becomes a layer of the viewer, or is shown as told."""
         job = self.client.submit(settings, sources, self._hear)
-        self._orders[job.number] = _Order(viewer, show=show)
+        self._take(self.client, viewer, job, show)
         return job
 
     def train(self, viewer: Any, settings: TrainSettings, sources: Sequence[Raster]) -> TrainingJob:
         """Queue a training, in a process of its own."""
         job = self.trainer.train(settings, sources, self._hear)
-        self._orders[job.number] = _Order(viewer)
+        self._take(self.trainer, viewer, job)
         return job
 
     def teach(self, viewer: Any, settings: TeachSettings, image: Raster) -> TeachingJob:
         """Begin to learn while somebody paints, in a process of its own."""
         job = self.teacher.teach(settings, image, self._hear)
-        self._orders[job.number] = _Order(viewer)
+        self._take(self.teacher, viewer, job)
         return job
 
     def start_live(self, viewer: Any, settings: JobSettings, sources: Sequence[Raster]) -> LiveLink:
@@ -166,6 +167,10 @@ class JobHub(QObject):
             self._on_window_gone(id(watched))
         return False
 
+    def _take(self, client: Any, viewer: Any, job: Job, show: Show | None = None) -> None:
+        under_way = UnderWay(viewer, job, partial(client.cancel, job))
+        self._orders[job.number] = _Order(viewer, under_way, show=show)
+
     def _on_answer(self, listener: Listener, answer: Answer) -> None:
         listener(answer)
 
@@ -188,6 +193,7 @@ class JobHub(QObject):
         order.told = len(job.warnings)
         if job.state.final:
             del self._orders[job.number]
+            order.under_way.end(job)
             self._conclude(job, order)
             self.ended.emit(job)
         self.changed.emit(job)
@@ -261,41 +267,6 @@ def job_hub() -> JobHub:
     if not _HUBS:
         _HUBS.append(JobHub())
     return _HUBS[0]
-
-
-def add_results(
-    viewer: Any, results: Mapping[str, Raster], tables: Mapping[str, ObjectTable] = NO_TABLES
-) -> None:
-    """Add the results of one run; what comes beside an image is hidden, and waits in the list.
-
-    Labels have the table of their objects as features.
-    """
-    images = [name for name in results if name in IMAGES]
-    for name in sorted(results, key=lambda name: name in images):  # what is seen lies on top
-        for layer in add_layers(viewer, results[name]):
-            if name in tables:
-                layer.features = tables[name].features()
-            layer.visible = name in images or not images
-
-
-def add_layers(viewer: Any, result: Raster) -> list[Any]:
-    """Add a result to the viewer, one layer per channel, in the place of its source."""
-    parts = [result]
-    if "c" in result.axes and not result.rgb:
-        parts = [_channel(result, index) for index in range(result.sizes["c"])]
-    return [_add(viewer, part, on_top=number > 0) for number, part in enumerate(parts)]
-
-
-def _add(viewer: Any, part: Raster, *, on_top: bool) -> Any:
-    data, options, kind = part.to_layer()
-    if on_top:  # of the channel before, which covers the source as a single result does
-        options["blending"] = "additive"
-    return getattr(viewer, f"add_{kind}")(data, **options)
-
-
-def _channel(result: Raster, index: int) -> Raster:
-    name = result.channels[index] if result.channels else str(index)
-    return replace(result.plane(c=index), name=f"{result.name} {name}".strip())
 
 
 def _tell_error(job: Job) -> None:

@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
 from napari_tincture.errors import InputError
 from napari_tincture.raster import Raster
 from napari_tincture.tasks.comparison import cell_text
+from napari_tincture.widgets._added import add_layers
 from napari_tincture.widgets._form import Choice, Folding, Item, align_labels, form
-from napari_tincture.widgets._jobs import add_layers
 from napari_tincture.widgets._plan import Plan
 from napari_tincture.worker.jobs import Job
 from napari_tincture.worker.sources import SOURCE

@@ -22,6 +22,7 @@ from napari_tincture.widgets._memory import kept
 from napari_tincture.widgets._model_row import ModelRow
 from napari_tincture.widgets._options import Options
 from napari_tincture.widgets._output import Output
+from napari_tincture.widgets._preferences import preferred
 from napari_tincture.widgets._regions import GIVEN, Region
 from napari_tincture.widgets._run_row import RunRow
 from napari_tincture.widgets._shown_recipe import FurtherRow
@@ -90,6 +91,7 @@ class TaskForm(Docked):
             tooltip="Planes along t and z that are not inputs of the model",
         )
         self.box = {}
+        self._device_to_come = ""
         self.output = Output()
         self.further = FurtherRow()
         self.more = Options()
@@ -137,9 +139,24 @@ class TaskForm(Docked):
             "further": self.further.values,
         }
 
+    def _begin_as_preferred(self) -> None:
+        likes = preferred()
+        own = {"device": self.more.device, "precision": self.more.precision}
+        for name, choice in {**own, "output": self.output.kind}.items():
+            if choice.offers(likes[name]):
+                choice.value = likes[name]
+        self._device_to_come = likes["device"]
+
+    def _offer_devices(self) -> None:
+        """Offer what the worker knows by now, a preferred device among it."""
+        self.more.offer_devices(self._hub.client.devices)
+        if self._device_to_come and self.more.device.offers(self._device_to_come):
+            self.more.device.value, self._device_to_come = self._device_to_come, ""
+
     def _recall(self) -> None:
         state = kept(self.task)
         if not state:
+            self._begin_as_preferred()
             return
         self.chosen.known = state["axes"]
         self.output.path.setText(state["path"])

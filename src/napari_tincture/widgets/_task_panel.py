@@ -244,9 +244,6 @@ class TaskPanel(TaskForm):
         taken = {origin.axis for origin in self.channels.origins if origin is not None}
         show_row(self._form, self.planes, bool(set(own_letters(raster)) & set("tz") - taken))
 
-    def _offer_devices(self) -> None:
-        self.more.offer_devices(self._hub.client.devices)
-
     def _on_view(self) -> None:
         if self.region.value == "viewport" or self.planes.value == "shown":
             self._later.start()
