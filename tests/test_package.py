@@ -60,6 +60,37 @@ def test_the_base_install_brings_no_qt_binding() -> None:
     assert not any("<" in bound or "==" in bound or "~=" in bound for bound in bounds)
 
 
+def test_every_import_is_declared() -> None:
+    """What is installed beside the checkout is not in a user's environment."""
+    import re
+    from importlib.metadata import packages_distributions
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    bounds = chain(
+        project["dependencies"], *(extras[name] for name in extras if name not in ("dev", "bench"))
+    )
+    declared = {re.split(r"[\[>; ]", bound)[0].lower() for bound in bounds}
+    homes = packages_distributions()
+    strangers = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        for name in _imported(ast.parse(path.read_text("utf-8"))):
+            known = {home.lower().replace("_", "-") for home in homes.get(name, [name])}
+            if name not in sys.stdlib_module_names and not known & declared:
+                strangers.add(f"{name} in {path.relative_to(ROOT)}")
+    assert strangers == set()
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return {name.partition(".")[0] for name in names} - {"napari_tincture"}
+
+
 def test_the_root_links_to_the_manifest() -> None:
     link = ROOT / "napari.yaml"
     manifest = ROOT / "src/napari_tincture/napari.yaml"

@@ -6,8 +6,11 @@ line was wrong, 130 interrupted; the same command goes on then.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+import napari_tincture
 from napari_tincture.cli.images import add_image_commands
 from napari_tincture.cli.models import models
 from napari_tincture.cli.others import add_other_commands
@@ -21,3 +24,19 @@ app = typer.Typer(
 add_image_commands(app)
 add_other_commands(app)
 app.add_typer(models, name="models")
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(napari_tincture.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def begin(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Print it and exit."),
+    ] = False,
+) -> None:
+    """Stain, segment, synthesize and compare microscope images of any size."""
