@@ -17,11 +17,12 @@ from napari_tincture.training.translation import TranslationRecipe
 STARTER, SEGMENTER = "em-tissue", "em-membranes"
 BASE: Mapping[str, Any] = {"condition": "both", "blocks": "biggan", "res_blocks": 2}
 ABLATION: Mapping[str, Mapping[str, Any]] = {
-    "map concatenated and by SPADE, BigGAN blocks, 2 per level": {},
+    "map concatenated and by SPADE, BigGAN blocks, 2 per level, cosine schedule": {},
     "map concatenated": {"condition": "concatenate"},
     "map by SPADE": {"condition": "spade"},
     "plain blocks": {"blocks": "plain"},
     "3 blocks per level": {"res_blocks": 3},
+    "linear schedule": {"schedule": "linear"},
 }
 """What differs from the first."""
 METHODS = ("spade", "pix2pix", "cyclegan", "diffusion")
@@ -52,7 +53,9 @@ def data_of(
     return {"a": a, "b": {"images": [f"{labels}/{name}{suffix}" for name in names]}}
 
 
-def diffusion(name: str, sections: Sequence[int], steps: int, **options: Any) -> TranslationRecipe:
+def diffusion(
+    name: str, sections: Sequence[int], steps: int, noise: str = "cosine", **options: Any
+) -> TranslationRecipe:
     """The starter's recipe with a narrower network, fewer steps, and other options."""
     recipe = starter()
     forward = recipe.networks["forward"]
@@ -63,6 +66,7 @@ def diffusion(name: str, sections: Sequence[int], steps: int, **options: Any) ->
     )  # fmt: skip
     return recipe.replace(
         name=name,
+        options={**recipe.options, "schedule": noise},
         networks={"forward": dataclasses.replace(forward, options=own)},
         schedule=schedule,
         sampling=dataclasses.replace(recipe.sampling, crop=CROP, batch=BATCH),

@@ -104,21 +104,37 @@ def use(python: Path, folder: Path, wheel: Path, sdist: Path) -> None:
 
 
 def install_oldest(python: Path, wheel: Path) -> None:
-    """Install every dependency of the base in the least version that the project declares."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    pins = [pinned(each) for each in project["dependencies"]]
-    print("\n".join(pins), flush=True)
-    pip(python, "install", "--quiet", *pins, str(wheel))
+    """Install the least versions of the direct dependencies that go together, as uv finds them."""
+    pip(python, "install", "--quiet", "uv")
+    # PyPI's torch brings gigabytes of CUDA; the build without is as good a test of the others.
+    install_torch(python)
+    show = [str(python), "-m", "pip", "list", "--format", "freeze"]
+    listed = run([*show], quiet=True).splitlines()
+    (torch,) = (line for line in listed if line.startswith("torch=="))
+    torch_only = python.parent / "torch.txt"
+    torch_only.write_text(torch)
+    command = ["uv", "pip", "install", "--resolution", "lowest-direct", *places_of_packages()]
+    run([python, "-m", *command, "--override", torch_only, f"{wheel}[pyqt6]"])
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    names = {re.split(r"[\[>; ]", each)[0].lower() for each in declared["dependencies"]}
+    found = run([*show], quiet=True).splitlines()
+    print("\n".join(line for line in found if line.split("==")[0].lower() in names), flush=True)
 
 
-def pinned(requirement: str) -> str:
-    """``numpy>=1.26`` as ``numpy==1.26.*``: the least, with its own corrections."""
-    plain, _, marker = requirement.partition(";")
-    found = re.fullmatch(r"\s*([\w.\[\]-]+)>=([\w.]+)\s*", plain)
-    if found is None:
-        sys.exit(f"{requirement!r} declares no least version.")
-    name, version = found.groups()
-    return f"{name}=={version}.*" + (f";{marker}" if marker else "")
+def places_of_packages() -> list[str]:
+    """Where pip is told to look, in uv's words: uv does not read pip's settings."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True
+    )
+    found = []
+    for line in done.stdout.splitlines():
+        name, _, value = line.partition("=")
+        option = {"find-links": "--find-links", "extra-index-url": "--index"}.get(
+            name.rpartition(".")[2]
+        )
+        for place in value.strip("'\"").split() if option else ():
+            found += [option, place]
+    return [each for each in found if each]
 
 
 def run_networks(python: Path, folder: Path) -> None:
@@ -130,6 +146,7 @@ def run_networks(python: Path, folder: Path) -> None:
         ("compare", "stain.ome.zarr", "stain.ome.zarr", "--json"),
     ):
         run([own, *words], folder)
+    run([own, "demo", "--out", "demo"], folder)
 
 
 def run(words: list[object], folder: Path | None = None, *, quiet: bool = False) -> str:

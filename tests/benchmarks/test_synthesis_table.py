@@ -161,12 +161,16 @@ def test_methods_learn_from_the_same_sections(family: str, data: Path, hot: Path
 def test_variants_differ_in_what_they_are_named_for() -> None:
     built = {}
     for name, options in ABLATION.items():
-        recipe = diffusion(name, range(11), 20, **options)
+        network = {key: value for key, value in options.items() if key != "schedule"}
+        noise = options.get("schedule", "cosine")
+        recipe = diffusion(name, range(11), 20, noise=noise, **network)
+        assert recipe.options["schedule"] == noise
         networks = recipe.build_networks()
         built[name] = sum(p.numel() for p in networks["forward"].parameters())
     assert len(set(built.values())) >= 4
-    base, *_, deeper = built.values()
-    assert deeper > base
+    base = next(iter(built.values()))
+    assert built["3 blocks per level"] > base
+    assert built["linear schedule"] == base
 
 
 def test_the_segmentation_is_the_starters_but_shorter() -> None:

@@ -119,6 +119,7 @@ def test_a_small_change_of_a_large_image_costs_little(margin: int) -> None:
     after = edited(before, place(1000, 700, 128))
     found = areas(pen, before, after, margin)
     assert sum(area.canvas.count for area in found) < 0.05 * pen.whole(after).count
+    assert margin > 32 or sum(area.canvas.count for area in found) == 1
 
 
 def test_only_the_changed_areas_windows_are_asked() -> None:
@@ -126,11 +127,12 @@ def test_only_the_changed_areas_windows_are_asked() -> None:
     after = edited(before, place(100, 150))
     known = Drawn(torch.zeros(2, 256, 256))
     _, (found,) = repaint(pen, known, before, after, 4)
-    # 6 pixels, 4 and 8 around them, are but one window, which has moved to a multiple of 4.
-    assert pen.asking.network.windows <= 4 * len(pen.times(None))
+    # 6 pixels, 4 around them that may change, and of the rest what one window has room for: it
+    # has moved to a multiple of 4, so that 8 on either side would take more windows.
+    assert pen.asking.network.windows <= len(pen.times(None))
     y, x = found
-    assert y.start <= 100 - 4 - 8 < 106 + 4 + 8 <= y.stop
-    assert x.start <= 150 - 4 - 8 < 156 + 4 + 8 <= x.stop
+    assert y.start <= 100 - 4 - 2 < 106 + 4 + 2 <= y.stop
+    assert x.start <= 150 - 4 - 2 < 156 + 4 + 2 <= x.stop
     assert all(edge % 4 == 0 for s in found for edge in (s.start, s.stop))
 
 
@@ -143,7 +145,7 @@ def test_only_the_changed_areas_windows_are_asked() -> None:
         ((place(20, 20), place(20, 40)), 1),
         ((place(20, 20), place(20, 150), place(180, 90)), 3),
         # The first two are joined by what joins the third with both.
-        ((place(20, 20), place(20, 80), place(20, 50)), 1),
+        ((place(20, 20), place(20, 72), place(20, 46)), 1),
         ((), 0),
     ],
 )

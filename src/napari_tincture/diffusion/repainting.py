@@ -27,6 +27,9 @@ from napari_tincture.grid import mirror_index
 FEATHER = 4
 """The outermost of so many parts of the margin fades from the new image to the known one."""
 
+LEAST_AROUND = 3
+"""What is seen around may be so many times narrower than usual, if one window then suffices."""
+
 
 @dataclass(frozen=True, slots=True)
 class Area:
@@ -137,6 +140,10 @@ def _surrounded(pen: Pen, canvas: Canvas, place: Place) -> Place:
 
 
 def _widened(span: slice, size: int, window: int, around: int, stride: int) -> slice:
+    # Four windows cost four times as much as one, and none of them sees the whole change.
+    room = (window - (span.stop - span.start)) // 2 - stride
+    if around // LEAST_AROUND <= room < around:
+        around = room
     length = span.stop - span.start + 2 * around
     length = min(max(-(-length // stride) * stride, window), size)
     middle = (span.start + span.stop) // 2
