@@ -6,6 +6,8 @@
 #   make lint                ruff and mypy
 #   make bench               speed, memory and exactness beside raw torch and MONAI
 #   make notebooks           runs the notebooks
+#   make docs                the documentation, docs/_build/index.html
+#   make pictures            takes the pictures that it shows again: panels, tutorials, models
 #   make starters DATA=...   trains the shipped models again; DATA holds the images (see NOTICE)
 #   make table-staining DATA=... [ITERATIONS=2000]
 #                            five families at equal width, data and iterations; goes on if stopped
@@ -23,7 +25,7 @@ DATA ?= data
 ITERATIONS ?= 2000
 MINUTES ?= 90
 
-.PHONY: demo test lint bench notebooks starters table-staining table-segmentation table-synthesis clean setup system browser
+.PHONY: demo test lint bench notebooks docs pictures starters table-staining table-segmentation table-synthesis clean setup system browser
 
 demo: setup
 	$(BIN)/python -m napari_tincture.demo --out demo $(if $(SIZE),--size $(SIZE))
@@ -42,6 +44,14 @@ bench: $(VENV)/.bench system
 notebooks: setup
 	$(BIN)/python -m pytest tests/test_notebooks.py
 
+docs: $(VENV)/.docs system
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build
+	@echo "docs/_build/index.html"
+
+pictures: setup
+	$(BIN)/python tools/page_pictures.py
+	$(BIN)/python tools/panel_pictures.py
+
 starters: setup
 	$(BIN)/python -m napari_tincture.training.starters --data $(DATA)
 
@@ -55,7 +65,7 @@ table-synthesis: setup
 	$(BIN)/python -m benchmarks.synthesis_table --data $(DATA) --minutes $(MINUTES)
 
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo build dist docs/_build docs/reference .pytest_cache .mypy_cache .ruff_cache
 
 setup: system $(VENV)/.dev
 
@@ -68,5 +78,5 @@ browser:
 	@sh tools/system_packages.sh $(PYTHON) browser
 
 $(VENV)/.%: pyproject.toml constraints.txt tools/bootstrap.py | system
-	$(PYTHON) tools/bootstrap.py $(VENV) dev$(if $(filter bench,$*),$(comma)bench)
+	$(PYTHON) tools/bootstrap.py $(VENV) dev$(if $(filter-out dev,$*),$(comma)$*)
 	@touch $@ $(VENV)/.dev
