@@ -34,7 +34,8 @@ default_role = "py:obj"
 autosummary_generate = True
 autosummary_ignore_module_all = False
 autodoc_member_order = "bysource"
-autodoc_typehints_format = "short"
+# As the docstrings say types in words; the call with its defaults is what is read here.
+autodoc_typehints = "none"
 maximum_signature_line_length = 80
 napoleon_google_docstring = False
 napoleon_use_ivar = True

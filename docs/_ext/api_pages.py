@@ -46,8 +46,8 @@ def write_api() -> dict[str, str]:
     for topic, names in by_topic().items():
         parts.append(_table(topic, [f"napari_tincture.{name}" for name in names]))
     parts.append("## Beside the package itself\n\nThese are imported from where their names say.")
-    for topic, (module, names) in BESIDE.items():
-        parts.append(_table(topic, [f"{module}.{name}" for name in names], "###"))
+    for topic, (module, others) in BESIDE.items():
+        parts.append(_table(topic, [f"{module}.{name}" for name in others], "###"))
     return {"api/index.md": "\n\n".join(parts) + "\n"}
 
 
