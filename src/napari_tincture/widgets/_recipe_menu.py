@@ -36,6 +36,8 @@ class RecipeMenu(QToolButton):
         super().__init__()
         self._recipe, self._layers = recipe, layers
         self.setText("Recipe")
+        # napari draws the arrow of the menu over the text otherwise.
+        self.setStyleSheet("QToolButton { padding-right: 14px; }")
         self.setToolTip("The same run in Python, on the command line, or as a file")
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self)
