@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 WINDOW = (1360, 860)
 """Pixels of the window: a small screen."""
+WIDTH = 340
+"""Pixels of the panel."""
 PATIENCE = 120
 """Seconds until a run is given up."""
 PART = {"y": slice(0, 320), "x": slice(704, 1024)}
@@ -73,8 +75,12 @@ def picture(panel: Panel) -> None:
 
 def opened(viewer: napari.Viewer, panel: Panel) -> Any:
     """The panel, docked as the menu does it."""
-    _, widget = viewer.window.add_plugin_dock_widget("napari-tincture", panel.title)
+    from qtpy.QtCore import Qt
+
+    dock, widget = viewer.window.add_plugin_dock_widget("napari-tincture", panel.title)
     settle(0.2)
+    # As wide as its title.
+    viewer.window._qt_window.resizeDocks([dock], [WIDTH], Qt.Orientation.Horizontal)
     return widget
 
 
@@ -153,11 +159,11 @@ def _synthesize(viewer: napari.Viewer, panel: Panel) -> None:
 
 
 def _compare(viewer: napari.Viewer, panel: Panel) -> None:
-    part = {"y": slice(0, 256), "x": slice(768, 1024)}
+    part = {"y": slice(768, 1024), "x": slice(768, 1024)}
     stained = nt.stain(samples.neuron_phase().crop(part), "phase-to-dapi").plane(c=0)
     real = np.asarray(as_target(samples.neuron_dapi().crop(part)))
     for name, values in {"virtual DAPI": np.asarray(stained), "real DAPI": real}.items():
-        viewer.add_image(values, name=name, contrast_limits=(0, 1), colormap="bop blue")
+        viewer.add_image(values, name=name, contrast_limits=(0, 0.7), colormap="bop blue")
     widget = opened(viewer, panel)
     widget.form.reference.value = viewer.layers["real DAPI"]
     widget.form.range.kind.value = "number"
@@ -167,7 +173,9 @@ def _compare(viewer: napari.Viewer, panel: Panel) -> None:
     widget.refresh()
     widget.runner.run_button.click()
     finish(widget, lambda: widget.found is not None and not widget.comparing.running)
-    side_by_side(viewer, 1, 2)
+    for layer in viewer.layers:
+        layer.visible = True
+    side_by_side(viewer, 2, 2)
     settle(0.5)
 
 
@@ -185,16 +193,17 @@ def _train(viewer: napari.Viewer, panel: Panel) -> None:
 
 
 def _correct(viewer: napari.Viewer, panel: Panel) -> None:
-    phase = samples.neuron_phase().crop(PART)
-    phase.add_to(viewer)
-    viewer.dims.set_current_step(0, 3)
-    data, options, _ = nt.stain(phase, "phase-to-dapi").plane(c=0).to_layer()
-    viewer.add_image(np.asarray(data), **options)
+    blood = samples.unstained_blood().crop({"y": slice(180, 460), "x": slice(300, 660)})
+    blood.add_to(viewer)
+    data, options, _ = nt.stain(blood, "unstained-to-wright-giemsa").to_layer()
+    viewer.add_image(np.asarray(data), **{**options, "name": "virtual stain"})
     widget = opened(viewer, panel)
+    folder = Path(os.environ["NAPARI_TINCTURE_MODELS"]) / "my-stain.corrections"
+    widget.folder.setText(str(folder))
     widget.right.click()
     marks = viewer.layers.selection.active
     marks.brush_size = 24
-    for place, mark in (((195, 130), 1), ((238, 155), 1), ((250, 300), 2)):
+    for place, mark in (((86, 66), 1), ((148, 240), 1), ((205, 58), 2)):
         marks.paint(place, mark)
     widget.refresh()
 
