@@ -49,6 +49,7 @@ def test_readme_shows_pictures_and_pages_wherever_it_is_shown() -> None:
     shown = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
     assert shown
     assert all(url.startswith(RAW) for url in shown)
-    linked = [url for url in re.findall(r"\]\(([^)#]+)", text) if url.startswith((RAW, FILES))]
+    urls = re.findall(r"\]\(([^)#]+)|^\[\w+\]: (\S+)$", text, re.MULTILINE)
+    linked = [url for pair in urls for url in pair if url.startswith((RAW, FILES))]
     places = [url.removeprefix(RAW).removeprefix(FILES) for url in linked]
     assert [place for place in places if not (ROOT / place).exists()] == []
