@@ -203,7 +203,7 @@ def _correct(viewer: napari.Viewer, panel: Panel) -> None:
     widget.right.click()
     marks = viewer.layers.selection.active
     marks.brush_size = 24
-    for place, mark in (((86, 66), 1), ((148, 240), 1), ((205, 58), 2)):
+    for place, mark in (((179, 124), 1), ((231, 154), 1), ((152, 72), 2)):
         marks.paint(place, mark)
     widget.refresh()
 

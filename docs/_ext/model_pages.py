@@ -42,6 +42,13 @@ COLUMNS = {
     "psnr": "PSNR, dB",
     "mse": "mean squared error",
 }
+PICTURES = {"hologram-to-brightfield": "hologram.png"}
+"""Pictures that are elsewhere, of images that are not shipped."""
+NOTES = {
+    "em-membranes": "The micrograph is **synthetic**, by `em-tissue`: no real one is shipped.",
+    "hologram-to-brightfield": "A test hologram, the virtual bright field, the way back, cycle "
+    "error and standard deviation.",
+}
 SOURCES = {
     "image": "channel of the image", "class": "class of the label map", "noise": "drawn noise",
     "edge": "edges of objects", "feature": "map of an encoder",
@@ -61,8 +68,9 @@ def write_models(source: Path) -> dict[str, str]:
 
 
 def _page(name: str, card: ModelCard, source: Path) -> str:
-    picture = source / "models" / f"{name}.png"
-    shown = f"![{name}: what it takes and gives](../../models/{name}.png)" * picture.exists()
+    picture = PICTURES.get(name, f"models/{name}.png")
+    shown = f"![{name}: what it takes and gives](../../{picture})\n\n{NOTES.get(name, '')}"
+    shown = shown.strip() if (source / picture).exists() else ""
     parts = [
         f"# {name}",
         card.description,
