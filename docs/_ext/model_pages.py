@@ -25,7 +25,10 @@ do. Your own models are listed beside these; `napari-tincture models show NAME` 
 {pages}
 ```
 """
-USE = """## Intended use
+USE = """## Limits and intended use
+
+It has learned from the images named above alone: of another stain, microscope, magnification or
+kind of sample nothing is known until you have measured it.
 
 Research, teaching and method development. It is **not** for diagnosis, nor for any decision on a
 patient. {task} See {{doc}}`../../concepts/what_a_stain_can_say`.
