@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from napari_tincture.io.open import open_image
     from napari_tincture.models import Model, ModelCard, list_models, load_model
+    from napari_tincture.models.library import remove_model, rename_model
     from napari_tincture.placement import Placement
     from napari_tincture.progress import CancelToken
     from napari_tincture.raster import Raster
@@ -101,6 +102,8 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "ModelCard",
     "load_model",
     "list_models",
+    "rename_model",
+    "remove_model",
     "import_checkpoint",
     "inspect_checkpoint",
     "import_package",
@@ -130,6 +133,7 @@ _HOMES = {
     "raster": ("Raster",),
     "io.open": ("open_image",),
     "models": ("Model", "ModelCard", "load_model", "list_models"),
+    "models.library": ("rename_model", "remove_model"),
     "tasks.stain": ("stain",),
     "tasks.segment": ("segment",),
     "tasks.synthesize": ("synthesize",),

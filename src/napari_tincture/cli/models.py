@@ -114,7 +114,7 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
 ) -> None:
     """Remove one of your own models from the disk."""
-    from napari_tincture.models.shipped import remove_model
+    from napari_tincture.models.library import remove_model
 
     if not yes:
         typer.confirm(f"Remove {name} for good?", abort=True)

@@ -125,6 +125,9 @@ class ModelCard:
         Precision that its networks computed in while they were trained; empty where not known.
     figures
         Measured on the test split named in `split`.
+    origin
+        Where the model was downloaded from: "url", and "sha256" of what came; of a package also
+        that of its files. Empty for others.
     """
 
     name: str
@@ -162,6 +165,7 @@ class ModelCard:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     citation: str = ""
     figures: Mapping[str, float] = field(default_factory=dict)
+    origin: Mapping[str, Any] = field(default_factory=dict)
     version: int = 1
 
     def __post_init__(self) -> None:

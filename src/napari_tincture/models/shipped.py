@@ -37,9 +37,14 @@ def library_folder() -> Path:
     return user_data_path("napari-tincture", appauthor=False) / "models"
 
 
+def file_stem(name: str) -> str:
+    """The name of a model as its file bears it: letters, digits, and . _ + - between them."""
+    return re.sub(r"[^\w.+-]+", "-", name).strip("-.") or "model"
+
+
 def unused_path(name: str) -> Path:
     """A file of the user's library for a model of this name, numbered if there is one."""
-    stem = re.sub(r"[^\w.+-]+", "-", name).strip("-.") or "model"
+    stem = file_stem(name)
     taken = {*_shipped(), *(path.stem for path in library_folder().glob("*.safetensors"))}
     names = [stem, *(f"{stem}-{number}" for number in range(2, len(taken) + 3))]
     free = next(candidate for candidate in names if candidate not in taken)
@@ -79,24 +84,6 @@ def find_card(name_or_path: str | os.PathLike[str]) -> ModelCard:
     """The card of a model that is listed, or of a path, without torch."""
     path = find_model(name_or_path)
     return _library().get(path) or read_card(path)
-
-
-def remove_model(name: str) -> Path:
-    """Remove a model of the user's library from the disk, and tell which file it was.
-
-    Raises
-    ------
-    ModelError
-        If there is no such model, or it is shipped or lies elsewhere.
-    """
-    path = find_model(name)
-    if path.parent != library_folder():
-        raise ModelError(
-            f"{name!r} is {path}, which is none of your own models in {library_folder()}; only "
-            "these are removed."
-        )
-    path.unlink()
-    return path
 
 
 def load_model(name_or_path: str | os.PathLike[str] | Model) -> Model:

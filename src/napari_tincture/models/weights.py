@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from napari_tincture.durable import write_file
 from napari_tincture.errors import ModelError, OutputError
 from napari_tincture.models.card import ModelCard
 
@@ -144,6 +146,36 @@ def save_weights(
         raise OutputError(f"Cannot write the model to {target}: {error}.") from error
     finally:
         part.unlink(missing_ok=True)
+    return target
+
+
+def replace_card(path: str | PathLike[str], card: ModelCard, target: Path) -> Path:
+    """Write the weights of a file to another, or to itself, with another card; without torch.
+
+    Raises
+    ------
+    ModelError
+        If the file is damaged, or no such file.
+    OutputError
+        If `target` cannot be written.
+    """
+    source = Path(path)
+    header, length = _read_header(source)
+    header["__metadata__"] = {**header.get("__metadata__", {}), METADATA_KEY: card.to_json()}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors are aligned
+
+    def write(file: BinaryIO) -> None:
+        file.write(len(text).to_bytes(8, "little") + text)
+        with source.open("rb") as old:
+            old.seek(8 + length)
+            shutil.copyfileobj(old, file)
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_file(target, write)
+    except OSError as error:
+        raise OutputError(f"Cannot write the model to {target}: {error}.") from error
     return target
 
 
