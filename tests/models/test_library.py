@@ -34,14 +34,16 @@ def names() -> set[str]:
 
 
 def test_a_file_is_copied_in_with_the_same_numbers(own: Path, file: Path) -> None:
-    first, second = library.add_model(file), library.add_model(file)
-    assert (first.parent, first.stem, second.stem) == (own, "mine", "mine-2")
+    one, second = library.add_model(file), library.add_model(file)
+    assert (one.parent, one.stem, second.stem) == (own, "mine", "mine-2")
     assert {"mine", "mine-2"} <= names()
     assert read_card(second).name == "mine-2"
     assert library.is_own("mine")
     assert not library.is_own("nuclei")
     x = torch.rand(1, 1, 32, 32)
-    np.testing.assert_array_equal(nt.load_model("mine-2").predict(x), nt.load_model(file).predict(x))
+    np.testing.assert_array_equal(
+        nt.load_model("mine-2").predict(x), nt.load_model(file).predict(x)
+    )
     assert nt.load_model("mine-2").fingerprint == nt.load_model(file).fingerprint
 
 
