@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from napari_tincture.tasks.cycle import cycle_errors, semantic_consistency
     from napari_tincture.tasks.derive_labels import derive_labels
     from napari_tincture.tasks.doctor import Diagnosis, doctor
+    from napari_tincture.tasks.download_model import download_model
     from napari_tincture.tasks.enlarge import enlarge
     from napari_tincture.tasks.explain import Explanation, explain
     from napari_tincture.tasks.fidelity import LabelFidelity
@@ -102,6 +103,7 @@ __all__ = [  # noqa: RUF022 - in the order of use
     "ModelCard",
     "load_model",
     "list_models",
+    "download_model",
     "rename_model",
     "remove_model",
     "import_checkpoint",
@@ -160,6 +162,7 @@ _HOMES = {
     "tasks.correct": ("correct",),
     "tasks.doctor": ("doctor", "Diagnosis"),
     "training.correction_set": ("Corrections",),
+    "tasks.download_model": ("download_model",),
     "tasks.explain": ("explain", "Explanation"),
     "tasks.calibrate": ("calibrate",),
     "tasks.process_sheet": ("process_sheet",),

@@ -34,10 +34,18 @@ class CancelToken:
             raise Cancelled("The job was cancelled.")
 
 
-def as_callback(progress: bool | Progress | None) -> Progress:
-    """Turn the `progress=` argument of a public call into a callback."""
+def as_callback(progress: bool | Progress | None, unit: str = "tiles", each: int = 1) -> Progress:
+    """Turn the `progress=` argument of a public call into a callback.
+
+    Parameters
+    ----------
+    unit
+        What a bar counts.
+    each
+        How many of what is reported make one of them.
+    """
     if progress is True:
-        return _Bar()
+        return _Bar(unit, each)
     if not progress:
         return unheard
     return progress
@@ -48,11 +56,12 @@ def unheard(done: int, total: int) -> None:
 
 
 class _Bar:
-    """A bar on standard error: tiles done, all tiles, seconds left."""
+    """A bar on standard error: what is done, all, seconds left."""
 
     width = 32
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str, each: int) -> None:
+        self._unit, self._each = unit, each
         self._start = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
@@ -61,7 +70,8 @@ class _Bar:
         filled = self.width * done // max(total, 1)
         bar = "█" * filled + "·" * (self.width - filled)
         end = "\n" if done == total else ""
-        print(f"\r{bar} {done}/{total} tiles, {left:4.0f} s left ", end=end, file=sys.stderr)
+        count = f"{done // self._each}/{total // self._each} {self._unit}"
+        print(f"\r{bar} {count}, {left:4.0f} s left ", end=end, file=sys.stderr)
 
 
 def share(progress: Progress, part: int, parts: int) -> Progress:

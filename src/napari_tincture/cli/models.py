@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import Annotated
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_tincture.cli.shared import Json, told
+from napari_tincture.cli.shared import Json, Quiet, settings_from, told
+from napari_tincture.progress import as_callback
 
-models = typer.Typer(help="List, show, import, export and remove models.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from napari_tincture.io.fetch_model import Fetched
+
+models = typer.Typer(
+    help="List, show, import, rename, export and remove models.", no_args_is_help=True
+)
 Name = Annotated[str, typer.Argument(metavar="MODEL", help="Name or file of a model")]
 
 
@@ -48,6 +56,7 @@ def show(name: Name, as_json: Json = False) -> None:
         "outputs": ", ".join(channel.name for channel in card.outputs),
         "pixel size": f"{card.pixel_size:g} µm" if card.pixel_size else "any",
         "licence": card.licence or "not stated", "data": card.data, "citation": card.citation,
+        "source": card.origin.get("url", ""), "SHA-256": card.origin.get("sha256", ""),
         "file": str(find_model(name)),
         **{key: f"{value:.4g}" for key, value in card.figures.items()},
     }  # fmt: skip
@@ -60,9 +69,18 @@ def show(name: Name, as_json: Json = False) -> None:
 @models.command("import")
 @told
 def import_(
-    path: Annotated[str, typer.Argument(metavar="FILE", help="Checkpoint or BioImage.IO package")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Checkpoint, BioImage.IO package or model file; its URL; or an id of BioImage.IO",
+        ),
+    ],
     name: Annotated[str | None, typer.Option(help="What it is called here")] = None,
     pixel_size: Annotated[float | None, typer.Option(help="In µm, of images that it takes")] = None,
+    sha256: Annotated[
+        str | None, typer.Option(metavar="SHA256", help="Refuse a file with another hash")
+    ] = None,
     given: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another argument")
     ] = None,
@@ -70,25 +88,51 @@ def import_(
         list[str] | None,
         typer.Option(metavar="SHA256", help="A program in a package that may run, by its hash"),
     ] = None,
+    quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """Import a published checkpoint or a BioImage.IO package."""
-    from pathlib import Path
+    """Import a published checkpoint, a BioImage.IO package or a model, from disk or the net."""
+    from napari_tincture.tasks._bring import bring
 
-    from napari_tincture.cli.shared import settings_from
-    from napari_tincture.models.shipped import unused_path
-    from napari_tincture.tasks.import_checkpoint import import_checkpoint
-    from napari_tincture.tasks.packages import import_package
+    options = settings_from(given, pixel_size=pixel_size)
+    came = _fetched(source, sha256, quiet=quiet)
+    if came.known and name in (None, came.known) and not options:
+        typer.echo(f"{came.known}: {came.path} (it is there already)")
+        return
+    consent = dict.fromkeys(allow or (), True)
+    called = name or (came.path.stem if not came.origin else None)
+    model = bring(came.path, name=called, consent=consent, origin=came.origin, **options)
+    if not came.known:
+        came.discard()
+    typer.echo(f"{model.card.name}: {model.path}")
+    if came.origin:
+        typer.echo(f"  SHA-256 {came.origin['sha256']} of {came.origin['url']}")
 
-    file = Path(path).expanduser()
-    target = unused_path(name or file.stem)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    options = settings_from(given, pixel_size=pixel_size, name=target.stem)
-    if file.suffix.lower() in (".zip", ".yaml", ".yml") or file.is_dir():
-        consent = dict.fromkeys(allow or (), True)
-        model = import_package(file, consent=consent, save_to=target, **options)
-    else:
-        model = import_checkpoint(file, save_to=target, **options)
-    typer.echo(f"{model.card.name}: {target}")
+
+def _fetched(source: str, sha256: str | None, *, quiet: bool) -> Fetched:
+    """A file of this computer as it is, and any other from the net."""
+    from napari_tincture.io.checksums import check_sha256, sha256_of_file
+    from napari_tincture.io.fetch_model import Fetched, fetch_model
+    from napari_tincture.io.model_source import is_source
+    from napari_tincture.tasks.download_model import MEGABYTE
+
+    file = Path(source).expanduser()
+    if is_source(source) and not file.exists():
+        bar = as_callback(not quiet and sys.stderr.isatty(), "MB", MEGABYTE)
+        return fetch_model(source, sha256=sha256, progress=bar)
+    if sha256 is not None and file.is_file():
+        check_sha256(sha256_of_file(file), sha256, source)
+    return Fetched(file)
+
+
+@models.command()
+@told
+def rename(
+    name: Name, new: Annotated[str, typer.Argument(metavar="NEW", help="What it is called then")]
+) -> None:
+    """Give one of your own models another name."""
+    from napari_tincture.models.library import rename_model
+
+    typer.echo(f"{new}: {rename_model(name, new)}")
 
 
 @models.command()

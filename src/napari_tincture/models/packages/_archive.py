@@ -18,6 +18,13 @@ LARGEST_DESCRIPTION = 4 * 2**20
 """Bytes."""
 
 
+def is_package(path: Path) -> bool:
+    """Whether a path has the form of a package: a zip, a description, or a folder with one."""
+    if path.is_dir():
+        return any((path / name).is_file() for name in DESCRIPTIONS)
+    return path.suffix.lower() == ".zip" or path.name in DESCRIPTIONS
+
+
 class Archive:
     """A package on disk; nothing of it is unpacked.
 
@@ -62,13 +69,13 @@ class Archive:
         return content
 
     def _real(self, name: str) -> str:
-        if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:", name):
+        if is_address(name):
             raise ModelError(
                 f"{self.path} names a file on the net, {name}, which is not fetched. Download the "
                 "package with all its files."
             )
         parent = PurePosixPath(self.description).parent
-        real = str(parent / _safe(name.removeprefix("./"), self.path))
+        real = str(parent / safe_name(name.removeprefix("./"), self.path))
         if real not in self._names:
             listed = ", ".join(sorted(self._names)[:8])
             raise ModelError(f"{self.path} lacks the file {name}; it holds {listed}.")
@@ -128,7 +135,7 @@ def _in_zip(path: Path) -> set[str]:
     if sum(item.file_size for item in items) > LARGEST:
         raise ModelError(f"{path} would unpack to more than {LARGEST // 2**30} GiB.")
     for item in items:
-        _safe(item.filename, path)
+        safe_name(item.filename, path)
         if stat.S_ISLNK(item.external_attr >> 16):
             raise ModelError(f"{path} holds a link, {item.filename!r}, which is not followed.")
     files = [item.filename for item in items if not item.is_dir()]
@@ -137,7 +144,19 @@ def _in_zip(path: Path) -> set[str]:
     return set(files)
 
 
-def _safe(name: str, path: Path) -> str:
+def is_address(name: str) -> bool:
+    """Whether a file is named by its URL."""
+    return re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:", name) is not None
+
+
+def safe_name(name: str, path: Path | str) -> str:
+    """A file's name within its package, of which `path` is told.
+
+    Raises
+    ------
+    ModelError
+        If it leads out of the package.
+    """
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in name:
         raise ModelError(
