@@ -217,7 +217,8 @@ def _with_remedy(error: NotReached, source: Source, folder: Path) -> NotReached:
     name = f"{folder.name}.zip" if source.package else source.name
     what = "the package as a .zip" if source.package else "it"
     by_hand = folder.parent / name if source.package else folder / name
+    get = f"{error} Without a connection: get {what} from {source.page} on another computer, "
     return NotReached(
-        f"{error} Without a connection: get {what} from {source.page} on another computer, put "
-        f"it at {by_hand}, and import it with: napari-tincture models import {by_hand}"
+        f"{get}put it at {by_hand}, and import it with: napari-tincture models import {by_hand}",
+        panel=f"{get}bring it to this one, and choose it with … beside the field.",
     )

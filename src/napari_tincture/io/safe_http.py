@@ -27,9 +27,10 @@ class NotReached(ModelError):
     """
 
     def __init__(
-        self, message: object = "", status: int = 0, headers: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(message)
+        self, message: object = "", status: int = 0, headers: Mapping[str, str] | None = None,
+        *, panel: str = "",
+    ) -> None:  # fmt: skip
+        super().__init__(message, panel=panel)
         self.status, self.headers = status, dict(headers or {})
 
 

@@ -17,7 +17,7 @@ from napari_tincture.models.shipped import (
     shipped_folder,
     unused_path,
 )
-from napari_tincture.models.weights import read_card, replace_card
+from napari_tincture.models.weights import has_card, read_card, replace_card
 
 
 def add_model(path: str | PathLike[str], name: str | None = None) -> Path:
@@ -50,6 +50,17 @@ def note_origin(path: str | PathLike[str], origin: Mapping[str, Any]) -> Path:
 def is_own(name: str) -> bool:
     """Whether a listed model is the user's own, and not shipped."""
     return find_model(name).parent == library_folder()
+
+
+def is_own_file(path: Path) -> bool:
+    """Whether a file was written by this package, card and all.
+
+    Raises
+    ------
+    ModelError
+        If it is a damaged ``.safetensors`` file.
+    """
+    return path.suffix == ".safetensors" and path.is_file() and has_card(path)
 
 
 def remove_model(name: str) -> Path:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_tincture.errors import InputError
-from napari_tincture.models.library import add_model, note_origin
+from napari_tincture.models.library import add_model, is_own_file, note_origin
 from napari_tincture.models.packages._archive import is_package
-from napari_tincture.models.weights import has_card, read_card, replace_card
+from napari_tincture.models.weights import read_card, replace_card
 from napari_tincture.tasks.import_checkpoint import LIBRARY, import_checkpoint
 from napari_tincture.tasks.packages import import_package
 
@@ -63,17 +63,6 @@ def bring(
     if origin and save_to is not None and model.path is not None:
         return load_model(note_origin(model.path, origin))
     return model.with_card(model.card.replace(origin=dict(origin))) if origin else model
-
-
-def is_own_file(path: Path) -> bool:
-    """Whether a file was written by this package, card and all.
-
-    Raises
-    ------
-    ModelError
-        If it is a damaged ``.safetensors`` file.
-    """
-    return path.suffix == ".safetensors" and path.is_file() and has_card(path)
 
 
 def _taken(path: Path, name: str | None, save_to: str | PathLike[str] | None) -> Path:

@@ -27,7 +27,7 @@ from napari_tincture.models.checkpoints._found import MAIN, Found, Question
 from napari_tincture.widgets._background import in_panel
 from napari_tincture.widgets._form import Choice, Item, Level, Message, Wrapped, form, show_row
 from napari_tincture.widgets._jobs import JobHub
-from napari_tincture.widgets._model_row import ModelRow
+from napari_tincture.widgets._offering import Offering
 from napari_tincture.worker.questions import Answer
 
 LABELS = {
@@ -52,17 +52,22 @@ class ImportDialog(QDialog):
     hub
         Asks the worker.
     task
-        That of the panel.
+        That of the panel; empty for all.
+    origin
+        Where it was downloaded from.
     """
 
     imported = Signal(str)
     """Name of the model that is in the user's library now."""
 
-    def __init__(self, path: Path, hub: JobHub, task: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, path: Path, hub: JobHub, task: str, parent: QWidget | None = None,
+        origin: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(parent)
         self.setWindowTitle(f"Import {path.name}")
         self.setMinimumWidth(WIDTH)
-        self._path, self._hub, self._task = path, hub, task
+        self._path, self._hub, self._task, self._origin = path, hub, task, origin
         self._number = 0
         self.found: Found | None = None
         self.fields: dict[str, Choice | QSpinBox] = {}
@@ -124,6 +129,7 @@ class ImportDialog(QDialog):
         self._hub.ask(
             "import", hear, path=str(self._path), options=self.options(),
             name=self.name.text().strip(), pixel_size=self.pixel_size.value() or None,
+            origin=self._origin,
         )  # fmt: skip
 
     def done(self, result: int) -> None:
@@ -161,7 +167,7 @@ class ImportDialog(QDialog):
             self.name.setText(found.name)
             self._begin_direction(found)
         self._offer(found.questions)
-        other = found.task != self._task
+        other = self._task not in ("", found.task)
         notes = [*found.notes]
         if other:
             notes.append(f"It is a model to {found.task}; this panel will not offer it.")
@@ -203,14 +209,16 @@ class ImportDialog(QDialog):
         self.accept()
 
 
-def open_import(path: Path, row: ModelRow, hub: JobHub) -> ImportDialog:
-    """A dialog whose model the row will offer and choose."""
-    dialog = ImportDialog(path, hub, row.task, row)
+def open_import(
+    path: Path, row: Offering, hub: JobHub, origin: Mapping[str, Any] | None = None
+) -> ImportDialog:
+    """A dialog whose model the row will offer and choose; other panels offer it, too."""
+    dialog = ImportDialog(path, hub, row.task, row, origin)
 
     def take(name: str) -> None:
-        row.look_again()
-        if dialog.found is not None and dialog.found.task == row.task:
-            row.choose(name)
+        assert dialog.found is not None
+        row.take(name, dialog.found.task)
+        hub.models_changed.emit()
 
     dialog.imported.connect(take)
     dialog.finished.connect(dialog.deleteLater)

@@ -60,17 +60,22 @@ class PackageDialog(QDialog):
     hub
         Asks the worker.
     task
-        That of the panel.
+        That of the panel; empty for all.
+    origin
+        Where it was downloaded from.
     """
 
     imported = Signal(str, str)
     """Name and task of the model that is in the user's library now."""
 
-    def __init__(self, path: Path, hub: JobHub, task: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, path: Path, hub: JobHub, task: str, parent: QWidget | None = None,
+        origin: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(parent)
         self.setWindowTitle(f"Import {path.name}")
         self.setMinimumWidth(WIDTH)
-        self._path, self._hub, self._panel_task = path, hub, task
+        self._path, self._hub, self._panel_task, self._origin = path, hub, task, origin
         self._open = True
         self.found: Mapping[str, Any] | None = None
         self.about, self.message, self.programs = QGridLayout(), Message(), Programs()
@@ -100,7 +105,7 @@ class PackageDialog(QDialog):
             task=None if task == self.found["task"] else task,
             weights=self.weights.value, output=self.output.value or "",
             pixel_size=self.pixel_size.value() or None,
-            on_mismatch="warn" if self.any_result.isChecked() else "error",
+            on_mismatch="warn" if self.any_result.isChecked() else "error", origin=self._origin,
         )  # fmt: skip
 
     def done(self, result: int) -> None:
@@ -194,7 +199,7 @@ class PackageDialog(QDialog):
         if self.found is None or not self.import_button.isEnabled():
             return
         notes = []
-        if self.task.value != self._panel_task:
+        if self._panel_task not in ("", self.task.value):
             notes.append(f"It is for {TASKS[self.task.value]}; this panel will not offer it.")
         if not self.found["tested"]:
             notes.append("It holds no test: its result cannot be checked.")

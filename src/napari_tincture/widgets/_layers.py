@@ -38,8 +38,16 @@ def active_layer(viewer: Any, task: str, kind: type[Any] = Image) -> str:
     next run is rarely meant for what the last one gave.
     """
     layer = viewer.layers.selection.active
-    own = isinstance(layer, kind) and _last_step(layer) == task
-    return str(layer.name) if isinstance(layer, kind) and not own else ""
+    return str(layer.name) if _is_source(layer, task, kind) else ""
+
+
+def source_names(viewer: Any, task: str, kind: type[Any] = Image) -> list[str]:
+    """Names of the layers of a kind that are no results of `task`, the topmost first."""
+    return [layer.name for layer in reversed(viewer.layers) if _is_source(layer, task, kind)]
+
+
+def _is_source(layer: Any, task: str, kind: type[Any]) -> bool:
+    return isinstance(layer, kind) and _last_step(layer) != task
 
 
 def _last_step(layer: Any) -> str:

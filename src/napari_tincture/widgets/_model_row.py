@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
-    QWidget,
 )
 
 from napari_tincture.errors import ModelError
@@ -21,13 +20,14 @@ from napari_tincture.models.checkpoints import SUPPORTED
 from napari_tincture.raster import Raster
 from napari_tincture.widgets._fitting import best_fitting
 from napari_tincture.widgets._form import Choice, Item, OneLine, row
+from napari_tincture.widgets._offering import Offering
 
 _LONGEST = 60
 LINE = 14
 """Pixels, of a font of 11."""
 
 
-class ModelRow(QWidget):
+class ModelRow(Offering):
     """A drop-down of models made for one task, and what the chosen one is and expects.
 
     Parameters

@@ -13,9 +13,9 @@ from qtpy.QtWidgets import QPushButton, QToolButton, QVBoxLayout, QWidget
 from napari_tincture.errors import WorkerError
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.widgets._background import Background, was_cancelled
+from napari_tincture.widgets._clipboard import copy_text
 from napari_tincture.widgets._form import Level, Message, Scrolling, row
 from napari_tincture.widgets._gone import when_gone
-from napari_tincture.widgets._recipe_menu import to_clipboard
 
 COMMAND = (sys.executable, "-P", "-m", "napari_tincture.cli", "doctor", "--json")
 _POLL = 0.2
@@ -51,9 +51,7 @@ class DoctorPanel(QWidget):
         self.looking.failed.connect(self._on_failed)
         when_gone(self, self.looking.drop)
         self.again_button.clicked.connect(lambda _: self.look())
-        self.copy_button.clicked.connect(
-            lambda _: to_clipboard("\n".join(map(line_of, self.found)))
-        )
+        self.copy_button.clicked.connect(lambda _: copy_text("\n".join(map(line_of, self.found))))
         self.look()
 
     def look(self) -> None:
@@ -121,5 +119,5 @@ def _line(finding: Mapping[str, Any]) -> QWidget:
     copy = QToolButton()
     copy.setText("Copy")
     copy.setToolTip("Copy the command that mends it")
-    copy.clicked.connect(lambda _: to_clipboard(remedy))
+    copy.clicked.connect(lambda _: copy_text(remedy))
     return row([message, copy])

@@ -53,6 +53,7 @@ def import_package(fields: Mapping[str, Any]) -> dict[str, Any]:
     Nothing is run but the programs in "consent", also where others were agreed to before.
     """
     from napari_tincture.models.consent import nothing_but
+    from napari_tincture.models.library import note_origin
     from napari_tincture.tasks import packages
 
     agreed = fields["consent"]
@@ -68,4 +69,6 @@ def import_package(fields: Mapping[str, Any]) -> dict[str, Any]:
             on_mismatch=fields["on_mismatch"],
             save_to=packages.LIBRARY,
         )
+    if (origin := fields.get("origin")) and model.path is not None:
+        note_origin(model.path, origin)
     return {"name": model.card.name, "task": model.card.task}

@@ -96,6 +96,7 @@ def inspect(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def bring(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Import a checkpoint into the user's library; give the name of the model."""
+    from napari_tincture.models.library import note_origin
     from napari_tincture.tasks.import_checkpoint import LIBRARY, import_checkpoint
 
     model = import_checkpoint(
@@ -105,12 +106,25 @@ def bring(fields: Mapping[str, Any]) -> dict[str, Any]:
         save_to=LIBRARY,
         **fields["options"],
     )
+    if (origin := fields.get("origin")) and model.path is not None:
+        note_origin(model.path, origin)
     return {"name": model.card.name}
+
+
+def add(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy a model file into the user's library; give the name of the model."""
+    from napari_tincture.models.library import add_model, note_origin
+
+    path = add_model(fields["path"])
+    if origin := fields.get("origin"):
+        note_origin(path, origin)
+    return {"name": path.stem}
 
 
 KNOWN: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "inspect": inspect,
     "import": bring,
+    "add": add,
     "inspect_package": inspect_package,
     "import_package": import_package,
     "families": families,
