@@ -1,56 +1,93 @@
-"""What each shipped model takes and gives, as the pictures of its page: on the shipped samples."""
+"""Draw the pictures of the shipped models' cards: a sample image, and what is made of it.
+
+    python tools/model_pictures.py
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from skimage.color import label2rgb
+from skimage.transform import resize
+
 import napari_tincture as nt
 from napari_tincture import samples
+from napari_tincture.io.png import write_png
+from napari_tincture.models.pictures import picture_path
 
-CORNER = {"y": slice(0, 320), "x": slice(704, 1024)}
-"""Of the neurons: columns that no model has learned from."""
-BLOOD = {"y": slice(0, 320), "x": slice(0, 420)}
-
-
-def draw_models(draw: Callable[[str, Any], None]) -> None:
-    """Draw one picture per model for which there is a sample."""
-    for name, make in MODELS.items():
-        draw(f"models/{name}.png", make())
+SIDE = 160
+"""Pixels of each half."""
+GAP = 4
+Pixels = NDArray[Any]
 
 
-def _phase_to_dapi() -> Any:
-    phase = samples.neuron_phase().crop(CORNER)
-    stained = nt.stain(phase, "phase-to-dapi")
-    return (phase, *(stained.plane(c=index) for index in range(3)))
+def neurons() -> tuple[Pixels, Pixels]:
+    """Phase contrast of columns that were never trained on, and its three stains."""
+    part = samples.neuron_phase().crop({"y": slice(0, 256), "x": slice(768, 1024)})
+    stain = np.asarray(nt.stain(part, "phase-to-dapi"))  # DAPI, MAP2, NFH
+    return grey(np.asarray(part)[3]), byte(np.stack([stain[2], stain[1], stain[0]], -1))
 
 
-def _nuclei() -> Any:
-    image = samples.nuclei(2)
-    return image, [image, nt.segment(image, "nuclei")]
+def nuclei() -> tuple[Pixels, Pixels]:
+    """Nuclei, and the objects found over them."""
+    part = samples.nuclei(0).crop({"y": slice(100, 356), "x": slice(100, 356)})
+    image = grey(np.asarray(part))
+    return image, byte(label2rgb(np.asarray(nt.segment(part, "nuclei")), image, alpha=0.5))
 
 
-def _blood() -> Any:
-    image = samples.unstained_blood().crop(BLOOD)
-    found = nt.stain(image, "unstained-to-wright-giemsa", outputs=("image", "cycle_error"))
-    return image, found["image"], found["cycle_error"]
+def blood() -> tuple[Pixels, Pixels]:
+    """Unstained blood, and its stain."""
+    part = samples.unstained_blood().crop({"y": slice(0, 320), "x": slice(0, 320)})
+    stain = np.asarray(nt.stain(part, "unstained-to-wright-giemsa"))
+    return grey(np.asarray(part)), np.moveaxis(stain, 0, -1)
 
 
-def _em_tissue() -> Any:
-    label_map = samples.tissue_map(256, seed=3)
-    return label_map, nt.synthesize(label_map, "em-tissue", seed=1)
+def tissue() -> tuple[Pixels, Pixels]:
+    """A made-up map of tissue, and the micrograph drawn of it."""
+    from napari_tincture.models import find_card
+
+    part = samples.tissue_map(256)
+    labels = np.asarray(part)
+    image = grey(np.asarray(nt.synthesize(part, "em-tissue", seed=1)))
+    colours = [channel.colour for channel in find_card("em-tissue").class_inputs]
+    table = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in colours], np.uint8)
+    return table[labels], image
 
 
-def _em_membranes() -> Any:
-    """On a synthetic micrograph: no real one is shipped."""
-    _, image = _em_tissue()
-    return image, nt.segment(image, "em-membranes", output="classes")
-
-
-MODELS: dict[str, Callable[[], Any]] = {
-    "phase-to-dapi": _phase_to_dapi,
-    "nuclei": _nuclei,
-    "unstained-to-wright-giemsa": _blood,
-    "em-tissue": _em_tissue,
-    "em-membranes": _em_membranes,
+DRAWN: dict[str, Callable[[], tuple[Pixels, Pixels]]] = {
+    "phase-to-dapi": neurons,
+    "nuclei": nuclei,
+    "unstained-to-wright-giemsa": blood,
+    "em-tissue": tissue,
 }
+
+
+def grey(values: Pixels) -> Pixels:
+    """A plane as RGB, from its 1st to its 99.5th percentile."""
+    low, high = np.percentile(values, (1, 99.5))
+    scaled = ((values - low) / max(high - low, 1e-9)).clip(0, 1)
+    return byte(np.repeat(scaled[..., None], 3, -1))
+
+
+def byte(values: Pixels) -> Pixels:
+    """Values from 0 to 1 as uint8."""
+    return np.asarray((values.clip(0, 1) * 255).round(), np.uint8)
+
+
+def main() -> None:
+    """Write all pictures."""
+    for name, draw in DRAWN.items():
+        halves = [
+            byte(resize(half / 255, (SIDE, SIDE), anti_aliasing=True)) for half in draw()
+        ]
+        gap = np.zeros((SIDE, GAP, 3), np.uint8)
+        path = picture_path(name)
+        write_png(path, np.concatenate([halves[0], gap, halves[1]], 1))
+        print(path, path.stat().st_size)
+
+
+if __name__ == "__main__":
+    main()

@@ -32,6 +32,7 @@ class OwnRow(QWidget):
         self.field, self.question = QLineEdit(), Message()
         self.field.setToolTip("The new name: letters, digits, and . _ + - between them")
         self.yes, self.no = QPushButton(), QPushButton("Keep it")
+        self.yes.setToolTip("Do it")
         self.no.setToolTip("Leave the model as it is")
         self._asked = row([self.yes, self.no])
         self._do: Callable[[], None] = self.close_question
