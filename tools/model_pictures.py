@@ -1,6 +1,6 @@
 """Draw the pictures of the shipped models' cards: a sample image, and what is made of it.
 
-    python tools/model_pictures.py
+python tools/model_pictures.py
 """
 
 from __future__ import annotations
@@ -80,9 +80,7 @@ def byte(values: Pixels) -> Pixels:
 def main() -> None:
     """Write all pictures."""
     for name, draw in DRAWN.items():
-        halves = [
-            byte(resize(half / 255, (SIDE, SIDE), anti_aliasing=True)) for half in draw()
-        ]
+        halves = [byte(resize(half / 255, (SIDE, SIDE), anti_aliasing=True)) for half in draw()]
         gap = np.zeros((SIDE, GAP, 3), np.uint8)
         path = picture_path(name)
         write_png(path, np.concatenate([halves[0], gap, halves[1]], 1))

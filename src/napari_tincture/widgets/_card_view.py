@@ -6,6 +6,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QPixmap
 from qtpy.QtWidgets import QLabel, QSizePolicy, QTextBrowser, QVBoxLayout, QWidget
 
+from napari_tincture.errors import ModelError
 from napari_tincture.models.card import ModelCard
 from napari_tincture.models.pictures import find_picture
 from napari_tincture.widgets._card_text import card_html
@@ -39,7 +40,10 @@ class CardView(QWidget):
 
     def show_card(self, card: ModelCard | None) -> None:
         """Show a card, or none."""
-        self.text.setHtml("" if card is None else card_html(card))
+        try:
+            self.text.setHtml("" if card is None else card_html(card))
+        except ModelError as error:  # its file is gone
+            self.text.setPlainText(str(error))
         path = None if card is None else find_picture(card.name)
         pixels = QPixmap("" if path is None else str(path))
         self.picture.setVisible(not pixels.isNull())

@@ -134,8 +134,7 @@ class ModelsPanel(Docked):
             self.source.tell(Level.NOTE, "Copying it into your library …")
             return
         dialog = open_any(came.path, self.models, self._hub, came.origin or None)
-        dialog.accepted.connect(came.discard)
-        dialog.accepted.connect(lambda: self.source.tell(Level.READY, "Imported."))
+        dialog.accepted.connect(partial(self._on_imported, came))
         dialog.open()
 
     def refresh(self) -> None:
@@ -227,6 +226,10 @@ class ModelsPanel(Docked):
         self.models.choose(answer.values["name"])
         self._hub.models_changed.emit()
         self.source.tell(Level.READY, f"{answer.values['name']} is in your library.")
+
+    def _on_imported(self, came: Fetched) -> None:
+        came.discard()
+        self.source.tell(Level.READY, f"{self.models.name} is in your library.")
 
     def _on_renamed(self, name: str) -> None:
         self._hub.models_changed.emit()
