@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.color import label2rgb
-from skimage.transform import resize
+from skimage import color, transform
 
 import napari_tincture as nt
 from napari_tincture import samples
@@ -22,6 +21,8 @@ SIDE = 160
 """Pixels of each half."""
 GAP = 4
 Pixels = NDArray[Any]
+coloured: Callable[..., Pixels] = color.label2rgb
+resized: Callable[..., Pixels] = transform.resize
 
 
 def neurons() -> tuple[Pixels, Pixels]:
@@ -35,7 +36,7 @@ def nuclei() -> tuple[Pixels, Pixels]:
     """Nuclei, and the objects found over them."""
     part = samples.nuclei(0).crop({"y": slice(100, 356), "x": slice(100, 356)})
     image = grey(np.asarray(part))
-    return image, byte(label2rgb(np.asarray(nt.segment(part, "nuclei")), image, alpha=0.5))
+    return image, byte(coloured(np.asarray(nt.segment(part, "nuclei")), image, alpha=0.5))
 
 
 def blood() -> tuple[Pixels, Pixels]:
@@ -80,7 +81,7 @@ def byte(values: Pixels) -> Pixels:
 def main() -> None:
     """Write all pictures."""
     for name, draw in DRAWN.items():
-        halves = [byte(resize(half / 255, (SIDE, SIDE), anti_aliasing=True)) for half in draw()]
+        halves = [byte(resized(half / 255, (SIDE, SIDE), anti_aliasing=True)) for half in draw()]
         gap = np.zeros((SIDE, GAP, 3), np.uint8)
         path = picture_path(name)
         write_png(path, np.concatenate([halves[0], gap, halves[1]], 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -32,10 +33,14 @@ IDS = {
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "own"))
     monkeypatch.setattr(consent, "_GIVEN", {})
-    return tmp_path / "own"
+    before = set(sys.modules)
+    yield tmp_path / "own"
+    for name in set(sys.modules) - before:
+        if name.startswith("napari_tincture_package"):  # others look whether a program was run
+            del sys.modules[name]
 
 
 @pytest.fixture

@@ -86,11 +86,15 @@ class SourceRow(QWidget):
         self.field.returnPressed.connect(self.button.click)
         self.button.clicked.connect(lambda _: self.bring())
         self.browse.clicked.connect(lambda _: self.browsing.emit())
-        self.cancel_button.clicked.connect(lambda _: self.loading.cancel())
+        self.cancel_button.clicked.connect(lambda _: self._cancel())
         self.loading.progressed.connect(self._on_progress)
         self.loading.finished.connect(self._on_came)
         self.loading.failed.connect(self._on_failed)
         when_gone(self, self.loading.drop)
+
+    def _cancel(self) -> None:
+        self.loading.cancel()
+        self.message.show_text(Level.NOTE, "Stopping, as soon as the server says something …")
 
     def _refresh(self) -> None:
         text, busy = self.field.text().strip(), self.loading.running
