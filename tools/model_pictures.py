@@ -5,16 +5,20 @@ python tools/model_pictures.py
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from skimage import color, transform
 
 import napari_tincture as nt
 from napari_tincture import samples
 from napari_tincture.io.png import write_png
+from napari_tincture.models import Channel, find_card
 from napari_tincture.models.pictures import picture_path
 
 SIDE = 160
@@ -48,14 +52,37 @@ def blood() -> tuple[Pixels, Pixels]:
 
 def tissue() -> tuple[Pixels, Pixels]:
     """A made-up map of tissue, and the micrograph drawn of it."""
-    from napari_tincture.models import find_card
+    labels = np.asarray(samples.tissue_map(256))
+    return painted(labels, find_card("em-tissue").class_inputs), grey(micrograph())
 
-    part = samples.tissue_map(256)
-    labels = np.asarray(part)
-    image = grey(np.asarray(nt.synthesize(part, "em-tissue", seed=1)))
-    colours = [channel.colour for channel in find_card("em-tissue").class_inputs]
-    table = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in colours], np.uint8)
-    return table[labels], image
+
+def membranes() -> tuple[Pixels, Pixels]:
+    """That micrograph, and the classes found in it: no real one is shipped."""
+    image = micrograph()
+    found = np.asarray(nt.segment(image, "em-membranes", output="classes"))
+    return grey(image), painted(found, find_card("em-membranes").outputs)
+
+
+def hologram() -> tuple[Pixels, Pixels]:
+    """A test hologram and its bright-field image, from the figure of the README."""
+    figure = np.asarray(Image.open(Path(__file__).parents[1] / "docs" / "hologram.png"))
+    side, step = len(figure), (figure.shape[1] - len(figure)) // 4
+    return figure[:, :side], figure[:, step : step + side]
+
+
+@cache
+def micrograph() -> Pixels:
+    """A drawn electron micrograph (y, x)."""
+    return np.asarray(nt.synthesize(samples.tissue_map(256), "em-tissue", seed=1))
+
+
+def painted(labels: Pixels, classes: Sequence[Channel]) -> Pixels:
+    """A label map in the colours of a card."""
+    image = np.zeros((*labels.shape, 3), np.uint8)
+    for channel in classes:
+        rgb = [int(channel.colour[i : i + 2], 16) for i in (1, 3, 5)]
+        image[labels == channel.value] = rgb
+    return image
 
 
 DRAWN: dict[str, Callable[[], tuple[Pixels, Pixels]]] = {
@@ -63,6 +90,8 @@ DRAWN: dict[str, Callable[[], tuple[Pixels, Pixels]]] = {
     "nuclei": nuclei,
     "unstained-to-wright-giemsa": blood,
     "em-tissue": tissue,
+    "em-membranes": membranes,
+    "hologram-to-brightfield": hologram,
 }
 
 

@@ -116,8 +116,8 @@ class _Total:
         self._last = 0
 
         def report(done: int, total: int) -> None:
-            self._last = max(done, total)
-            self._progress(self._before + done, self._before + self._last)
+            self._last = total or done
+            self._progress(self._before + done, self._before + (total or done + 1))
 
         return report
 

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from napari_tincture.models.shipped import shipped_folder
 
+DRAWN = {"em-membranes": "The image was drawn by em-tissue: no real micrograph is shipped."}
+"""What else is to be said of a picture, by model."""
+
 
 def picture_path(name: str) -> Path:
     """Where the picture of a shipped model lies; it need not exist."""

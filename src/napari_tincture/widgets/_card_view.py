@@ -8,13 +8,16 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QTextBrowser, QVBoxLayout, QWidg
 
 from napari_tincture.errors import ModelError
 from napari_tincture.models.card import ModelCard
-from napari_tincture.models.pictures import find_picture
+from napari_tincture.models.pictures import DRAWN, find_picture
 from napari_tincture.widgets._card_text import card_html
 
 LOWEST = 120
 HIGHEST = 130
 """Pixels of the text at least, and of a picture at most."""
 STYLE = "a { color: #56b4e9; } h3, p { margin-top: 0px; margin-bottom: 3px; }"
+
+
+PICTURE = "Left a sample image, right what the model makes of it."
 
 
 class CardView(QWidget):
@@ -25,7 +28,6 @@ class CardView(QWidget):
         self.picture, self.text = QLabel(), QTextBrowser()
         self.picture.setAlignment(Qt.AlignmentFlag.AlignLeft)
         self.picture.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.picture.setToolTip("Left a sample image, right what the model makes of it")
         self.text.setMinimumHeight(LOWEST)
         self.text.setOpenExternalLinks(True)
         self.text.setToolTip("What the model takes and gives, where it comes from, its limits")
@@ -48,6 +50,8 @@ class CardView(QWidget):
         pixels = QPixmap("" if path is None else str(path))
         self.picture.setVisible(not pixels.isNull())
         if not pixels.isNull():
+            note = DRAWN.get(card.name, "") if card is not None else ""
+            self.picture.setToolTip(f"{PICTURE} {note}".strip())
             high = min(HIGHEST, pixels.height())
             mode = Qt.TransformationMode.SmoothTransformation
             self.picture.setPixmap(pixels.scaledToHeight(high, mode))
