@@ -15,8 +15,6 @@ LOWEST = 120
 HIGHEST = 130
 """Pixels of the text at least, and of a picture at most."""
 STYLE = "a { color: #56b4e9; } h3, p { margin-top: 0px; margin-bottom: 3px; }"
-
-
 PICTURE = "Left a sample image, right what the model makes of it."
 
 
