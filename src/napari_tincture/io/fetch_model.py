@@ -82,7 +82,7 @@ def fetch_model(
     found = read_source(source)
     wanted = None if sha256 is None else check_digits(sha256)
     earlier = {name: origin for name, origin in _origins() if origin.get("url") == found.key}
-    same = [name for name, origin in earlier.items() if origin.get("sha256") == wanted]
+    same = [name for name, origin in earlier.items() if wanted and origin.get("sha256") == wanted]
     if same:
         return Fetched(find_model(same[0]), earlier[same[0]], same[0])
     folder = _folder(found)
@@ -127,11 +127,7 @@ def _package(
     cancel: CancelToken | None,
 ) -> Fetched:  # fmt: skip
     address, about = _description(source, folder, sha256, report, cancel)
-    try:
-        named = needed_files(read_description(Archive(folder).describe()), source.key)
-    except ModelError:
-        about.path.unlink()
-        raise
+    named = needed_files(read_description(Archive(folder).describe()), source.key)
     files = {}
     for name, stated in named.items():
         files[name] = download(
