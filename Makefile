@@ -8,6 +8,7 @@
 #   make notebooks           runs the notebooks
 #   make docs                the documentation, docs/_build/index.html
 #   make pictures            takes the pictures that it shows again: panels, tutorials, models
+#   make wheel [OLDEST=1]   builds and tries the wheel where nothing else is installed
 #   make starters DATA=...   trains the shipped models again; DATA holds the images (see NOTICE)
 #   make table-staining DATA=... [ITERATIONS=2000]
 #                            five families at equal width, data and iterations; goes on if stopped
@@ -24,8 +25,9 @@ TESTS ?= tests
 DATA ?= data
 ITERATIONS ?= 2000
 MINUTES ?= 90
+OLDEST ?=
 
-.PHONY: demo test lint bench notebooks docs pictures starters table-staining table-segmentation table-synthesis clean setup system browser
+.PHONY: demo test lint bench notebooks docs pictures wheel starters table-staining table-segmentation table-synthesis clean setup system browser
 
 demo: setup
 	$(BIN)/python -m napari_tincture.demo --out demo $(if $(SIZE),--size $(SIZE))
@@ -50,7 +52,11 @@ docs: $(VENV)/.docs system
 
 pictures: setup
 	$(BIN)/python tools/page_pictures.py
+	$(BIN)/python tools/model_pictures.py
 	$(BIN)/python tools/panel_pictures.py
+
+wheel: setup
+	$(BIN)/python tools/try_wheel.py build/try$(if $(OLDEST),-oldest --oldest)
 
 starters: setup
 	$(BIN)/python -m napari_tincture.training.starters --data $(DATA)

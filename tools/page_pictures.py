@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from doc_pages import DOCS, pages, run_page, steps
-from model_pictures import draw_models
 from numpy.typing import NDArray
 from PIL import Image
 from skimage.color import label2rgb
@@ -36,8 +35,6 @@ def main(chosen: Sequence[str]) -> None:
         if any(step.picture for step in steps(page)):
             with tempfile.TemporaryDirectory() as folder:
                 run_page(page, Path(folder), draw)
-    if not chosen:
-        draw_models(draw)
 
 
 def draw(name: str, images: Any) -> None:

@@ -113,8 +113,11 @@ def install_oldest(python: Path, wheel: Path) -> None:
     (torch,) = (line for line in listed if line.startswith("torch=="))
     torch_only = python.parent / "torch.txt"
     torch_only.write_text(torch)
+    # Of the project's own requirements, not of what those require.
     command = ["uv", "pip", "install", "--resolution", "lowest-direct", *places_of_packages()]
-    run([python, "-m", *command, "--override", torch_only, f"{wheel}[pyqt6]"])
+    own = ["--requirements", ROOT / "pyproject.toml", "--extra", "pyqt6"]
+    run([python, "-m", *command, "--override", torch_only, *own])
+    pip(python, "install", "--quiet", "--no-deps", str(wheel))
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     names = {re.split(r"[\[>; ]", each)[0].lower() for each in declared["dependencies"]}
     found = run([*show], quiet=True).splitlines()
@@ -126,7 +129,7 @@ def places_of_packages() -> list[str]:
     done = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True
     )
-    found = []
+    found = ["--index-strategy", "unsafe-best-match"]  # as pip does
     for line in done.stdout.splitlines():
         name, _, value = line.partition("=")
         option = {"find-links": "--find-links", "extra-index-url": "--index"}.get(
@@ -143,7 +146,7 @@ def run_networks(python: Path, folder: Path) -> None:
     for words in (
         ("stain", "sample:neuron_phase", "phase-to-dapi", "--out", "stain.ome.zarr"),
         ("segment", "sample:nuclei", "nuclei", "--out", "nuclei.ome.tif"),
-        ("compare", "stain.ome.zarr", "stain.ome.zarr", "--json"),
+        ("compare", "stain.ome.zarr", "stain.ome.zarr", "--set", "data_range=1.0", "--json"),
     ):
         run([own, *words], folder)
     run([own, "demo", "--out", "demo"], folder)

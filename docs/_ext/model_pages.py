@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from napari_tincture.models import ModelCard, find_card
+from napari_tincture.models.pictures import picture_path
 from napari_tincture.models.shipped import find_model, shipped_folder
 
 INDEX = """# Shipped models
@@ -59,7 +61,7 @@ SOURCES = {
 
 
 def write_models(source: Path) -> dict[str, str]:
-    """Pages by file name; `source` is the folder of the pages, where ``models`` has pictures."""
+    """Pages by file name; `source` is the folder of the pages."""
     names = sorted(path.stem for path in shipped_folder().glob("*.safetensors"))
     cards = {name: find_card(name) for name in names}
     rows = "\n".join(
@@ -71,9 +73,7 @@ def write_models(source: Path) -> dict[str, str]:
 
 
 def _page(name: str, card: ModelCard, source: Path) -> str:
-    picture = PICTURES.get(name, f"models/{name}.png")
-    shown = f"![{name}: what it takes and gives](../../{picture})\n\n{NOTES.get(name, '')}"
-    shown = shown.strip() if (source / picture).exists() else ""
+    shown = _picture(name, source)
     parts = [
         f"# {name}",
         card.description,
@@ -90,6 +90,17 @@ def _page(name: str, card: ModelCard, source: Path) -> str:
         USE.format(task=BY_TASK[card.task]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _picture(name: str, source: Path) -> str:
+    """The picture of the card, copied to where the pages are written, or one of the pages."""
+    shown = PICTURES.get(name, f"reference/models/{name}.png")
+    if name not in PICTURES and picture_path(name).exists():
+        (source / shown).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(picture_path(name), source / shown)
+    if not (source / shown).exists():
+        return ""
+    return f"![{name}: what it takes and gives](../../{shown})\n\n{NOTES.get(name, '')}".strip()
 
 
 def _call(name: str, card: ModelCard) -> str:
