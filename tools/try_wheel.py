@@ -135,9 +135,10 @@ def places_of_packages() -> list[str]:
         option = {"find-links": "--find-links", "extra-index-url": "--index"}.get(
             name.rpartition(".")[2]
         )
-        for place in value.strip("'\"").split() if option else ():
-            found += [option, place]
-    return [each for each in found if each]
+        if option is not None:
+            for place in value.strip("'\"").split():
+                found += [option, place]
+    return found
 
 
 def run_networks(python: Path, folder: Path) -> None:
