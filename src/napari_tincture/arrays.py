@@ -117,7 +117,7 @@ def memory_of(array: da.Array) -> npt.NDArray[Any] | None:
 
 
 def cut(array: da.Array, index: tuple[Any, ...]) -> da.Array:
-    """Cut a part out of an array, from which `window` can cut another in one step.
+    """Cut a part out of an array, from which another, or what `read` gives, is cut in one step.
 
     Parameters
     ----------
@@ -135,15 +135,25 @@ def cut(array: da.Array, index: tuple[Any, ...]) -> da.Array:
     return result
 
 
-def window(array: da.Array, index: tuple[Any, ...]) -> da.Array:
-    """Cut a part out of an array that is read at once; `index` as in `cut`.
+def read(
+    array: da.Array, index: tuple[Any, ...], compute: Callable[[da.Array], npt.NDArray[Any]]
+) -> npt.NDArray[Any]:
+    """Read a part of an array into memory of its own, C-contiguous.
 
-    dask fuses one slicing with the reading of a source, but not two: of a part of a part it would
-    read whole blocks.
+    What lies in memory is copied without dask, whose plans take longer than small windows.
+    Elsewhere the two cuts are one: dask fuses one slicing with the reading of a source, but not
+    two, and of a part of a part would read whole blocks.
+
+    Parameters
+    ----------
+    array, index
+        As in `cut`.
+    compute : callable
+        `in_memory` or `in_this_thread`, for what does not lie in memory.
     """
     base, whole = _fused(array, index)
-    result: da.Array = base[whole]
-    return result
+    memory = memory_of(base)
+    return compute(base[whole]) if memory is None else np.array(memory[whole], order="C")
 
 
 def _fused(array: da.Array, index: tuple[Any, ...]) -> tuple[da.Array, tuple[Any, ...]]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_tincture import axes as ax
-from napari_tincture.arrays import Index, as_dask, block_slices, in_memory, memory_of, window
+from napari_tincture.arrays import Index, as_dask, block_slices, in_memory, memory_of, read
 from napari_tincture.call import Call, make
 from napari_tincture.checkpoint import Checkpoint
 from napari_tincture.errors import InputError
@@ -217,7 +217,7 @@ class Raster:
 
     def read(self, index: Index, level: int = 0) -> npt.NDArray[Any]:
         """Read a window of a level into memory, C-contiguous."""
-        return in_memory(window(self.levels[level], index))
+        return read(self.levels[level], index, in_memory)
 
     def stream(
         self,
@@ -248,7 +248,7 @@ class Raster:
         report(0, len(blocks))
         for done, index in enumerate(blocks, start=1):
             token.check()
-            write(index, in_memory(self.data[index]))
+            write(index, read(self.data, index, in_memory))
             report(done, len(blocks))
         return {}
 

@@ -22,11 +22,11 @@ from typing import Any, Self, TypeVar
 import torch
 from greenlet import GreenletExit, getcurrent, greenlet
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from napari_tincture.errors import ModelError
 from napari_tincture.grid import Tile
 from napari_tincture.tiling import ops
+from napari_tincture.tiling.dispatch import DispatchMode
 from napari_tincture.tiling.reductions import (
     Extremum,
     Moments,
@@ -42,7 +42,7 @@ Network = Callable[[Tensor], Tensor]
 Check = Callable[[], None]
 
 
-class _SiteMode(TorchDispatchMode):
+class _SiteMode(DispatchMode):
     """Counts calls and gives what `_reduce` says for those that reduce over the image."""
 
     def __init__(self, sites: Sequence[Site]) -> None:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 
 from torch import nn
 
@@ -68,7 +68,7 @@ def grow(network: nn.Module, channels: int) -> Growth:
     ModelError
         The network accepts no size that was tried, or changes the size of the image.
     """
-    run = partial(trace, network, channels)
+    run = cache(partial(trace, network, channels))
     try:
         return _grow(run, ())
     except ModelError as error:
@@ -76,7 +76,7 @@ def grow(network: nn.Module, channels: int) -> Growth:
             raise
         # Steps that depend on values cannot be traced without computing.
         reason = f"the network's steps may depend on the image's values ({error.__cause__})"
-        return _grow(partial(run, device="cpu"), (reason,))
+        return _grow(cache(partial(trace, network, channels, device="cpu")), (reason,))
 
 
 def _grow(run: Tracer, reasons: tuple[str, ...]) -> Growth:

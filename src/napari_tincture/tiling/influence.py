@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 from torch.utils.weak import WeakIdKeyDictionary
 
 from napari_tincture.models.layers.copies import stand_in
 from napari_tincture.tiling import ops
+from napari_tincture.tiling.dispatch import DispatchMode
 from napari_tincture.tiling.influence_maps import (
     ROUNDING,
     across,
@@ -92,7 +92,7 @@ def _plain(value: Tensor) -> Tensor:
     return value.detach().to("cpu", torch.float32 if value.is_floating_point() else value.dtype)
 
 
-class _Influence(TorchDispatchMode):
+class _Influence(DispatchMode):
     """Runs a network on maps of influence; what does not stem from the input has none."""
 
     def __init__(self, sites: Collection[int]) -> None:

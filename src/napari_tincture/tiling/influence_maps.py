@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from napari_tincture.tiling import ops
+from napari_tincture.tiling.shapes import without_computing
 
 ROUNDING = 1e-12
 _SPATIAL = ops.names(
@@ -39,9 +40,11 @@ def on_meta(func: Any, args: Any, kwargs: Any) -> Any:
     """What an operator returns, without computing it."""
 
     def away(value: Any) -> Any:
-        return value.to("meta") if isinstance(value, Tensor) else value
+        if not isinstance(value, Tensor):
+            return value
+        return torch.empty(value.shape, dtype=value.dtype, device="meta")
 
-    return func(*tree_map(away, args), **tree_map(away, kwargs))
+    return without_computing(func, tree_map(away, args), tree_map(away, kwargs))
 
 
 def held(func: Any, args: Any, kwargs: Any, source: Tensor) -> Any:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from napari_tincture.arrays import in_this_thread, stored_edges, window
+from napari_tincture.arrays import in_this_thread, read, stored_edges
 from napari_tincture.errors import InputError, TinctureWarning, is_read_error
 from napari_tincture.raster import Raster
 from napari_tincture.tiling.listener import Listener
@@ -242,7 +242,7 @@ def _near(all_edges: list[Edges], own: Edges) -> list[Edges]:
 
 
 def _compute(raster: Raster, at: At) -> npt.NDArray[Any]:
-    return in_this_thread(window(raster.data, _index(raster, at)))
+    return read(raster.data, _index(raster, at), in_this_thread)
 
 
 def _index(raster: Raster, at: At) -> tuple[Any, ...]:

@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from napari_tincture.errors import ModelError
 from napari_tincture.models.layers.copies import stand_in
 from napari_tincture.tiling import ops
+from napari_tincture.tiling.dispatch import DispatchMode
 from napari_tincture.tiling.reductions import reduction
+from napari_tincture.tiling.shapes import without_computing
 
 Shape = tuple[int, ...]
 
@@ -67,7 +68,7 @@ class Site:
     merged: int = 1
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(DispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[Call] = []
@@ -77,7 +78,7 @@ class _Recorder(TorchDispatchMode):
         call = ops.bind(func, args, kwargs)
         taken = reduction(func, call)
         inputs = shapes_of(ops.tensors_of(call))
-        result = func(*args, **kwargs)
+        result = without_computing(func, args, kwargs)
         rank = taken.values.ndim if taken else 0
         self.calls.append(
             Call(
@@ -148,7 +149,7 @@ class Memory:
     suspended: int
 
 
-class _MemoryMeter(TorchDispatchMode):
+class _MemoryMeter(DispatchMode):
     def __init__(self, sites: Sequence[Site]) -> None:
         super().__init__()
         self._sites = {site.call for site in sites}
@@ -158,7 +159,7 @@ class _MemoryMeter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self._calls += 1
-        result = func(*args, **(kwargs or {}))
+        result = without_computing(func, args, kwargs or {})
         if self._calls in self._sites:
             self.suspended = max(self.suspended, self._held())
         for value in tree_leaves(result):

@@ -15,10 +15,10 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from napari_tincture.grid import Grid, Span, Tile
 from napari_tincture.tiling import ops
+from napari_tincture.tiling.dispatch import DispatchMode
 from napari_tincture.tiling.influence import influence_from
 from napari_tincture.tiling.once import OncePerStructure
 from napari_tincture.tiling.reach import Reach
@@ -110,7 +110,7 @@ def _fits(network: nn.Module, channels: int, reach: Reach, points: tuple[TrimPoi
     return bool(tuple(result.shape[-2:]) == covered)
 
 
-class trimmed(TorchDispatchMode):  # noqa: N801 - used as a context manager, like torch.no_grad
+class trimmed(DispatchMode):  # noqa: N801 - used as a context manager, like torch.no_grad
     """Cut the maps that a network joins to what the core of `tile` still needs.
 
     All windows of a batch must lie around their cores as this tile's does.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
@@ -19,7 +20,12 @@ def with_tensors(network: N, convert: Callable[[Tensor], Tensor]) -> N:
     The network is left alone all the time, so that other threads can run it.
     """
     tensors = (*network.parameters(), *network.buffers())
-    return copy.deepcopy(network, {id(tensor): convert(tensor) for tensor in tensors})
+    known: dict[int, Any] = {id(tensor): convert(tensor) for tensor in tensors}
+    # A module holds a dozen dictionaries, most of them empty, which take long to copy.
+    for module in network.modules():
+        empty = (v for v in vars(module).values() if type(v) in (dict, OrderedDict) and not v)
+        known |= {id(value): type(value)() for value in empty}
+    return copy.deepcopy(network, known)
 
 
 def stand_in(network: N, convert: Callable[[Tensor], Tensor]) -> N:
