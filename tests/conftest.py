@@ -35,6 +35,11 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from error
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with long tests, lest one process is left alone with them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def pytest_collection_finish() -> None:
     _freeze()
 
@@ -55,7 +60,8 @@ _frozen = 0
 def _own_napari_settings() -> None:
     from napari.settings import get_settings
 
-    get_settings(os.environ["NAPARI_CONFIG"])
+    # Every dock would write them again.
+    get_settings(os.environ["NAPARI_CONFIG"])._save_on_change = False
 
 
 @pytest.fixture(autouse=True)
@@ -110,8 +116,11 @@ def _survivors(before: set[object]) -> list:
     from qtpy.QtCore import QCoreApplication, QEvent
     from qtpy.QtWidgets import QApplication
 
-    if not set(QApplication.topLevelWidgets()) - before:
+    def left() -> list:
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        return [w for w in QApplication.topLevelWidgets() if w not in before]
+
+    if not left():
         return []
     gc.collect()
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-    return [w for w in QApplication.topLevelWidgets() if w not in before]
+    return left()

@@ -23,7 +23,7 @@ from napari_tincture.models.registry import build_network
 from napari_tincture.raster import Raster
 from napari_tincture.tasks.seams import seam_error
 from napari_tincture.tasks.stain import stain
-from napari_tincture.tiling.reach import measure, reach_of
+from napari_tincture.tiling.reach import reach_of
 
 
 def choices(name: str) -> list[dict[str, Any]]:
@@ -108,9 +108,8 @@ def test_stream_lazy_and_whole_are_the_same(name: str, options: dict[str, Any]) 
 
 @pytest.mark.parametrize(("name", "options"), VARIANTS)
 def test_what_was_measured_is_what_single_pixels_do(name: str, options: dict[str, Any]) -> None:
-    torch.manual_seed(0)
-    network = build_network(name, options).eval()
-    reach = measure(network, 2)
+    model = tiny(name, options)
+    network, reach = model.network, reach_of(model)
     geometry = reach.geometry
     assert geometry.margin == getattr(network, "margin", 0)
     assert geometry.remainder == getattr(network, "residue", 0)
