@@ -48,8 +48,19 @@ CALLS: dict[str, Any] = {
     "mean": lambda x: x.mean((-1, 2), keepdim=True),
     "mean of an axis": lambda x: x.mean(1),
     "sum of all": lambda x: x.sum(),
+    "variance and mean": lambda x: torch.var_mean(x, (2, 3), keepdim=True),
+    "deviation": lambda x: x.std(),
+    "deviation of rows": lambda x: torch.std(x, (1, -1), correction=0),
+    "global pool": lambda x: F.adaptive_avg_pool2d(x, 1),
+    "linear": lambda x: F.linear(x, _x(5, 12), _x(5)),
     "product": lambda x: _x(3, 17) @ x[0, 0] @ _x(12),
     "many products": lambda x: x.transpose(2, 3) @ x,
+    "a part": lambda x: F.relu(x[:, 1:3, ::2, 4:9]),
+    "convolution of a part": lambda x: F.conv2d(x[..., :9], _x(4, 6, 3, 3)),
+    "cat of parts": lambda x: torch.cat([x[..., 2:7], x[..., :5]], 1),
+    "pad of a part": lambda x: F.pad(x[:, :, 3:], (1, 1)),
+    "pool of a part": lambda x: F.max_pool2d(x[:, 2:4], 2),
+    "sum of parts": lambda x: x[..., 1:] + x[..., :-1],
     # Left to torch.
     "mixed types": lambda x: x + torch.ones(1, dtype=torch.float64, device="meta"),
     "of whole numbers": lambda x: torch.ones(3, dtype=torch.int32, device="meta") / 2,
@@ -73,6 +84,8 @@ WRONG: dict[str, Any] = {
     "cat": lambda x: torch.cat([x, x[..., 1:]], 1),
     "axis": lambda x: x.mean(4),
     "product": lambda x: x @ x,
+    "linear": lambda x: F.linear(x, _x(5, 11)),
+    "dims": lambda x: x.var((2, 2)),
 }
 
 
@@ -82,16 +95,17 @@ class _Told(TorchDispatchMode):
         self.seen: list[tuple[Any, ...]] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = without_computing(func, args, kwargs or {})
-        self.seen.append((tuple(result.shape), result.dtype, result.stride(), result.device.type))
+        return self.note(without_computing(func, args, kwargs or {}))
+
+    def note(self, result: Any) -> Any:
+        for one in result if isinstance(result, tuple) else [result]:
+            self.seen.append((tuple(one.shape), one.dtype, one.stride(), one.device.type))
         return result
 
 
 class _Torchs(_Told):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        self.seen.append((tuple(result.shape), result.dtype, result.stride(), result.device.type))
-        return result
+        return self.note(func(*args, **(kwargs or {})))
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -32,6 +32,7 @@ from napari_tincture.tiling.influence_maps import (
     treats_channels_alike,
     union,
 )
+from napari_tincture.tiling.shapes import ShapesAlone
 
 
 def influence(network: nn.Module, lit: Tensor, sites: Collection[int] = ()) -> Tensor:
@@ -83,7 +84,7 @@ def influence_from(
     # Up to that call nothing is lit, so nothing need be computed.
     copied = stand_in(network, lambda tensor: tensor.detach().to("meta"))
     image = torch.zeros(*shape, device="meta")
-    with torch.inference_mode(), _Lighting(call, light):
+    with torch.inference_mode(), ShapesAlone(), _Lighting(call, light):
         result: Tensor = copied(image)
     return result.float()
 

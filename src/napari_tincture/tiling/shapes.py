@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from napari_tincture.tiling import ops
+from napari_tincture.tiling.dispatch import DispatchMode
 
 Shape = tuple[int, ...]
 Rule = Callable[[dict[str, Any]], Shape | None]
-"""From a call's arguments by name to the shape of its one result; None if torch should tell."""
+"""From a call's arguments by name to the shape of its results; None if torch should tell."""
 
 
 def without_computing(func: Any, args: Any, kwargs: Any) -> Any:
@@ -41,7 +44,16 @@ def without_computing(func: Any, args: Any, kwargs: Any) -> Any:
         return func(*args, **kwargs)
     if ops.in_place(func):
         return tensors[0]
-    return torch.empty(shape, dtype=tensors[0].dtype, device="meta")
+    empty = partial(torch.empty, shape, dtype=tensors[0].dtype, device="meta")
+    count = len(func._schema.returns)
+    return empty() if count == 1 else tuple(empty() for _ in range(count))
+
+
+class ShapesAlone(DispatchMode):
+    """A mode in which nothing on the device "meta" is asked of torch that is known here."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return without_computing(func, args, kwargs or {})
 
 
 def _plain(call: dict[str, Any], tensors: list[Tensor]) -> bool:
@@ -56,9 +68,15 @@ def _plain(call: dict[str, Any], tensors: list[Tensor]) -> bool:
         and tensor.device.type == "meta"
         and tensor.dtype == tensors[0].dtype
         and tensor.is_floating_point()
-        and tensor.is_contiguous()
+        and _row_major(tensor)
         for tensor in tensors
     )
+
+
+def _row_major(tensor: Tensor) -> bool:
+    """Whether results come contiguous: gaps between rows are left out, an order is kept."""
+    steps = [step for step, n in zip(tensor.stride(), tensor.shape, strict=True) if n > 1]
+    return 0 not in steps and all(step >= following for step, following in pairwise(steps))
 
 
 def _same(call: dict[str, Any]) -> Shape | None:
@@ -152,6 +170,19 @@ def _pooled(call: dict[str, Any]) -> Shape | None:
     return (*image.shape[:2], *sizes) if min(sizes) > 0 else None
 
 
+def _averaged(call: dict[str, Any]) -> Shape | None:
+    shape, sides = tuple(call["self"].shape), tuple(call["output_size"])
+    fits = len(shape) == 4 and len(sides) == 2 and min(*shape, *sides) > 0
+    return (*shape[:2], *sides) if fits else None
+
+
+def _mapped(call: dict[str, Any]) -> Shape | None:
+    shape, (outputs, *inputs) = tuple(call["input"].shape), call["weight"].shape
+    bias = call["bias"]
+    fits = inputs == [shape[-1]] and (bias is None or tuple(bias.shape) == (outputs,))
+    return (*shape[:-1], outputs) if fits else None
+
+
 def _padded(call: dict[str, Any]) -> Shape | None:
     shape, pads = list(call["self"].shape), list(call["pad"])
     if len(pads) % 2 or len(pads) > 2 * len(shape):
@@ -201,7 +232,7 @@ _RULES: dict[str, Rule] = {
         _same,
     ),
     **dict.fromkeys(ops.names("add sub rsub mul div maximum minimum addcmul lerp"), _broadcast),
-    **dict.fromkeys(ops.names("mean sum"), _reduced),
+    **dict.fromkeys(ops.names("mean sum var std var_mean std_mean"), _reduced),
     "matmul": _multiplied,
     **dict.fromkeys(ops.names("batch_norm instance_norm group_norm"), _normed),
     "layer_norm": _normed_over,
@@ -214,5 +245,7 @@ _RULES: dict[str, Rule] = {
         ),
         _resampled,
     ),
+    "adaptive_avg_pool2d": _averaged,
+    "linear": _mapped,
     "cat": _joined,
 }

@@ -22,6 +22,7 @@ from napari_tincture.tiling.dispatch import DispatchMode
 from napari_tincture.tiling.influence import influence_from
 from napari_tincture.tiling.once import OncePerStructure
 from napari_tincture.tiling.reach import Reach
+from napari_tincture.tiling.shapes import ShapesAlone
 from napari_tincture.tiling.trace import Call, run_on_meta, trace
 
 
@@ -101,7 +102,7 @@ def _fits(network: nn.Module, channels: int, reach: Reach, points: tuple[TrimPoi
     core = max(2 * geometry.halo, geometry.stride)
     tile = Grid.cut((3 * core, 3 * core), (core, core), geometry)[1, 1]
     try:
-        with trimmed(points, tile) as cut:
+        with ShapesAlone(), trimmed(points, tile) as cut:
             result = run_on_meta(network, channels, *tile.window_shape)
     except (RuntimeError, ValueError, IndexError):
         # A network that looks at the sizes of its maps may take other steps: it is left as it is.
