@@ -147,7 +147,7 @@ def run_networks(python: Path, folder: Path) -> None:
     for words in (
         ("stain", "sample:neuron_phase", "phase-to-dapi", "--out", "stain.ome.zarr"),
         ("segment", "sample:nuclei", "nuclei", "--out", "nuclei.ome.tif"),
-        ("compare", "stain.ome.zarr", "stain.ome.zarr", "--set", "data_range=1.0", "--json"),
+        ("compare", "stain.ome.zarr", "stain.ome.zarr", "--set", "data_range=2.0", "--json"),
     ):
         run([own, *words], folder)
     run([own, "demo", "--out", "demo"], folder)
