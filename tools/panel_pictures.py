@@ -215,6 +215,21 @@ def _doctor(viewer: napari.Viewer, panel: Panel) -> None:
         sys.exit(f"The doctor did not finish: {widget.status.text()}")
 
 
+def _made(viewer: napari.Viewer, panel: Panel) -> None:
+    (segment,) = (each for each in panels() if each.name == "segment")
+    _segment(viewer, segment)
+    viewer.window.remove_dock_widget("all")
+    viewer.layers.selection.active = viewer.layers[-1]
+    opened(viewer, panel)
+
+
+def _models(viewer: napari.Viewer, panel: Panel) -> None:
+    samples.neuron_phase().crop(PART).add_to(viewer)
+    widget = opened(viewer, panel)
+    widget.models.choose("phase-to-dapi")
+    settle(1)
+
+
 SCENES: dict[str, Callable[[Any, Panel], None]] = {
     "stain": _stain,
     "segment": _segment,
@@ -223,6 +238,8 @@ SCENES: dict[str, Callable[[Any, Panel], None]] = {
     "train": _train,
     "correct": _correct,
     "doctor": _doctor,
+    "made": _made,
+    "models": _models,
 }
 
 if __name__ == "__main__":

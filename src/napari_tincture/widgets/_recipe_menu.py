@@ -7,17 +7,19 @@ from functools import partial
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QAction  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton
+from qtpy.QtWidgets import QFileDialog, QMenu
 
 from napari_tincture.errors import TinctureError
 from napari_tincture.tasks.recipe import Recipe
 from napari_tincture.widgets._background import in_panel
+from napari_tincture.widgets._clipboard import copy_text
 from napari_tincture.widgets._form import Level
+from napari_tincture.widgets._menu_button import MenuButton
 
 SUFFIX = ".recipe.json"
 
 
-class RecipeMenu(QToolButton):
+class RecipeMenu(MenuButton):
     """A button with a menu.
 
     Parameters
@@ -33,15 +35,9 @@ class RecipeMenu(QToolButton):
     """A `Recipe` is to be shown."""
 
     def __init__(self, recipe: Callable[[], Recipe], layers: Callable[[], Sequence[str]]) -> None:
-        super().__init__()
+        super().__init__("Recipe", "The same run in Python, on the command line, or as a file")
         self._recipe, self._layers = recipe, layers
-        self.setText("Recipe")
-        # napari draws the arrow of the menu over the text otherwise.
-        self.setStyleSheet("QToolButton { padding-right: 14px; }")
-        self.setToolTip("The same run in Python, on the command line, or as a file")
-        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(self)
-        menu.setToolTipsVisible(True)
+        menu = self.entries
         self.python = self._action(
             menu,
             "Copy as Python",
@@ -60,7 +56,6 @@ class RecipeMenu(QToolButton):
         self.open.setToolTip("Show what a saved recipe says, in its panel; nothing is run yet")
         self.open.triggered.connect(lambda _: self._open())
         menu.addAction(self.open)
-        self.setMenu(menu)
 
     def _action(self, menu: QMenu, text: str, tooltip: str, do: Callable[[Recipe], str]) -> QAction:
         action = QAction(text, menu)
@@ -81,11 +76,11 @@ class RecipeMenu(QToolButton):
     def _copy_python(self, recipe: Recipe) -> str:
         from napari_tincture.tasks._recipe_text import python_of
 
-        to_clipboard(python_of(recipe, [f"viewer.layers[{name!r}]" for name in self._layers()]))
+        copy_text(python_of(recipe, [f"viewer.layers[{name!r}]" for name in self._layers()]))
         return "Copied as Python."
 
     def _copy_command(self, recipe: Recipe) -> str:
-        to_clipboard(recipe.command)
+        copy_text(recipe.command)
         return "Copied as a command."
 
     def _save(self, recipe: Recipe) -> str:
@@ -105,10 +100,3 @@ class RecipeMenu(QToolButton):
             self.opened.emit(Recipe.load(name))
         except TinctureError as error:
             self.told.emit(Level.PROBLEM, in_panel(error))
-
-
-def to_clipboard(text: str) -> None:
-    """Put a text on the clipboard."""
-    clipboard = QApplication.clipboard()
-    assert clipboard is not None
-    clipboard.setText(text)

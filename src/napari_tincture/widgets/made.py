@@ -15,7 +15,6 @@ from qtpy.QtWidgets import (
     QMenu,
     QPlainTextEdit,
     QPushButton,
-    QToolButton,
     QVBoxLayout,
 )
 
@@ -24,12 +23,14 @@ from napari_tincture.layers import METADATA
 from napari_tincture.tasks.explain import Explanation, explanation_of
 from napari_tincture.tasks.recipe import Recipe
 from napari_tincture.widgets._background import in_panel
+from napari_tincture.widgets._clipboard import copy_text
 from napari_tincture.widgets._docked import Docked
 from napari_tincture.widgets._form import Level, Message, row
 from napari_tincture.widgets._jobs import JobHub, job_hub
 from napari_tincture.widgets._layers import LayerWatch, layer_names
+from napari_tincture.widgets._menu_button import MenuButton
 from napari_tincture.widgets._open_recipe import layers_of_step, repeatable, show, steps_of
-from napari_tincture.widgets._recipe_menu import RecipeMenu, to_clipboard
+from napari_tincture.widgets._recipe_menu import RecipeMenu
 
 LEAST_WIDTH = 40
 """Letters of a line."""
@@ -63,7 +64,7 @@ class MadePanel(Docked):
         self.again_button.setToolTip("The same settings on the same layers: a new layer")
         self.change_button = QPushButton("With changes…")
         self.change_button.setToolTip("Show the settings in their panel; nothing is run yet")
-        self.apply_button = _menu_button("Apply to", "The same settings on another layer or folder")
+        self.apply_button = MenuButton("Apply to", "The same settings on another layer or folder")
         self.recipe = RecipeMenu(self._recipe, self._layers)
         self.python_button = QPushButton("Copy all as Python")
         self.python_button.setToolTip("All steps from the first image to this layer")
@@ -154,8 +155,7 @@ class MadePanel(Docked):
         self._wake()
 
     def _offer_targets(self, step: Any) -> None:
-        menu = self.apply_button.menu()
-        assert menu is not None
+        menu = self.apply_button.entries
         menu.clear()
         if step is None:
             return
@@ -188,7 +188,7 @@ class MadePanel(Docked):
         return layer
 
     def _copy_all(self) -> None:
-        to_clipboard(told(self._active()).python)
+        copy_text(told(self._active()).python)
         self.status.show_text(Level.READY, "Copied as Python.")
 
     def _try(self, do: Callable[[], Any], *_: object) -> None:
@@ -203,12 +203,3 @@ def told(layer: Any) -> Explanation:
     own = layer.metadata.get(METADATA)
     provenance = own.get("provenance") if isinstance(own, Mapping) else None
     return explanation_of(layer.name, provenance or {})
-
-
-def _menu_button(text: str, tooltip: str) -> QToolButton:
-    button = QToolButton()
-    button.setText(text)
-    button.setToolTip(tooltip)
-    button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-    button.setMenu(QMenu(button))
-    return button

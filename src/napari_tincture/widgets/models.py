@@ -25,6 +25,7 @@ from napari_tincture.widgets._jobs import JobHub, job_hub
 from napari_tincture.widgets._layers import LayerWatch
 from napari_tincture.widgets._memory import keep, kept
 from napari_tincture.widgets._model_list import ModelList
+from napari_tincture.widgets._open_recipe import PANELS, open_panel
 from napari_tincture.widgets._own_row import OwnRow
 from napari_tincture.widgets._run_row import RunRow
 from napari_tincture.widgets._source_row import SourceRow
@@ -32,8 +33,6 @@ from napari_tincture.widgets._trial import plan_trial
 from napari_tincture.worker.jobs import Job
 from napari_tincture.worker.questions import Answer
 
-PANELS = {"stain": "Stain", "segment": "Segment", "synthesize": "Synthesize"}
-"""Display names by task."""
 PAUSE = 60
 """Milliseconds without a change after which the panel looks whether the model can be tried."""
 
@@ -110,7 +109,7 @@ class ModelsPanel(Docked):
             If none is chosen.
         """
         task, name = self.card.task, self.models.name
-        _, panel = self.viewer.window.add_plugin_dock_widget("napari-tincture", PANELS[task])
+        panel = open_panel(self.viewer, PANELS[task])
         panel.model.look_again()
         panel.model.choose(name)
         panel.region.value = "viewport"
