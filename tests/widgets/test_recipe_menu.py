@@ -150,3 +150,26 @@ def test_a_comparison_is_copied_with_its_mask(viewer: Any, tmp_path: Path) -> No
     call = panel.call()
     expected = nt.compare(**{**call.arguments, "progress": None})
     assert scope["found"].table == expected.table
+
+
+def test_a_folder_of_images_is_copied_as_one_line(
+    viewer: Any, scan: Any, open_panel: Open, model_paths: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "scans"
+    image = np.random.default_rng(3).integers(0, 4000, (40, 30)).astype(np.uint16)
+    for name in ("one", "two"):
+        nt.Raster.from_array(image, "yx").save(folder / f"{name}.ome.tif")
+    panel = open_panel(StainPanel, model_paths["stain"], layer=scan.name)
+    panel.batch.unfolded = True
+    panel.batch.images.setText(str(folder))
+    panel.batch.results.setText(str(tmp_path / "stained"))
+    panel.more.seams.value = "blend"
+    panel.refresh()
+    words = shlex.split(copied(panel.recipe.command))
+    assert words[:4] == ["napari-tincture", "stain", str(folder), str(model_paths["stain"])]
+    assert "seams=blend" in words
+    scope: dict[str, Any] = {}
+    exec(copied(panel.recipe.python), scope)
+    assert len(scope["report"].done) == 2
+    panel.batch.unfolded = False  # what the panel shows now is one layer
+    assert not panel.recipe._recipe().folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QMessageBox
+from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.shipped import library_folder
@@ -21,6 +22,7 @@ from napari_tincture.training.presets import preset
 from napari_tincture.widgets._curves import Curves, thinned
 from napari_tincture.widgets._form import Level
 from napari_tincture.widgets._jobs import JobHub
+from napari_tincture.widgets._train_again import open_recipe
 from napari_tincture.widgets._train_form import LOADED, TrainForm
 from napari_tincture.widgets._train_plan import (
     Chosen,
@@ -29,7 +31,7 @@ from napari_tincture.widgets._train_plan import (
     resume_plan,
 )
 from napari_tincture.widgets._train_row import duration
-from napari_tincture.widgets.train import TrainPanel, open_recipe, train_layers
+from napari_tincture.widgets.train import TrainPanel, train_layers
 from napari_tincture.worker.jobs import State
 from napari_tincture.worker.train_settings import Side, TrainSettings
 from napari_tincture.worker.training import make_recipe
@@ -277,6 +279,18 @@ def test_recipes_are_saved_and_loaded(
     recipe = json.loads(path.read_text())
     assert (recipe["family"], recipe["schedule"]["lr"]) == (panel.form.family.value, 0.003)
     assert recipe["networks"]["forward"]["options"]["in_channels"] == 1
+    as_python, as_command = panel.form.file.copy_button.entries.actions()
+    as_python.trigger()
+    qtbot.waitUntil(lambda: panel.runner.status.text() == "Copied as Python.", timeout=PATIENCE)
+    lines = QApplication.clipboard().text()
+    assert lines.startswith("import napari_tincture as nt\n")
+    assert "model = nt.train({" in lines
+    compile(lines, "copied", "exec")
+    as_command.trigger()
+    qtbot.waitUntil(lambda: panel.runner.status.text() == "Copied as a command.", timeout=PATIENCE)
+    name, verb, text = shlex.split(QApplication.clipboard().text())
+    assert (name, verb) == ("napari-tincture", "run")
+    assert json.loads(text)["settings"]["recipe"] == recipe
     panel.form.file.load_button.click()
     assert panel.form.preset.value == LOADED
     path.write_text("{")

@@ -67,10 +67,14 @@ class Batch(Folding):
             raise InputError("Choose a folder for the results.")
         return images, results
 
+    @property
+    def filled(self) -> bool:
+        """Whether both folders are named."""
+        return all(line.text().strip() for line in (self.images, self.results))
+
     def _update(self) -> None:
-        images, results = self.images.text().strip(), self.results.text().strip()
-        self.button.setEnabled(bool(images and results))
-        self.summarise(Path(images).name if images else "")
+        self.button.setEnabled(self.filled)
+        self.summarise(Path(self.images.text().strip()).name)
         self.changed.emit()
 
 

@@ -63,9 +63,7 @@ class TaskPanel(TaskForm):
         self._job: Job | None = None
         self._live: LiveLink | None = None
         self._make_settings()
-        self.recipe = self.runner.offer_recipe(
-            self._recipe, lambda: [each.name for each in self.plan().sources]
-        )
+        self.recipe = self.runner.offer_recipe(self._recipe, self._recipe_layers)
         self._lay_out()
         self._recall()
         self._connect()
@@ -108,17 +106,19 @@ class TaskPanel(TaskForm):
         TinctureError
             If something is missing or does not fit.
         """
+        self._job = self._hub.start(self.viewer, self._batch_settings(), ())
+        self._show_jobs()
+        return self._job
+
+    def _batch_settings(self) -> JobSettings:
         options = self.options()
         options.pop("outputs", None)  # one file each
         if self.more.any_pixel_size.isChecked():
             options["pixel_size"] = "ignore"
-        settings = batch_settings(
+        return batch_settings(
             self.task, self.model.name, self.batch.folders, self.channels.origins,
             options=options, overwrite=self.batch.replace.isChecked(), **batch_choices(self.more),
         )  # fmt: skip
-        self._job = self._hub.start(self.viewer, settings, ())
-        self._show_jobs()
-        return self._job
 
     def cancel(self) -> None:
         """Stop the panel's latest job within one tile."""
@@ -144,8 +144,14 @@ class TaskPanel(TaskForm):
         )
 
     def _recipe(self) -> Recipe:
+        if self.batch.unfolded and self.batch.filled:
+            return recipe_of(self._batch_settings(), ())
         plan = self.plan()
         return recipe_of(plan.settings, plan.sources)
+
+    def _recipe_layers(self) -> list[str]:
+        many = self.batch.unfolded and self.batch.filled
+        return [] if many else [each.name for each in self.plan().sources]
 
     def _plan(self, **output: Any) -> Plan:
         card = self.card

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.shipped import find_card, find_model
 from napari_tincture.training.correction_set import pinned
-from napari_tincture.widgets.train import open_recipe
+from napari_tincture.widgets.train import TrainPanel
 
 
 def train_again(viewer: Any, model: str, folder: Path) -> dict[str, Any]:
@@ -45,3 +46,19 @@ def recipe_to_go_on(model: str, folder: Path) -> dict[str, Any]:
         )
     data = {**card.recipe.get("data", {}), "corrections": pinned(folder)}
     return {**card.recipe, "data": data, "start": str(find_model(model).absolute())}
+
+
+def open_recipe(viewer: Any, recipe: Mapping[str, Any]) -> TrainPanel:
+    """Show a recipe (JSON) in the viewer's Train panel, which is opened if there is none.
+
+    Its images are chosen as far as the recipe names them, or they were those of a training of
+    this name and their layers are still there.
+    """
+    open_panels = viewer.window._qt_window.findChildren(TrainPanel)
+    panel = open_panels[0] if open_panels else TrainPanel(viewer)
+    if not open_panels:
+        viewer.window.add_dock_widget(panel, name="Train")
+    panel.take(recipe)
+    panel.show()
+    panel.raise_()
+    return panel

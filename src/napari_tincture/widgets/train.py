@@ -20,9 +20,11 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_tincture.durable import write_json
 from napari_tincture.errors import InputError, TinctureError
 from napari_tincture.io.open import open_image
+from napari_tincture.tasks.recipe import Recipe
 from napari_tincture.training.begun import read_begun
 from napari_tincture.widgets._background import in_panel
 from napari_tincture.widgets._begun_row import BegunRow
+from napari_tincture.widgets._clipboard import copy_text
 from napari_tincture.widgets._docked import Docked
 from napari_tincture.widgets._form import Level, Message, Scrolling
 from napari_tincture.widgets._gone import when_gone
@@ -144,14 +146,35 @@ class TrainPanel(Docked):
         TinctureError
             If something is missing or does not fit.
         """
+
+        def save(recipe: Mapping[str, Any]) -> str:
+            write_json(Path(path), recipe)
+            return f"Saved {Path(path).name}."
+
+        self._with_recipe(save)
+
+    def copy_recipe(self, language: str) -> None:
+        """Copy what the panel shows as ``"python"`` or as a ``"command"``; raises as `save_recipe`.
+
+        Images that are in memory alone are named nowhere: they are given when it is run.
+        """
+
+        def copy(recipe: Mapping[str, Any]) -> str:
+            own = Recipe("train", settings={"recipe": dict(recipe)})
+            copy_text(own.python if language == "python" else own.command)
+            return "Copied as Python." if language == "python" else "Copied as a command."
+
+        self._with_recipe(copy)
+
+    def _with_recipe(self, do: Callable[[Mapping[str, Any]], str]) -> None:
+        """Do something with the complete recipe, once the worker has made it, and tell of it."""
         plan = self.plan()
 
         def hear(answer: Answer) -> None:
             try:
                 if answer.error is not None:
                     raise answer.error
-                write_json(Path(path), answer.values)
-                self.runner.status.show_text(Level.READY, f"Saved {Path(path).name}.")
+                self.runner.status.show_text(Level.READY, do(answer.values))
             except (TinctureError, OSError) as error:
                 self.runner.status.show_text(Level.PROBLEM, in_panel(error))
 
@@ -221,6 +244,7 @@ class TrainPanel(Docked):
         for part in (self.sides, self.form):
             part.changed.connect(self._later.start)
         self.form.file.saving.connect(lambda path: self._try(partial(self.save_recipe, path)))
+        self.form.file.copying.connect(lambda how: self._try(partial(self.copy_recipe, how)))
         self.form.file.loading.connect(self.take)
         self.form.file.problem.connect(partial(self.runner.status.show_text, Level.PROBLEM))
         self.begun.resume.connect(partial(self._try, self.resume))
@@ -301,22 +325,6 @@ class TrainPanel(Docked):
         free = self._job is None or self._job.state.final
         self.runner.train_button.setEnabled(free and level is Level.READY)
         self.begun.resume_button.setEnabled(free and self.form.ready)
-
-
-def open_recipe(viewer: Any, recipe: Mapping[str, Any]) -> TrainPanel:
-    """Show a recipe (JSON) in the viewer's Train panel, which is opened if there is none.
-
-    Its images are chosen as far as the recipe names them, or they were those of a training of
-    this name and their layers are still there.
-    """
-    open_panels = viewer.window._qt_window.findChildren(TrainPanel)
-    panel = open_panels[0] if open_panels else TrainPanel(viewer)
-    if not open_panels:
-        viewer.window.add_dock_widget(panel, name="Train")
-    panel.take(recipe)
-    panel.show()
-    panel.raise_()
-    return panel
 
 
 def train_layers(
