@@ -91,6 +91,30 @@ def _imported(tree: ast.Module) -> set[str]:
     return {name.partition(".")[0] for name in names} - {"napari_tincture"}
 
 
+CONDA = {"torch": "pytorch", "dask": "dask-core", "napari": "napari-base"}
+"""What conda-forge calls packages that need not bring everything."""
+
+
+def test_the_conda_recipe_asks_for_the_same() -> None:
+    import re
+
+    import yaml
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    found = {}
+    for bound in project["dependencies"]:
+        name, _, version = bound.partition(";")[0].strip().partition(">=")
+        name = re.sub(r"\[.*\]", "", name)
+        found[CONDA.get(name, name)] = version
+    recipe = yaml.safe_load((ROOT / "conda/recipe.yaml").read_text("utf-8"))
+    wanted = dict(each.split(" >=") for each in recipe["requirements"]["run"])
+    assert wanted.pop("python") == "${{ python_min }}"
+    assert wanted == found
+    assert project["requires-python"] == f">={recipe['context']['python_min']}"
+    scripts = [f"{name} = {place}" for name, place in project["scripts"].items()]
+    assert recipe["build"]["python"]["entry_points"] == scripts
+
+
 def test_the_root_links_to_the_manifest() -> None:
     link = ROOT / "napari.yaml"
     manifest = ROOT / "src/napari_tincture/napari.yaml"
