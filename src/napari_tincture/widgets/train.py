@@ -11,28 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QVBoxLayout, QWidget
-
-from napari_tincture.durable import write_json
 from napari_tincture.errors import InputError, TinctureError
-from napari_tincture.io.open import open_image
-from napari_tincture.tasks.recipe import Recipe
 from napari_tincture.training.begun import read_begun
 from napari_tincture.widgets._background import in_panel
-from napari_tincture.widgets._begun_row import BegunRow
-from napari_tincture.widgets._clipboard import copy_text
-from napari_tincture.widgets._docked import Docked
-from napari_tincture.widgets._form import Level, Message, Scrolling
+from napari_tincture.widgets._form import Level
 from napari_tincture.widgets._gone import when_gone
 from napari_tincture.widgets._jobs import JobHub, job_hub
 from napari_tincture.widgets._layers import LayerWatch
 from napari_tincture.widgets._memory import keep, kept
-from napari_tincture.widgets._sources import Sides
-from napari_tincture.widgets._train_form import TrainForm
+from napari_tincture.widgets._train_parts import TrainParts
 from napari_tincture.widgets._train_plan import (
     Chosen,
     TrainChoices,
@@ -40,11 +29,8 @@ from napari_tincture.widgets._train_plan import (
     make_train_plan,
     resume_plan,
 )
-from napari_tincture.widgets._train_preview import Previews
-from napari_tincture.widgets._train_row import TrainRow
 from napari_tincture.worker.jobs import Job
 from napari_tincture.worker.questions import Answer
-from napari_tincture.worker.sources import describe_all
 from napari_tincture.worker.training_job import TrainingJob
 
 _PAUSE = 40
@@ -52,7 +38,7 @@ _PAUSE = 40
 _TASK = "train"
 
 
-class TrainPanel(Docked):
+class TrainPanel(TrainParts):
     """Trains a model from layers or folders, and shows how it gets on.
 
     Parameters
@@ -70,12 +56,7 @@ class TrainPanel(Docked):
         self._hub = hub or job_hub()
         self._job: TrainingJob | None = None
         self._taken: Mapping[str, Any] | None = None
-        self.sides, self.form, self.begun = Sides(), TrainForm(), BegunRow()
-        self.previews = Previews(self.viewer, self._hub, self._stack_of)
-        self.message, self.runner = Message(), TrainRow()
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.setInterval(_PAUSE)
+        self._make_parts()
         self._lay_out()
         self._connect()
         self._follow(next(iter(self._hub.trainer.jobs), None))
@@ -138,49 +119,6 @@ class TrainPanel(Docked):
         if self._job is not None:
             self._hub.trainer.cancel(self._job)
 
-    def save_recipe(self, path: str) -> None:
-        """Write the complete recipe of what the panel shows, once the worker has made it.
-
-        Raises
-        ------
-        TinctureError
-            If something is missing or does not fit.
-        """
-
-        def save(recipe: Mapping[str, Any]) -> str:
-            write_json(Path(path), recipe)
-            return f"Saved {Path(path).name}."
-
-        self._with_recipe(save)
-
-    def copy_recipe(self, language: str) -> None:
-        """Copy what the panel shows as ``"python"`` or as a ``"command"``; raises as `save_recipe`.
-
-        Images that are in memory alone are named nowhere: they are given when it is run.
-        """
-
-        def copy(recipe: Mapping[str, Any]) -> str:
-            own = Recipe("train", settings={"recipe": dict(recipe)})
-            copy_text(own.python if language == "python" else own.command)
-            return "Copied as Python." if language == "python" else "Copied as a command."
-
-        self._with_recipe(copy)
-
-    def _with_recipe(self, do: Callable[[Mapping[str, Any]], str]) -> None:
-        """Do something with the complete recipe, once the worker has made it, and tell of it."""
-        plan = self.plan()
-
-        def hear(answer: Answer) -> None:
-            try:
-                if answer.error is not None:
-                    raise answer.error
-                self.runner.status.show_text(Level.READY, do(answer.values))
-            except (TinctureError, OSError) as error:
-                self.runner.status.show_text(Level.PROBLEM, in_panel(error))
-
-        sources = describe_all(plan.sources)
-        self._ask("recipe", hear, settings=plan.settings.to_json(), sources=sources)
-
     def take(self, recipe: Mapping[str, Any]) -> None:
         """Show a recipe and its images, once the families are known."""
         self._taken = recipe
@@ -225,20 +163,6 @@ class TrainPanel(Docked):
         self.previews.follow(self._job)
         self.runner.show_job(self._job)
 
-    def _lay_out(self) -> None:
-        settings = QWidget()
-        inner = QVBoxLayout(settings)
-        inner.setContentsMargins(0, 0, 0, 0)
-        self.form.form.addRow("Preview", self.previews.choice)
-        for part in (self.sides, self.form, self.begun):
-            inner.addWidget(part)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.setSpacing(6)
-        for widget in (Scrolling(settings), self.message, self.runner):
-            layout.addWidget(widget)
-        layout.addStretch(1)
-
     def _connect(self) -> None:
         self._later.timeout.connect(self.refresh)
         for part in (self.sides, self.form):
@@ -266,15 +190,6 @@ class TrainPanel(Docked):
         self._offer_devices()
         self._ask("families", self._on_families)
 
-    def _ask(self, what: str, listener: Callable[[Answer], None], **fields: Any) -> None:
-        alive = self._alive
-
-        def hear(answer: Answer) -> None:
-            if alive:
-                listener(answer)
-
-        self._hub.ask(what, hear, **fields)
-
     def _on_families(self, answer: Answer) -> None:
         if answer.error is not None:
             self.runner.status.show_text(Level.PROBLEM, in_panel(answer.error))
@@ -288,22 +203,6 @@ class TrainPanel(Docked):
 
     def _offer_devices(self) -> None:
         self.form.offer_devices(self._hub.client.devices)
-
-    def _stack_of(self) -> tuple[Any, dict[str, str], bool]:
-        """The first layer of From, what is known of axes, and whether planes are channels."""
-        ticked = self.sides.a.layers.ticked
-        stack = self.form.channels()["a"] == ("z",)
-        return ticked[0] if ticked else None, self.sides.known_axes, stack
-
-    def _unclear(self) -> Any:
-        """The first chosen layer whose axes are unknown."""
-        for chosen in self.sides.chosen.values():
-            for layer in filter(None, (*chosen.layers, chosen.mask)):
-                try:
-                    open_image(layer, axes=self.sides.known_axes.get(layer.name) or None)
-                except InputError:
-                    return layer if layer.ndim > 2 else None
-        return None
 
     def _on_job(self, job: Job) -> None:
         if job is not self._job or self._job is None:
