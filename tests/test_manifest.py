@@ -51,6 +51,8 @@ def test_the_panels_are_in_the_menus_of_their_work() -> None:
     assert placed["napari/layers/segment"] == ["napari-tincture.segment"]
     assert placed["napari/layers/annotate"] == ["napari-tincture.correct"]
     assert placed["napari/layers/measure"] == ["napari-tincture.compare"]
+    assert placed["napari/layers/metadata"] == ["napari-tincture.made"]
+    assert placed["napari/file/new_layer"] == ["napari-tincture.new_map"]
 
 
 def test_files_that_are_read_are_those_that_are_written() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import napari_tincture as nt
 from napari_tincture import samples
+from napari_tincture.widgets.synthesize import SynthesizePanel
 
 PATIENCE = 120_000
 
@@ -50,3 +51,14 @@ def test_sample_stain_and_segment_from_the_menus(qtbot: Any, viewer: Any) -> Non
     objects = np.asarray(nt.segment(np.asarray(expected), "nuclei"))
     np.testing.assert_array_equal(np.asarray(nuclei.data), objects)
     assert objects.max() > 20
+
+
+def test_a_new_label_map_from_the_file_menu_is_ready_to_paint(qtbot: Any, viewer: Any) -> None:
+    from napari._app_model import get_app_model
+
+    get_app_model().commands.execute_command("napari-tincture.new_map").result()
+    (made,) = viewer.layers
+    assert made.mode == "paint"
+    (panel,) = viewer.window._qt_window.findChildren(SynthesizePanel)
+    assert panel.layer.value == made.name
+    assert int(made.selected_label) in panel.map.palette_.values
