@@ -94,6 +94,7 @@ def test_a_layer_in_memory_is_named_in_python_and_has_no_command(
     code = copied(panel.recipe.python)
     assert 'viewer.layers["it\'s"]' in code
     finish(qtbot, panel.run())
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2)
     (expected,) = (each for each in viewer.layers if each is not layer)
     exec(code, {"viewer": viewer})
     found = viewer.layers[-1]
