@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache, partial
+from functools import partial
 
 from torch import nn
 
@@ -68,7 +68,8 @@ def grow(network: nn.Module, channels: int) -> Growth:
     ModelError
         The network accepts no size that was tried, or changes the size of the image.
     """
-    run = cache(partial(trace, network, channels))
+    # Not remembered: a program takes other steps once torch has seen it run.
+    run = partial(trace, network, channels)
     try:
         return _grow(run, ())
     except ModelError as error:
@@ -76,7 +77,7 @@ def grow(network: nn.Module, channels: int) -> Growth:
             raise
         # Steps that depend on values cannot be traced without computing.
         reason = f"the network's steps may depend on the image's values ({error.__cause__})"
-        return _grow(cache(partial(trace, network, channels, device="cpu")), (reason,))
+        return _grow(partial(run, device="cpu"), (reason,))
 
 
 def _grow(run: Tracer, reasons: tuple[str, ...]) -> Growth:
