@@ -174,3 +174,15 @@ def test_a_folder_of_images_is_copied_as_one_line(
     assert len(scope["report"].done) == 2
     panel.batch.unfolded = False  # what the panel shows now is one layer
     assert not panel.recipe._recipe().folder
+
+
+def test_a_recipe_that_no_panel_shows_says_how_it_is_run(
+    viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer.add_image(np.zeros((9, 9), np.uint8), name="real")
+    file = Recipe("compare", (None, None)).save(tmp_path / "mine.recipe.json")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(file), ""))
+    panel = ComparePanel(viewer)
+    panel.recipe.open.trigger()
+    assert panel.runner.status.level is Level.PROBLEM
+    assert "napari-tincture run RECIPE" in panel.runner.status.text()

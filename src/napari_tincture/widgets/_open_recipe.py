@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from napari.layers import Image, Labels
 
-from napari_tincture.errors import InputError
+from napari_tincture.errors import InputError, TinctureError
 from napari_tincture.io.open import open_image
 from napari_tincture.io.provenance import described, plain
 from napari_tincture.layers import METADATA
 from napari_tincture.raster import Raster
 from napari_tincture.tasks.recipe import Recipe, opened
+from napari_tincture.widgets._background import in_panel
+from napari_tincture.widgets._form import Level
 
 PANELS = {"stain": "Stain", "segment": "Segment", "synthesize": "Synthesize"}
 """Display names of the panels of tasks that recipes can be shown in."""
@@ -99,14 +101,29 @@ def show(viewer: Any, recipe: Recipe, layers: Sequence[str]) -> Any:
     TinctureError
         If no panel does it, or it does not fit.
     """
+    _check_panel(recipe)
+    panel = open_panel(viewer, PANELS[recipe.task])
+    panel.show_recipe(recipe, layers)
+    return panel
+
+
+def _check_panel(recipe: Recipe) -> None:
     if recipe.task not in PANELS:
         raise InputError(
             f"No panel shows a recipe to {recipe.task}; run it: napari-tincture run RECIPE, or "
             "nt.run(recipe)."
         )
-    panel = open_panel(viewer, PANELS[recipe.task])
-    panel.show_recipe(recipe, layers)
-    return panel
+
+
+def show_opened(viewer: Any, tell: Callable[[Level, str], Any], recipe: Recipe) -> None:
+    """Show a recipe that was opened in its panel, with its layers; or tell why not."""
+    try:
+        _check_panel(recipe)
+        panel = show(viewer, recipe, layers_of_recipe(viewer, recipe))
+    except TinctureError as error:
+        tell(Level.PROBLEM, in_panel(error))
+    else:
+        panel.runner.status.show_text(Level.READY, "This is the recipe; press Run.")
 
 
 def _layer_of(viewer: Any, source: Mapping[str, Any], kind: type[Any]) -> str:

@@ -33,7 +33,7 @@ from napari_tincture.widgets._layers import (
 )
 from napari_tincture.widgets._live import LiveView
 from napari_tincture.widgets._memory import keep
-from napari_tincture.widgets._open_recipe import layers_of_recipe, show
+from napari_tincture.widgets._open_recipe import show_opened
 from napari_tincture.widgets._plan import Choices, Plan, make_plan, own_letters
 from napari_tincture.widgets._shown_recipe import show_recipe
 from napari_tincture.widgets._task_form import TaskForm
@@ -209,7 +209,7 @@ class TaskPanel(TaskForm):
         self.model.exporting.connect(self._on_export)
         for part in (self.channels, self.output, self.more, self.batch, self.further):
             part.changed.connect(self._later.start)
-        self.recipe.opened.connect(self._on_recipe)
+        self.recipe.opened.connect(partial(show_opened, self.viewer, self._say))
         self.runner.run.connect(partial(self._on_run, self.run))
         self.batch.run.connect(partial(self._on_run, self.run_batch))
         self.runner.cancel.connect(self.cancel)
@@ -265,14 +265,6 @@ class TaskPanel(TaskForm):
             start()
         except TinctureError as error:  # something changed since the last refresh
             self._say(Level.PROBLEM, in_panel(error))
-
-    def _on_recipe(self, recipe: Recipe) -> None:
-        try:
-            panel = show(self.viewer, recipe, layers_of_recipe(self.viewer, recipe))
-        except TinctureError as error:
-            self._say(Level.PROBLEM, in_panel(error))
-        else:
-            panel.runner.status.show_text(Level.READY, "This is the recipe; press Run.")
 
     def _on_export(self) -> None:
         try:

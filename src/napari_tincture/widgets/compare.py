@@ -32,6 +32,7 @@ from napari_tincture.widgets._form import Level, Message, Scrolling
 from napari_tincture.widgets._layers import LayerWatch
 from napari_tincture.widgets._map_layers import add_maps
 from napari_tincture.widgets._memory import keep, kept
+from napari_tincture.widgets._open_recipe import show_opened
 from napari_tincture.widgets._run_row import RunRow
 from napari_tincture.worker.recipes import recipe_of_comparison
 
@@ -64,6 +65,8 @@ class ComparePanel(QWidget):
         self.runner.run_button.setToolTip("Compare")
         self.runner.cancel_button.setToolTip("Stop within one area")
         self.recipe = self.runner.offer_recipe(self._recipe, self._layer_names)
+        told = self.runner.status.show_text
+        self.recipe.opened.connect(partial(show_opened, self.viewer, told))
         self.comparing = Background("tincture-compare")
         self.checking = Background("tincture-alignment")
         self.places = Places(self.viewer, self.result)
