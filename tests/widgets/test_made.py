@@ -110,6 +110,7 @@ def test_what_is_gone_is_named(
     _, first = segmented(qtbot, viewer, model_paths["segment"])
     viewer.layers.remove("cells")
     viewer.layers.selection.active = first
+    QApplication.processEvents()
     made.again_button.click()
     assert "'cells'" in made.status.text()
     assert "no longer in the viewer" in made.status.text()
