@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QPlainTextEdit,
     QPushButton,
     QVBoxLayout,
+    QWidget,
 )
 
 from napari_tincture.errors import InputError, TinctureError
@@ -34,6 +35,8 @@ from napari_tincture.widgets._recipe_menu import RecipeMenu
 
 LEAST_WIDTH = 40
 """Letters of a line."""
+LEAST_HEIGHT = 160
+"""Pixels of the text with its message."""
 
 
 class MadePanel(Docked):
@@ -71,11 +74,10 @@ class MadePanel(Docked):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.addWidget(self.name)
-        layout.addWidget(self.text, 1)
+        layout.addWidget(self._told_and_status(), 1)
         layout.addWidget(row([self.again_button, self.change_button]))
         layout.addWidget(row([self.apply_button, self.recipe]))
         layout.addWidget(self.python_button)
-        layout.addWidget(self.status)
         self._connect()
         self.refresh()
 
@@ -143,6 +145,16 @@ class MadePanel(Docked):
         letter = self.text.fontMetrics().horizontalAdvance("0")
         width = max(LEAST_WIDTH, self.text.contentsRect().width() // letter - 2)
         self.text.setPlainText(self._told.in_lines(width) if self._told else "")
+
+    def _told_and_status(self) -> QWidget:
+        """The text with the message below it, which takes its room: the window stays as it is."""
+        both = QWidget()
+        both.setMinimumHeight(LEAST_HEIGHT)
+        inner = QVBoxLayout(both)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.addWidget(self.text, 1)
+        inner.addWidget(self.status)
+        return both
 
     def _connect(self) -> None:
         self.again_button.clicked.connect(partial(self._try, self.run_again))
