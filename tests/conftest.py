@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from napari_tincture.display import virtual_display
+from napari_tincture.display import has_display, virtual_display
 from napari_tincture.errors import DeviceError
+
+OWN_SCREEN = "NAPARI_TINCTURE_TEST_SCREEN"
+"""Set where the tests started a screen, and no person sees their windows."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -29,6 +32,11 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["NAPARI_CONFIG"] = str(Path(folder) / "settings.yaml")
     os.environ["NAPARI_TINCTURE_CACHE"] = str(Path(folder) / "tiles")
     os.environ["NAPARI_TINCTURE_MODELS"] = str(Path(folder) / "models")
+    # A screen for each process: the clipboard is the screen's.
+    if "PYTEST_XDIST_WORKER" in os.environ and OWN_SCREEN in os.environ:
+        os.environ.pop("DISPLAY", None)
+    elif not has_display():
+        os.environ[OWN_SCREEN] = "1"
     try:
         stack.enter_context(virtual_display())
     except DeviceError as error:
