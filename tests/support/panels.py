@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from qtpy.QtWidgets import QApplication
 
 from napari_tincture.worker.jobs import Job, State
 
@@ -36,6 +37,14 @@ def run(qtbot: Any, viewer: Any, panel: Any) -> list[Any]:
     finish(qtbot, panel._job)
     qtbot.waitUntil(lambda: len(viewer.layers) > len(before), timeout=PATIENCE)
     return [layer for layer in viewer.layers if layer not in before]
+
+
+def copied(action: Any) -> str:
+    """What an action of a menu puts on the clipboard."""
+    clipboard = QApplication.clipboard()
+    clipboard.setText("")
+    action.trigger()
+    return str(clipboard.text())
 
 
 def same_place(layer: Any, source: Any) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from panels import finish, same_place
-from qtpy.QtWidgets import QApplication, QFileDialog
+from panels import copied, finish, same_place
+from qtpy.QtWidgets import QFileDialog
 
 import napari_tincture as nt
 from napari_tincture.tasks.recipe import Recipe
@@ -30,13 +30,6 @@ def scan(viewer: Any, tmp_path: Path) -> Any:
     path = nt.Raster.from_array(image, "yx", name="scan").save(tmp_path / "scan.ome.zarr")
     data, options, _ = nt.open_image(path).to_layer()
     return viewer.add_image(data, **options)
-
-
-def copied(action: Any) -> str:
-    clipboard = QApplication.clipboard()
-    clipboard.setText("")
-    action.trigger()
-    return str(clipboard.text())
 
 
 def test_panel_python_command_and_file_give_the_same_bytes(

@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_tincture.errors import InputError
 from napari_tincture.tasks._again import IMPORTS, opened_by, spelled
-from napari_tincture.tasks.recipe import Recipe, word_of
+from napari_tincture.tasks.recipe import DATASET, Recipe, word_of
 
 COMMAND = "napari-tincture"
 
@@ -56,7 +56,7 @@ def command_of(recipe: Recipe) -> str:
     if not (recipe.save_to or recipe.task == "compare"):
         recipe = recipe.replace(save_to=f"{recipe.task}.ome.zarr")
     words = [word_of(image) for image in recipe.images]
-    wordless = recipe.task == "train" or "reference" in recipe.settings
+    wordless = recipe.task in ("train", DATASET) or "reference" in recipe.settings
     if wordless or not all(words) or not (words or recipe.folder):
         return shlex.join([COMMAND, "run", json.dumps(recipe.to_dict(), ensure_ascii=False)])
     line = [COMMAND, recipe.task, *([recipe.folder] if recipe.folder else words[:1])]
@@ -99,6 +99,9 @@ def _call(recipe: Recipe, names: list[str]) -> str:
         out = [f"out={recipe.save_to!r}"] if recipe.save_to else []
         given = [spelled(recipe.settings["recipe"], names), *own, *out, "progress=True"]
         return f"model = nt.train({', '.join(given)})"
+    if recipe.task == DATASET:
+        given = [repr(each) for each in (recipe.folder, recipe.model, recipe.save_to)]
+        return f"report = nt.make_dataset({', '.join([*given, *settings, 'progress=True'])})"
     if recipe.folder:
         existing = ["existing='overwrite'"] if recipe.overwrite else []
         given = [repr(each) for each in (recipe.folder, recipe.task, recipe.model, recipe.save_to)]

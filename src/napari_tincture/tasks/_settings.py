@@ -8,14 +8,17 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-_NOT_KEPT = {"image", "labels", "images", "reference", "model", "recipe", "out", "resume"} | {
-    "progress", "cancel", "client", "control", "hooks", "fabric"
+_NOT_KEPT = {
+    "image", "labels", "images", "maps", "reference", "model", "settings", "recipe", "out",
+    "resume", "progress", "cancel", "client", "control", "hooks", "fabric",
 }  # fmt: skip
 
 
 def settings_of(task: str) -> tuple[str, ...]:
     """Names of the settings of a task."""
     found = [name for name in _parameters(task) if name not in _NOT_KEPT]
+    if task == "make_dataset":  # what it does not take is drawn with
+        found += [name for name in settings_of("synthesize") if name not in found]
     more = {"train": "recipe", "compare": "reference"}
     return (more[task], *found) if task in more else tuple(found)
 
@@ -23,6 +26,8 @@ def settings_of(task: str) -> tuple[str, ...]:
 def usual_settings(task: str) -> dict[str, Any]:
     """What settings are where nobody gives them, as far as the task's signature tells."""
     known = {name: value for name, value in _parameters(task).items() if value is not ...}
+    if task == "make_dataset":
+        known = {**usual_settings("synthesize"), **known}
     return {name: value for name, value in known.items() if name not in _NOT_KEPT}
 
 

@@ -21,7 +21,9 @@ KEY = "napari-tincture recipe"
 """Under which a recipe says its version."""
 OF_MODELS = ("stain", "segment", "synthesize", "enlarge")
 """Tasks that make an image of an image with a model."""
-TASKS = (*OF_MODELS, "compare", "train")
+DATASET = "make_dataset"
+"""Draws a folder of label maps, each image with its map."""
+TASKS = (*OF_MODELS, DATASET, "compare", "train")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Recipe:
     Attributes
     ----------
     task
-        One of "stain", "segment", "synthesize", "enlarge", "compare" and "train".
+        One of "stain", "segment", "synthesize", "enlarge", "make_dataset", "compare" and "train".
     images
         Of what, each as `SourceRef.to_json` gives it, or None: it is given when it is run. The
         first is what the task is called with, further ones are what settings speak of. Of
@@ -68,10 +70,12 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise InputError(f"Unknown task {self.task!r}: expected one of {', '.join(TASKS)}.")
-        if self.task in OF_MODELS and not self.model:
+        if self.task in (*OF_MODELS, DATASET) and not self.model:
             raise InputError(f"A recipe to {self.task} needs a model; give its name or file.")
         if self.task == "train" and "recipe" not in self.settings:
             raise InputError('A recipe to train needs the training\'s own, as setting "recipe".')
+        if self.task == DATASET and not self.folder:
+            raise InputError("A recipe to make_dataset needs a folder of label maps: set folder.")
         if self.folder and not self.save_to:
             raise InputError("Results of a folder need a folder: set save_to.")
 

@@ -10,7 +10,7 @@ from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.raster import Raster
-from napari_tincture.tasks.recipe import OF_MODELS, Recipe, opened
+from napari_tincture.tasks.recipe import DATASET, OF_MODELS, Recipe, opened
 
 if TYPE_CHECKING:
     from napari_tincture.models.model import Model
@@ -109,18 +109,27 @@ def _saved(result: Raster | Outputs, recipe: Recipe, how: Mapping[str, Any]) -> 
 def _batch(recipe: Recipe, images: Sequence[Any], how: Mapping[str, Any]) -> BatchReport:
     from napari_tincture.tasks.batch import batch
 
-    if images or recipe.task not in OF_MODELS:
+    if recipe.task not in (*OF_MODELS, DATASET):
         raise InputError(
-            f"A recipe of a folder stains, segments or synthesizes each of its images; it takes "
-            f"no others, and does not {recipe.task}."
-            if recipe.task not in OF_MODELS
-            else "A recipe of a folder takes no other images: empty its folder first."
+            "A recipe of a folder stains, segments or synthesizes each of its images; it does not "
+            f"{recipe.task}."
         )
+    if images:
+        raise InputError("A recipe of a folder takes no other images: empty its folder first.")
+    if recipe.task == DATASET:
+        return _data_set(recipe, how)
     existing: Any = "overwrite" if recipe.overwrite else "skip"
     return batch(
         recipe.folder, recipe.task, recipe.model, recipe.save_to, existing=existing,
         **how, **recipe.settings,
     )  # fmt: skip
+
+
+def _data_set(recipe: Recipe, how: Mapping[str, Any]) -> BatchReport:
+    from napari_tincture.tasks.make_dataset import make_dataset
+
+    own = {name: value for name, value in how.items() if name != "client"}
+    return make_dataset(recipe.folder, recipe.model, recipe.save_to, **own, **recipe.settings)
 
 
 def _compared(recipe: Recipe, images: Sequence[Raster], settings: Mapping[str, Any]) -> Comparison:

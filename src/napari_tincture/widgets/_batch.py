@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
+    QFormLayout,
     QLineEdit,
     QPushButton,
     QToolButton,
@@ -26,6 +27,8 @@ from napari_tincture.worker.settings import JobSettings
 class Batch(Folding):
     """A folded form: which folder, where the results go, and a button; its fields are public."""
 
+    title: ClassVar[str] = "Many images"
+    source: ClassVar[str] = "Images"
     run = Signal()
     changed = Signal()
 
@@ -36,16 +39,17 @@ class Batch(Folding):
         self.replace = QCheckBox("replace results")
         self.replace.setToolTip("Otherwise images with a result of these settings are skipped")
         self.button = QPushButton("Run on all")
-        self.button.setToolTip("All images of the folder, one after the other; Cancel stops")
+        self.button.setToolTip("All of the folder, one after the other; Cancel stops")
         layout, body = form(), QWidget()
-        layout.addRow("Images", row([self.images, _browse(self.images)]))
+        layout.addRow(self.source, row([self.images, _browse(self.images)]))
         layout.addRow("Results", row([self.results, _browse(self.results)]))
+        self.add_rows(layout)
         align_labels(layout)
         whole = QVBoxLayout(body)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addLayout(layout)
         whole.addWidget(row([self.replace, self.button]))
-        super().__init__("Many images", body, tooltip="A folder or a plate")
+        super().__init__(self.title, body, tooltip="A folder or a plate")
         self.button.clicked.connect(lambda _: self.run.emit())
         for line in (self.images, self.results):
             line.textChanged.connect(self._update)
@@ -71,6 +75,9 @@ class Batch(Folding):
     def filled(self) -> bool:
         """Whether both folders are named."""
         return all(line.text().strip() for line in (self.images, self.results))
+
+    def add_rows(self, layout: QFormLayout) -> None:
+        """Add what only one task has; for a subclass."""
 
     def _update(self) -> None:
         self.button.setEnabled(self.filled)

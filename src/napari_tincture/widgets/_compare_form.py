@@ -23,6 +23,7 @@ from napari_tincture.widgets._compare_plan import (
     kind_of,
     offered_metrics,
 )
+from napari_tincture.widgets._fields import pixels_box
 from napari_tincture.widgets._form import Choice, Item, align_labels, form, row, show_row
 from napari_tincture.widgets._layers import possible_axes
 from napari_tincture.widgets._map_layers import is_map
@@ -67,10 +68,7 @@ class CompareForm(QWidget):
         self.leave_out.setToolTip("Leave out such pixels, with all windows that see them")
         self.cells = Choice([_NO_CELLS], tooltip=_CELLS)
         self.regions = Choice([_ONE, _SQUARES], tooltip="What has rows of its own in the table")
-        self.side = QSpinBox()
-        self.side.setRange(8, 1_000_000)
-        self.side.setValue(256)
-        self.side.setSuffix(" px")
+        self.side = pixels_box(256, 1_000_000, 8)
         self.side.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.side.setToolTip("Side of a square, in pixels of the reference")
         self.maps = Ticks(tooltip="Which figures become layers: a value for every pixel", rows=3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.raster import Raster
 from napari_tincture.tasks.derive_labels import derive_labels
 from napari_tincture.widgets._background import Background, in_panel, was_cancelled
+from napari_tincture.widgets._fields import pixels_box
 from napari_tincture.widgets._form import (
     Choice,
     Folding,
@@ -51,7 +52,7 @@ class DeriveRow(Folding):
     def __init__(self, viewer: Any, open_map: Callable[[], Raster]) -> None:
         self._viewer, self._open = viewer, open_map
         self._card: ModelCard | None = None
-        self.bend, self.moved = _pixels(USUAL_BEND), _pixels(0)
+        self.bend, self.moved = (pixels_box(n, LARGEST, zero="not") for n in (USUAL_BEND, 0))
         self.bend.setToolTip("Bend the whole map like rubber; labels move this far at most")
         self.moved.setToolTip(
             "Lift objects out and put them back this far away at most, where there is room"
@@ -84,18 +85,44 @@ class DeriveRow(Folding):
         self.objects.set_items([*items[1:], *items[:1], _EACH_VALUE])  # the first one is ground
 
     @property
-    def options(self) -> dict[str, Any]:
-        """Arguments of `derive_labels`."""
-        found: dict[str, Any] = {"elastic": self.bend.value(), "seed": self.seed.value()}
+    def bounds(self) -> dict[str, Any]:
+        """How far maps are changed, as arguments of `derive_labels`."""
+        found: dict[str, Any] = {"elastic": self.bend.value()}
         if self.moved.value():
-            objects = "all" if self._numbered else self.objects.value
+            objects = "all" if self.numbered else self.objects.value
             found |= {"move": self.moved.value(), "objects": objects}
-            found |= {} if self._numbered else {"model": self._card}
             found |= TURNED if self.turned.isChecked() else {}
         return found
 
+    def show_bounds(self, given: Mapping[str, Any]) -> None:
+        """Show how far maps are changed.
+
+        Raises
+        ------
+        InputError
+            If there are no controls for it.
+        """
+        self.bend.setValue(int(given.get("elastic", 0)))
+        self.moved.setValue(int(given.get("move", 0)))
+        if "objects" in given:
+            self.objects.value = EACH if given["objects"] == "all" else given["objects"]
+        self.turned.setChecked("turn" in given)
+        if self.bounds != dict(given):
+            raise InputError(
+                f"Derive has no controls for {dict(given)}. Run the recipe as it is, by nt.run "
+                "or napari-tincture run, or choose here what is to be derived."
+            )
+
     @property
-    def _numbered(self) -> bool:
+    def options(self) -> dict[str, Any]:
+        """Arguments of `derive_labels`."""
+        known = self.moved.value() and not self.numbered
+        return {
+            **self.bounds, "seed": self.seed.value(), **({"model": self._card} if known else {}),
+        }  # fmt: skip
+
+    @property
+    def numbered(self) -> bool:
         """Whether the map has a number per object, and so no classes."""
         return self.moved.value() > 0 and self.objects.value == EACH
 
@@ -119,7 +146,7 @@ class DeriveRow(Folding):
         before = set(self._viewer.layers.selection)
         layer: Labels = self._viewer.add_labels(data, **options)
         layer.name = f"{found.name} {settings['seed']}"
-        if self._card is not None and not self._numbered:
+        if self._card is not None and not self.numbered:
             dress(layer, classes_of(self._card))
         # The chosen map stays chosen: the next press derives another one from it.
         self._viewer.layers.selection = before
@@ -160,12 +187,3 @@ class DeriveRow(Folding):
 def _derive(given: Raster, options: dict[str, Any], _: Progress, cancel: CancelToken) -> Raster:
     cancel.check()
     return derive_labels(given, **options)
-
-
-def _pixels(value: int) -> QSpinBox:
-    box = QSpinBox()
-    box.setRange(0, LARGEST)
-    box.setSuffix(" px")
-    box.setSpecialValueText("not")
-    box.setValue(value)
-    return box

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLineEdit, QSpinBox, QVBoxLayout, QWidget
 
 from napari_tincture.errors import InputError
 from napari_tincture.widgets._form import Choice, Item, align_labels, form, show_row
@@ -194,3 +194,13 @@ def _word(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return "auto" if value is None else str(value).replace("_", " ")
+
+
+def pixels_box(value: int, largest: int, smallest: int = 0, *, zero: str = "") -> QSpinBox:
+    """A box for a number of pixels; `zero`: how the smallest is called."""
+    box = QSpinBox()
+    box.setRange(smallest, largest)
+    box.setSuffix(" px")
+    box.setSpecialValueText(zero)
+    box.setValue(value)
+    return box

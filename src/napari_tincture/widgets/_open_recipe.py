@@ -12,11 +12,12 @@ from napari_tincture.io.open import open_image
 from napari_tincture.io.provenance import described, plain
 from napari_tincture.layers import METADATA
 from napari_tincture.raster import Raster
-from napari_tincture.tasks.recipe import Recipe, opened
+from napari_tincture.tasks.recipe import DATASET, Recipe, opened
 from napari_tincture.widgets._background import in_panel
 from napari_tincture.widgets._form import Level
 
-PANELS = {"stain": "Stain", "segment": "Segment", "synthesize": "Synthesize"}
+OF_MAPS = ("synthesize", DATASET)
+PANELS = {"stain": "Stain", "segment": "Segment", **dict.fromkeys(OF_MAPS, "Synthesize")}
 """Display names of the panels of tasks that recipes can be shown in."""
 PLUGIN = "napari-tincture"
 
@@ -79,7 +80,7 @@ def layers_of_recipe(viewer: Any, recipe: Recipe) -> list[str]:
     """
     found = []
     for number, source in enumerate(recipe.images or (None,)):
-        kind = Labels if recipe.task == "synthesize" and number == 0 else Image
+        kind = Labels if recipe.task in OF_MAPS and number == 0 else Image
         if source is None:
             active = viewer.layers.selection.active
             if number or not isinstance(active, kind):

@@ -95,11 +95,15 @@ class TaskForm(Docked):
         self.output = Output()
         self.further = FurtherRow()
         self.more = Options()
-        self.batch = Batch()
+        self.batch = self.make_batch()
         self.message, self.runner, self.live_row = Message(), RunRow(), LiveRow(self._hub)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(_PAUSE)
+
+    def make_batch(self) -> Batch:
+        """Make the form for many images; a subclass may have one of its own."""
+        return Batch()
 
     def _lay_out(self) -> None:
         self._form = form()

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
 from napari.layers import Labels
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QPushButton, QSpinBox
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QPushButton
 
 from napari_tincture.errors import InputError, ModelError, TinctureError
 from napari_tincture.models.class_table import classes_of
+from napari_tincture.tasks.recipe import DATASET, Recipe
 from napari_tincture.widgets._class_mapping import ClassMapping
+from napari_tincture.widgets._dataset import MapFolder
 from napari_tincture.widgets._derive_row import DeriveRow
 from napari_tincture.widgets._drawing import Drawing
+from napari_tincture.widgets._fields import pixels_box
 from napari_tincture.widgets._form import show_row
 from napari_tincture.widgets._label_map import LabelMapRow
 from napari_tincture.widgets._memory import kept
@@ -48,6 +52,7 @@ class SynthesizePanel(TaskPanel):
 
     task: ClassVar[str] = "synthesize"
     kind: ClassVar[type[Any]] = Labels
+    batch: MapFolder
 
     def add_rows(self, layout: QFormLayout) -> None:
         """Add the map's classes, how it is drawn, and the button that repaints it."""
@@ -59,10 +64,7 @@ class SynthesizePanel(TaskPanel):
         self.derive = DeriveRow(self.viewer, self.chosen.open)
         self.more.add(self.sampling.variants, "Variants")
         self._jobs: list[Job] = []
-        self.margin = QSpinBox()
-        self.margin.setRange(0, 512)
-        self.margin.setValue(MARGIN)
-        self.margin.setSuffix(" px")
+        self.margin = pixels_box(MARGIN, 512)
         self.margin.setToolTip("How far around a change Repaint may change the image")
         layout.addRow("Margin", self.margin)
         self.repaint_button = QPushButton("Repaint what changed")
@@ -136,6 +138,10 @@ class SynthesizePanel(TaskPanel):
             )
         return super().run_batch()
 
+    def make_batch(self) -> MapFolder:
+        """Make the form for many label maps, of which data sets are made, too."""
+        return MapFolder()
+
     def compare_samplers(self) -> Job:
         """Draw the map by several samplers and numbers of steps; each image becomes a layer.
 
@@ -177,11 +183,17 @@ class SynthesizePanel(TaskPanel):
             found["classes"] = {**found.get("classes", {}), **decided}
         return found
 
+    def show_recipe(self, recipe: Recipe, layers: Sequence[str]) -> None:
+        """Show what a recipe says to draw, of a map or of a data set."""
+        self.batch.dataset.setChecked(recipe.task == DATASET)
+        super().show_recipe(recipe, layers)
+
     def show_options(self, given: dict[str, Any], layers: Sequence[str]) -> None:
         """Show settings of a recipe and take off the list what there are controls for."""
         super().show_options(given, layers)
         self.sampling.show_options(given, layers, self.card)
         self.mapping.show_options(given)
+        self.batch.show_options(given, self.derive)
 
     def offer(self) -> None:
         """Show the chosen model's classes, and what it can do."""
@@ -227,6 +239,13 @@ class SynthesizePanel(TaskPanel):
         raster, card = self.chosen.open(), self.card
         self.mapping.offer(unknown_values(raster, card), classes_of(card))
         show_row(self._form, self.planes, bool(set(own_letters(raster)) & set("tz")))
+
+    def _batch_settings(self) -> JobSettings:
+        settings = super()._batch_settings()
+        if not self.batch.dataset.isChecked():
+            return settings
+        options = {**settings.options, **self.batch.options(self.derive)}
+        return replace(settings, task=DATASET, options=options, overwrite=False)
 
     def _suggest_model(self) -> None:
         """Any model draws any map, if its classes are those of the map."""

@@ -113,7 +113,7 @@ class WorkerClient:
         if not sources and settings.images is None:
             raise InputError("There is no image to work on; choose a layer.")
         name = sources[0].name if sources else Path(settings.images or "").name
-        title = f"{settings.task} {name}".strip()
+        title = f"{settings.task.replace('_', ' ')} {name}".strip()
         job = Job(next(self._numbers), settings, expand(sources), listener, title)
         job.inputs = len(sources)
         self._enqueue(job)

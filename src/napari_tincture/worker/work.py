@@ -28,7 +28,10 @@ from napari_tincture.tasks.batch import batch
 from napari_tincture.tasks.batch_report import BatchProgress
 from napari_tincture.tasks.comparison import Comparison
 from napari_tincture.tasks.find import find_task
+from napari_tincture.tasks.make_dataset import make_dataset
 from napari_tincture.tasks.outputs import Outputs
+from napari_tincture.tasks.recipe import DATASET
+from napari_tincture.tasks.synthesize import synthesize
 from napari_tincture.worker import packing
 from napari_tincture.worker.deliver import deliver, told_of
 from napari_tincture.worker.inbox import Inbox
@@ -207,14 +210,20 @@ class Workbench:
             counts = {"done": step.done, "total": step.images, "detail": detail}
             self._link.send(Message("progress", {"job": job, **counts}))
 
-        given = {"channels": channel_choices(settings.channels, ()), **settings.arguments()}
+        heard: dict[str, Any] = {"progress": progress, "cancel": cancel}
         with self._telling_warnings(job):
-            report = batch(
-                settings.images, settings.task, self._model(settings.model), settings.save_to,
-                existing="overwrite" if settings.overwrite else "skip",
-                progress=progress, cancel=cancel,
-                **accepted(find_task(settings.task), given),
-            )  # fmt: skip
+            model = self._model(settings.model)
+            if settings.task == DATASET:
+                drawn = accepted(synthesize, settings.arguments())
+                drawn.pop("region")  # maps of a folder are drawn whole
+                report = make_dataset(settings.images, model, settings.save_to, **heard, **drawn)
+            else:
+                given = {"channels": channel_choices(settings.channels, ()), **settings.arguments()}
+                report = batch(
+                    settings.images, settings.task, model, settings.save_to,
+                    existing="overwrite" if settings.overwrite else "skip",
+                    **heard, **accepted(find_task(settings.task), given),
+                )  # fmt: skip
         failed = [[failure.image, failure.reason] for failure in report.failed]
         facts = {"summary": report.summary, "failed": failed}
         self._link.send(Message("finished", {"job": job, "facts": facts}))
