@@ -1,4 +1,4 @@
-"""The Train panel's settings, plots and messages; trainings themselves are in test_train_window."""
+"""The Train panel's plans and messages; trainings themselves are in test_train_window."""
 
 from __future__ import annotations
 
@@ -11,37 +11,27 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from napari_tincture.errors import InputError
 from napari_tincture.models.shipped import library_folder
 from napari_tincture.training.begun import Begun, list_begun
-from napari_tincture.training.families import describe_families
 from napari_tincture.training.presets import preset
-from napari_tincture.widgets._curves import Curves, thinned
 from napari_tincture.widgets._form import Level
 from napari_tincture.widgets._jobs import JobHub
 from napari_tincture.widgets._train_again import open_recipe
-from napari_tincture.widgets._train_form import LOADED, TrainForm
+from napari_tincture.widgets._train_form import LOADED
 from napari_tincture.widgets._train_plan import (
     Chosen,
     TrainChoices,
     make_train_plan,
     resume_plan,
 )
-from napari_tincture.widgets._train_row import duration
 from napari_tincture.widgets.train import TrainPanel, train_layers
 from napari_tincture.worker.jobs import State
-from napari_tincture.worker.train_settings import Side, TrainSettings
 from napari_tincture.worker.training import make_recipe
 
 PATIENCE = 90_000
-
-
-@pytest.fixture(scope="module")
-def families() -> list[dict[str, Any]]:
-    return describe_families()
 
 
 @pytest.fixture
@@ -53,106 +43,11 @@ def library() -> Iterator[Path]:
 
 
 @pytest.fixture
-def form(qtbot: Any, families: list[dict[str, Any]]) -> TrainForm:
-    form = TrainForm()
-    qtbot.addWidget(form)
-    form.offer(families)
-    return form
-
-
-@pytest.fixture
 def panel(qtbot: Any, viewer: Any) -> Any:
     panel = TrainPanel(viewer)
     viewer.window.add_dock_widget(panel, name="Train")
     qtbot.waitUntil(lambda: panel.form.ready, timeout=PATIENCE)
     return panel
-
-
-def test_families_are_offered_before_and_after_their_titles_are_known(
-    qtbot: Any, families: list[dict[str, Any]]
-) -> None:
-    form = TrainForm()
-    qtbot.addWidget(form)
-    names = [form.family.itemData(i) for i in range(form.family.count())]
-    assert names == [family["name"] for family in families]
-    with pytest.raises(InputError, match="One moment"):
-        form.settings()
-    form.offer(families)
-    texts = [form.family.itemText(i) for i in range(form.family.count())]
-    assert texts == [family["title"] for family in families]
-
-
-def test_fields_left_alone_change_nothing(form: TrainForm) -> None:
-    for name in ("cyclegan", "ugatit", "regression"):
-        form.family.value = name
-        settings = form.settings()
-        assert (settings["changes"], settings["networks"], settings["base"]) == ({}, {}, None)
-        assert settings["name"] == f"{name} tiny"
-    form.preset.value = "standard"
-    assert form.learning.widgets["lr"].placeholderText() == "0.001"
-    assert form.about.text() == "As published, for a graphics card; crops of 256 px, 30,000 steps"
-
-
-def test_what_is_set_is_in_the_settings(form: TrainForm) -> None:
-    form.family.value = "ugatit"
-    form.networks.texts = {"n_res": "6", "light": False}
-    form.losses.texts = {"cam": "500"}
-    form.data.texts = {
-        "crop": "64", "flips": (True, True), "channels_a": "0, DAPI", "validation": "0.2",
-        "values": "percentile",
-    }  # fmt: skip
-    form.learning.texts = {"lr": "1e-4", "decay": "exponential", "factor": "0.9", "every": "2"}
-    form.intervals.texts = {"preview_every": "7"}
-    settings = form.settings()
-    assert settings["networks"] == {"n_res": 6, "light": False}
-    assert settings["preview_every"] == 7
-    assert settings["changes"] == {
-        "crop": 64, "flips": (True, True), "lr": 1e-4, "decay": "exponential", "factor": 0.9,
-        "every": 2, "weights": {"cam": 500.0}, "split": {"validation": 0.2},
-    }  # fmt: skip
-    assert form.channels() == {"a": (0, "DAPI"), "b": None}
-    assert form.value("values") == "percentile"
-    assert form.advanced._button.text() == "Advanced: 13 set"
-    # What the chosen schedule does not use is neither shown nor passed on.
-    form.learning.texts = {"decay": "constant"}
-    assert not form.learning.widgets["factor"].isVisibleTo(form)
-    assert "factor" not in form.settings()["changes"]
-    form.learning.texts = {"lr": "fast"}
-    with pytest.raises(InputError, match="Learning rate: expected a number, got 'fast'"):
-        form.settings()
-
-
-def test_a_loaded_recipe_is_taken_as_it_is(form: TrainForm, tmp_path: Path) -> None:
-    given = preset("ugatit", "tiny", name="blood", lr=3e-5, crop=96, networks={"n_res": 6})
-    form.load(given.to_dict())
-    assert form.preset.value == LOADED
-    assert form.learning.widgets["lr"].placeholderText() == "3e-05"
-    assert not form.foldings["Networks"].isVisibleTo(form)
-    form.learning.texts = {"steps": "5"}
-    sides = {"a": Side(images=("x",)), "b": Side(images=("y",))}
-    settings = TrainSettings(sides=sides, **form.settings())
-    described = {name: {"images": list(side.images)} for name, side in sides.items()}
-    made = make_recipe(settings, described)
-    assert made.networks == given.networks
-    assert (made.schedule.steps, made.schedule.lr, made.sampling.crop) == (5, 3e-5, 96)
-    assert made.data == described
-    assert made.schedule.hold == 2, "the rate falls over the same half"
-    form.family.value = "cyclegan"
-    assert form.settings()["base"] is None
-    with pytest.raises(InputError, match="no recipe of"):
-        form.load({"family": "nothing"})
-
-
-def test_state_is_shown_again(qtbot: Any, form: TrainForm, families: Any) -> None:
-    form.family.value, form.preset.value = "attentiongan", "large"
-    form.name.setText("mine")
-    form.losses.texts = {"identity": "0"}
-    other = TrainForm()
-    qtbot.addWidget(other)
-    other.offer(families)
-    other.recall(form.state())
-    assert other.settings() == form.settings()
-    assert other.settings()["changes"]["weights"] == {"identity": 0.0}
 
 
 class Layers(dict):
@@ -257,6 +152,30 @@ def test_the_panel_offers_what_a_family_can_learn_from(panel: Any, viewer: Any) 
     panel.sides.axes.value = ("stack", "zyx")
     panel.refresh()
     assert panel.message.level is Level.READY, panel.message.text()
+
+
+@pytest.mark.parametrize("family", ["diffusion", "spade"])
+def test_what_is_made_of_label_maps_is_called_so(panel: Any, viewer: Any, family: str) -> None:
+    (image,) = layers(viewer, (50, 60))
+    labels = viewer.add_labels(np.zeros((50, 60), np.uint8), name="map")
+    panel.form.family.value = family
+    panel.refresh()
+    assert panel.sides.words == ("Images", "Maps")
+    assert panel.sides._form.labelForField(panel.sides.b).text() == "Maps"
+    assert panel.sides.b.layers.offered == [labels]
+    panel.sides.a.layers.ticked, panel.sides.b.layers.ticked = [image], [labels]
+    panel.form.data.texts = {"crop": "32"}
+    panel.refresh()
+    assert panel.message.level is Level.READY, panel.message.text()
+    assert panel.previews.choice.itemText(0) == "the first layer of Maps"
+    assert panel._stack_of()[0] is labels
+    if family == "diffusion":
+        panel.form.losses.texts = {"style_from": "^([a-z]+)_"}
+        assert panel.plan().settings.changes["options"] == {"style_from": "^([a-z]+)_"}
+    panel.form.family.value = "cyclegan"
+    panel.refresh()
+    assert panel.sides.words == ("From", "To")
+    assert panel._stack_of()[0] is image
 
 
 def test_recipes_are_saved_and_loaded(
@@ -364,39 +283,3 @@ def test_a_failure_is_said_and_a_closed_window_interrupts(
     qtbot.waitUntil(lambda: further.state is State.CANCELLED, timeout=PATIENCE)
     qtbot.waitUntil(lambda: hub.trainer.pid is None, timeout=PATIENCE)
     assert {each.name: each.step > 2 for each in list_begun()}["calm"]
-
-
-def test_curves_are_drawn_thinned_and_can_be_hidden(qtbot: Any) -> None:
-    plot = Curves()
-    qtbot.addWidget(plot)
-    plot.resize(300, 200)
-    plot.show()
-    rng = np.random.default_rng(0)
-    points = [(step, float(value)) for step, value in enumerate(rng.random(50_000))]
-    plot.show_curves({"generator": points, "other": [(0, 1.0), (50_000, 3.0)]}, 50_000)
-    before = plot.grab().toImage()
-    (place, _) = plot.legend().values()
-    qtbot.mouseClick(plot, Qt.MouseButton.LeftButton, pos=place.center().toPoint())
-    assert plot.hidden == {"generator"}
-    assert plot.grab().toImage() != before
-    plot.set_log(True)
-    plot.show_curves({"zero": [(0, 0.0), (1, float("nan"))], "one": [(1, 1.0)]})
-    plot.grab()
-    # No more points than pixels show, with the extremes of each column among them.
-    x = np.linspace(0, 299, 50_000)
-    y = np.array([value for _, value in points])
-    thin = thinned(x, y)
-    assert len(thin) <= 4 * 300
-    for column in (0, 150, 298):
-        own, kept = y[np.floor(x) == column], thin[np.floor(thin[:, 0]) == column, 1]
-        assert (kept.min(), kept.max()) == (own.min(), own.max())
-    few = np.linspace(0, 299, 900)
-    np.testing.assert_array_equal(thinned(few, y[:900]), np.stack([few, y[:900]], axis=1))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(5.2, "5 s"), (300, "5 min"), (7500, "2 h 5 min"), (3600 * 60, "2 d")],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text

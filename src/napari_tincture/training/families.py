@@ -18,7 +18,7 @@ TAKEN = ("size", "img_size", "seed", *CHANNELS)
 """Arguments of a family that the preset, the crop, the schedule and the images decide."""
 COARSE_TO_FINE = frozenset({"coarse_to_fine", "levels"})
 """Arguments of `presets.preset` that are about networks of families that need no pairs."""
-_KINDS = {bool: "bool", int: "int", float: "float"}
+_KINDS = {bool: "bool", int: "int", float: "float", str: "text"}
 
 
 def describe_families() -> list[dict[str, Any]]:
@@ -27,11 +27,11 @@ def describe_families() -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        "name", "title", "data", "labels" and "citation" as `Published` has them; "pairs" whether
-        registered pairs may steer an unpaired training; "sizes": the recipe of each preset;
-        "networks", "weights" and "options": what ``parts`` (beside `COARSE_TO_FINE`), ``Weights``
-        and ``build`` take, each as "name", "kind" ("bool", "int", "float" or "choice"), "default",
-        "choices" and "help".
+        "name", "title", "data", "labels", "synthesizes", "denoises" and "citation" as `Published`
+        has them; "pairs" whether registered pairs may steer an unpaired training; "sizes": the
+        recipe of each preset; "networks", "weights" and "options": what ``parts`` (beside
+        `COARSE_TO_FINE`), ``Weights`` and ``build`` take, each as "name", "kind" ("bool", "int",
+        "float", "text" or "choice"), "default", "choices" and "help".
     """
     return [describe_family(name) for name in objective_names()]
 
@@ -48,6 +48,8 @@ def describe_family(name: str) -> dict[str, Any]:
         "title": published.title,
         "data": published.data,
         "labels": published.labels,
+        "synthesizes": published.synthesizes,
+        "denoises": published.denoises,
         "citation": published.citation,
         "pairs": any(field["name"].startswith("pair_") for field in weights),
         "sizes": {size: preset(name, size).to_dict() for size in get_args(Size)},

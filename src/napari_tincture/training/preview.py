@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from napari_tincture.errors import InputError
 from napari_tincture.models.card import RGB
 from napari_tincture.models.layers.fixed_size import holding, values_to_hold
 from napari_tincture.raster import Raster
@@ -61,14 +60,8 @@ class Preview:
         Raises
         ------
         InputError
-            If it does not have the channels that the training takes, or the networks make images
-            of label maps.
+            If it does not have the channels that the training takes.
         """
-        if self.recipe.published.synthesizes:
-            raise InputError(
-                f"{self.recipe.published.title} makes images of label maps, of which the training "
-                "is shown none here. Look at the model in the Synthesize panel once it is trained."
-            )
         values = {k: v for k, v in self.described.items() if k in ("channels", "normalisation")}
         return Domain.from_json({"images": [raster], **values}).pictures[0]
 

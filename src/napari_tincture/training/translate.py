@@ -198,11 +198,9 @@ def as_model(
     """Networks as a model that can be run; nothing is measured."""
     sources, targets = _known(material.train.sources), _known(material.train.targets)
     forward = recipe.networks["forward"]
-    kept = set(recipe.networks if recipe.keep is None else recipe.keep) - {"forward"}
-    others = {name: part for name, part in recipe.networks.items() if name in kept}
+    others = {name: recipe.networks[name] for name in recipe.kept_beside}
     if recipe.published.synthesizes:
-        kept_with = {name: networks[name] for name in others}
-        return as_synthesizer(recipe, sources, networks["forward"], kept_with)
+        return as_synthesizer(recipe, sources, networks)
     if recipe.published.labels:
         judges = {name: networks[name] for name in others}
         return as_segmenter(recipe, sources, networks["forward"], judges)

@@ -102,6 +102,12 @@ class TranslationRecipe:
             check_stages(self.name, self.stages, self.networks, self.schedule.steps)
 
     @property
+    def kept_beside(self) -> tuple[str, ...]:
+        """Names of the networks that the model keeps beside "forward"."""
+        wanted = self.networks if self.keep is None else self.keep
+        return tuple(name for name in self.networks if name in wanted and name != "forward")
+
+    @property
     def labelling(self) -> Labelling:
         """How its label images are read; of images that are made of them every value is a class."""
         usual = {"unlabelled": EVERY} if self.published.synthesizes else {}

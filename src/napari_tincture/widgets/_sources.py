@@ -7,7 +7,7 @@ from typing import Any
 
 from napari.layers import Image, Labels
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QFileDialog, QLineEdit, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
 from napari_tincture.widgets._form import Choice, Item, align_labels, form, row, show_row
 from napari_tincture.widgets._layers import possible_axes
@@ -101,6 +101,8 @@ class Sides(QWidget):
         self.b = Sources("images as the model should make them")
         self.pair_a = Sources("images as the model will be given them, with partners")
         self.pair_b = Sources("their partners, of the same places")
+        self.reversed = False
+        """Whether b is what the model is given: label maps, of which it makes images."""
         self._known_axes: dict[str, str] = {}
         self._layers: Sequence[Any] = ()
         self._form = form()
@@ -118,6 +120,16 @@ class Sides(QWidget):
         self.axes.chosen.connect(self._on_axes)
         self.offer_pairings("unpaired", False)
         show_row(self._form, self.axes, False)
+
+    @property
+    def given(self) -> Sources:
+        """What the model will be given."""
+        return self.b if self.reversed else self.a
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """What a and b are called."""
+        return ("Images", "Maps") if self.reversed else ("From", "To")
 
     @property
     def known_axes(self) -> dict[str, str]:
@@ -168,11 +180,18 @@ class Sides(QWidget):
             known = [layer["name"] for layer in own.get("layers", ())]
             place.layers.ticked = [viewer.layers[n] for n in known if n in viewer.layers]
 
-    def offer_pairings(self, data: str, pairs: bool, labels: bool = False) -> None:
+    def offer_pairings(
+        self, data: str, pairs: bool, labels: bool = False, synthesizes: bool = False
+    ) -> None:
         """Offer what a family can learn from, see `Published.data`, perhaps with pairs beside.
 
-        `labels`: whether Labels layers are what it should make.
+        `labels`: whether it learns from Labels layers; `synthesizes`: and makes images of them.
         """
+        self.reversed = synthesizes
+        for sources, word in zip((self.a, self.b), self.words, strict=True):
+            label = self._form.labelForField(sources)
+            assert isinstance(label, QLabel)
+            label.setText(word)
         if self.b.labelled != labels:
             self.b.labelled = labels
             self.b.offer(self._layers)

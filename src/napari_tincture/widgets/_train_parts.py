@@ -114,8 +114,8 @@ class TrainParts(Docked):
         self._hub.ask(what, hear, **fields)
 
     def _stack_of(self) -> tuple[Any, dict[str, str], bool]:
-        """The first layer of From, what is known of axes, and whether planes are channels."""
-        ticked = self.sides.a.layers.ticked
+        """The first layer of what it is given, known axes, and whether planes are channels."""
+        ticked = self.sides.given.layers.ticked
         stack = self.form.channels()["a"] == ("z",)
         return ticked[0] if ticked else None, self.sides.known_axes, stack
 

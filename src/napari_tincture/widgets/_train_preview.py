@@ -17,8 +17,8 @@ from napari_tincture.widgets._plan import own_letters
 from napari_tincture.widgets._regions import Region, shown_planes, viewport
 from napari_tincture.worker.training_job import Shown, TrainingJob
 
-LARGEST = 512
-"""Side in pixels of a preview."""
+LARGEST, LARGEST_DRAWN = 512, 256
+"""Side in pixels of a preview, and of one by a denoiser, which takes several passes."""
 _LOOK = 250
 """Milliseconds without a change of the view after which the worker is told of it."""
 _FIRST, _NONE = "first", "none"
@@ -42,6 +42,7 @@ class PreviewLayer:
         self._known: dict[Any, Raster] = {}
         self._places: dict[int, dict[str, Any]] = {}
         self.layers: list[Any] = []
+        self.largest = LARGEST
 
     def begin(self, name: str) -> None:
         """Show previews of a training of this name; those of another stay as they are."""
@@ -50,7 +51,7 @@ class PreviewLayer:
         self._name, self._known, self._places = name, {}, {}
 
     def view(self, layer: Any, axes: Mapping[str, str], *, stack: bool) -> tuple[Raster, Region]:
-        """What is on screen of a layer, at most `LARGEST` pixels wide and high.
+        """What is on screen of a layer, at most `largest` pixels wide and high.
 
         Parameters
         ----------
@@ -77,7 +78,11 @@ class PreviewLayer:
         key = (id(layer.data), *sorted(planes.items()))
         if key not in self._known:
             self._known[key] = whole.crop({a: slice(*bounds) for a, bounds in planes.items()})
-        return self._known[key], {axis: _middle(*shown[axis]) for axis in "yx"}
+        return self._known[key], {axis: self._middle(*shown[axis]) for axis in "yx"}
+
+    def _middle(self, start: int, stop: int) -> tuple[int, int]:
+        spare = max(stop - start - self.largest, 0)
+        return start + spare // 2, stop - spare + spare // 2
 
     def place(self, number: int, raster: Raster, region: Region) -> None:
         """Remember where previews of a view belong."""
@@ -135,8 +140,8 @@ class Previews(QObject):
     Parameters
     ----------
     first
-        Gives the first layer to learn from, what is known of axes, and whether planes along z are
-        channels.
+        Gives the first layer that the model is to be shown on, what is known of axes, and whether
+        planes along z are channels.
     """
 
     def __init__(
@@ -155,9 +160,10 @@ class Previews(QObject):
         self.choice.chosen.connect(self.later.start)
         self.offer([])
 
-    def offer(self, layers: Sequence[Any]) -> None:
-        """Offer the first layer to learn from, none, or one of these."""
-        fixed = [Item("the first layer of From", _FIRST), Item("none", _NONE)]
+    def offer(self, layers: Sequence[Any], side: str = "From", *, drawn: bool = False) -> None:
+        """Offer the first layer of a side, none, or one of these; `drawn`: by a denoiser."""
+        self.shown.largest = LARGEST_DRAWN if drawn else LARGEST
+        fixed = [Item(f"the first layer of {side}", _FIRST), Item("none", _NONE)]
         self.choice.set_items([*fixed, *(Item(layer.name, layer) for layer in layers)])
 
     def follow(self, job: TrainingJob | None) -> None:
@@ -193,8 +199,3 @@ class Previews(QObject):
         except TinctureError:
             return  # nothing of it is on screen; the last preview stays
         self.shown.place(self._hub.trainer.look(job, raster, region), raster, region)
-
-
-def _middle(start: int, stop: int) -> tuple[int, int]:
-    spare = max(stop - start - LARGEST, 0)
-    return start + spare // 2, stop - spare + spare // 2

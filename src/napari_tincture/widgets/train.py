@@ -33,8 +33,6 @@ from napari_tincture.worker.jobs import Job
 from napari_tincture.worker.questions import Answer
 from napari_tincture.worker.training_job import TrainingJob
 
-_PAUSE = 40
-"""Milliseconds without a change after which the panel is refreshed."""
 _TASK = "train"
 
 
@@ -139,10 +137,11 @@ class TrainPanel(TrainParts):
         """Bring what the panel offers and says up to date, now."""
         layers = list(reversed(self.viewer.layers))
         self.sides.offer(layers)
-        self.previews.offer(self.sides.a.layers.offered)
         try:
             family = self.form.described
-            self.sides.offer_pairings(family["data"], family["pairs"], family["labels"])
+            told = (family[name] for name in ("data", "pairs", "labels", "synthesizes"))
+            self.sides.offer_pairings(*told)
+            self._offer_previews(drawn=family["denoises"])
             self.sides.ask_axes(self._unclear())
             plan = self.plan()
         except TinctureError as error:
@@ -151,6 +150,10 @@ class TrainPanel(TrainParts):
             self._say(Level.READY, f"Ready: {plan.size}.")
             keep(_TASK, {"form": self.form.state()})
         self._later.stop()
+
+    def _offer_previews(self, *, drawn: bool) -> None:
+        side = self.sides.words[1 if self.sides.reversed else 0]
+        self.previews.offer(self.sides.given.layers.offered, side, drawn=drawn)
 
     def _begin(self, plan: TrainPlan) -> TrainingJob:
         job = self._hub.train(self.viewer, plan.settings, plan.sources)

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from napari_tincture.training.images.pictures import Picture
     from napari_tincture.training.loop import Trainer
     from napari_tincture.training.preview import Preview
+    from napari_tincture.training.translation import TranslationRecipe
+    from napari_tincture.worker.drawn_preview import DrawnPreview
 
 PAUSE = 0.25
 """Seconds between messages about steps."""
@@ -61,6 +62,13 @@ class Teller:
         """Those in training, ready for inference."""
         assert self._trainer is not None
         return self._trainer.networks()
+
+    def recipe(self) -> TranslationRecipe:
+        """That of the training, as it was fitted to its images."""
+        from napari_tincture.training.translation import TranslationRecipe
+
+        assert self._trainer is not None
+        return TranslationRecipe.from_dict(self._trainer.recipe)
 
     def begin(self, trainer: Trainer) -> None:
         """Tell where the training stands, with the curves so far."""
@@ -133,7 +141,7 @@ class Previews:
 
     def __init__(
         self,
-        preview: Preview,
+        preview: Preview | DrawnPreview,
         steering: Steering,
         open_view: Callable[[Mapping[str, Any]], Raster],
         teller: Teller,
@@ -141,7 +149,7 @@ class Previews:
         self._preview, self._steering, self._teller = preview, steering, teller
         self._open_view = open_view
         self._seen: Mapping[str, Any] | None = None
-        self._picture: Picture | None = None
+        self._picture: Any = None
 
     def after_step(self, step: int, _: Mapping[str, float]) -> None:
         """Show another part at once."""

@@ -17,6 +17,7 @@ from napari_tincture.training.preview import Preview
 from napari_tincture.training.run import run_recipe
 from napari_tincture.training.translate import Run
 from napari_tincture.training.translation import DOMAINS, TranslationRecipe
+from napari_tincture.worker.drawn_preview import DrawnPreview
 from napari_tincture.worker.steering import Steering
 from napari_tincture.worker.telling import Previews, Teller
 from napari_tincture.worker.train_settings import Side, TrainSettings
@@ -62,8 +63,7 @@ def train_for_panel(
         begun.write()
         teller = Teller(begun, send)
         steering.tell_paused = teller.paused
-        look = sides.get("a") or sides["pair_a"]
-        made = Preview(recipe, look, Domain.from_json(_target(sides)))
+        made = _preview(recipe, sides, teller, str(resolve_device(settings.device)))
         previews = Previews(made, steering, open_view, teller)
         hooks = Hooks(teller.begin, previews.after_step, previews, max(settings.preview_every, 1))
         run = Run(
@@ -132,6 +132,16 @@ def make_recipe(
         settings.family, settings.size, name=settings.name, in_channels=counts[0],  # type: ignore[arg-type]
         out_channels=counts[1], networks=networks, data=data, **own, **changes,
     )  # fmt: skip
+
+
+def _preview(
+    recipe: TranslationRecipe, sides: Mapping[str, Any], teller: Teller, device: str
+) -> Preview | DrawnPreview:
+    """What shows how far the networks are."""
+    look = sides.get("a") or sides["pair_a"]
+    if not recipe.published.synthesizes:
+        return Preview(recipe, look, Domain.from_json(_target(sides)))
+    return DrawnPreview(Domain.from_json(look), teller.recipe, device)
 
 
 def _target(sides: Mapping[str, Any]) -> Any:

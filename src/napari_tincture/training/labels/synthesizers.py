@@ -17,20 +17,20 @@ from napari_tincture.training.translation import TranslationRecipe
 
 
 def as_synthesizer(
-    recipe: TranslationRecipe,
-    images: Domain,
-    trained: nn.Module,
-    others: Mapping[str, nn.Module],
+    recipe: TranslationRecipe, images: Domain, networks: Mapping[str, nn.Module]
 ) -> Model:
     """A network from label maps to images, or a denoiser that is told of them.
 
     Parameters
     ----------
+    recipe
+        Fitted to its images.
     images
         What it makes.
-    others
-        Networks of the recipe that are kept with it, by name.
+    networks
+        Of the recipe, by name.
     """
+    trained, others = networks["forward"], {name: networks[name] for name in recipe.kept_beside}
     part, outputs = recipe.networks["forward"], channels_of(images)
     normalisation = images.pictures[0].normalisation
     card = ModelCard(
