@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from napari_tincture.widgets._viewer import bare
 from napari_tincture.worker.jobs import Job, State
 
 PROVIDER = "napari-tincture"
@@ -33,7 +34,7 @@ class UnderWay:
     """
 
     def __init__(self, viewer: Any, job: Job, cancel: Callable[[], Any]) -> None:
-        self._window = getattr(getattr(viewer, "__wrapped__", viewer), "window", None)
+        self._window = getattr(bare(viewer), "window", None)
         self._number: Any = None
         register = getattr(self._window, "_register_task_status", None)
         if register is None:

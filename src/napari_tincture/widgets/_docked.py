@@ -7,16 +7,28 @@ from typing import Any
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QWidget
 
-from napari_tincture.widgets._jobs import JobHub
+from napari_tincture.widgets._jobs import JobHub, job_hub
 from napari_tincture.widgets._layers import LayerWatch
+from napari_tincture.widgets._viewer import bare
 
 
 class Docked(QWidget):
-    """A panel that hears of its viewer while it is in a window, and of nothing while it is not."""
+    """A panel that hears of its viewer while it is in a window, and of nothing while it is not.
 
-    viewer: Any
-    _hub: JobHub
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        Given by napari.
+    hub
+        Runs the jobs; that of the session unless a test gives its own.
+    """
+
     _watch: LayerWatch
+
+    def __init__(self, napari_viewer: Any, hub: JobHub | None = None) -> None:
+        super().__init__()
+        self.viewer = bare(napari_viewer)
+        self._hub = hub or job_hub()
 
     def _wake(self) -> None:
         self._watch.start()

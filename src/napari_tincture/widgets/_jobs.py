@@ -31,6 +31,7 @@ from napari_tincture.widgets._gone import when_gone
 from napari_tincture.widgets._live import close_views
 from napari_tincture.widgets._live_open import open_view
 from napari_tincture.widgets._preferences import apply_cache
+from napari_tincture.widgets._viewer import bare
 from napari_tincture.worker.client import WorkerClient
 from napari_tincture.worker.jobs import Job, State
 from napari_tincture.worker.live_client import LiveLink
@@ -231,12 +232,12 @@ class JobHub(QObject):
         if viewer is None:
             return
         for order in self._orders.values():
-            if _bare(order.viewer) is _bare(viewer):
+            if bare(order.viewer) is bare(viewer):
                 order.viewer = None
         for number, other in list(self._live_viewers.items()):
-            if _bare(other) is _bare(viewer):
+            if bare(other) is bare(viewer):
                 del self._live_viewers[number]
-        close_views(_bare(viewer))
+        close_views(bare(viewer))
         for client in (self.client, self.trainer, self.teacher):
             for job in client.jobs:
                 order_of_job = self._orders.get(job.number)
@@ -252,11 +253,6 @@ class JobHub(QObject):
             self.teacher.stop()
         if self._resting and not self.client.jobs and not self.client.lives:
             self.client.stop()
-
-
-def _bare(viewer: Any) -> Any:
-    """Give the viewer itself, where napari gave a plugin a proxy of it."""
-    return getattr(viewer, "__wrapped__", viewer)
 
 
 _HUBS: list[JobHub] = []

@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_tincture.errors import InputError
 from napari_tincture.placement import micrometres
+from napari_tincture.widgets._viewer import bare
 
 Region = dict[str, tuple[int, int]]
 """Axis letter → first pixel and the one after the last."""
@@ -156,8 +157,7 @@ def _view(viewer: Any) -> tuple[Any, tuple[int, int], bool]:
     """Give camera, canvas size (height, width) in pixels, and whether there is a grid."""
     if hasattr(viewer, "scene"):
         return viewer.scene.camera, viewer.canvas.size, viewer.canvas.grid.enabled
-    bare = getattr(viewer, "__wrapped__", viewer)
-    return viewer.camera, bare._canvas_size, viewer.grid.enabled
+    return viewer.camera, bare(viewer)._canvas_size, viewer.grid.enabled
 
 
 def _shown_point(viewer: Any, displayed: np.ndarray) -> np.ndarray:

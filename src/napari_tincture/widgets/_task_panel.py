@@ -26,7 +26,7 @@ from napari_tincture.widgets._form import (
 )
 from napari_tincture.widgets._gone import when_gone
 from napari_tincture.widgets._inputs import origins
-from napari_tincture.widgets._jobs import JobHub, job_hub
+from napari_tincture.widgets._jobs import JobHub
 from napari_tincture.widgets._layers import (
     LayerWatch,
     shapes_names,
@@ -56,10 +56,7 @@ class TaskPanel(TaskForm):
     """
 
     def __init__(self, napari_viewer: Any, hub: JobHub | None = None) -> None:
-        super().__init__()
-        # napari gives plugins a proxy, whose layers are proxies too.
-        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self._hub = hub or job_hub()
+        super().__init__(napari_viewer, hub)
         self._job: Job | None = None
         self._live: LiveLink | None = None
         self._make_settings()

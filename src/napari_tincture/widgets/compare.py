@@ -34,6 +34,7 @@ from napari_tincture.widgets._map_layers import add_maps
 from napari_tincture.widgets._memory import keep, kept
 from napari_tincture.widgets._open_recipe import show_opened
 from napari_tincture.widgets._run_row import RunRow
+from napari_tincture.widgets._viewer import bare
 from napari_tincture.worker.recipes import recipe_of_comparison
 
 _PAUSE = 40
@@ -53,8 +54,7 @@ class ComparePanel(QWidget):
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
-        # napari gives plugins a proxy, whose layers are proxies too.
-        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self.viewer = bare(napari_viewer)
         self.found: Comparison | None = None
         self._reference: Any = None
         self._layers: dict[str, Any] = {}

@@ -48,6 +48,7 @@ from napari_tincture.widgets._form import (
 from napari_tincture.widgets._layers import LayerWatch, image_names
 from napari_tincture.widgets._marks import COLOURS, marks_of, paint
 from napari_tincture.widgets._train_again import train_again
+from napari_tincture.widgets._viewer import bare
 
 _PAUSE = 40
 """Milliseconds without a change after which the panel is refreshed."""
@@ -64,8 +65,7 @@ class CorrectPanel(QWidget):
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
-        # napari gives plugins a proxy, whose layers are proxies too.
-        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self.viewer = bare(napari_viewer)
         self.storing = Background("tincture-corrections")
         self._said = ""
         self._later = QTimer(self)

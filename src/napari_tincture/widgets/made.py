@@ -27,7 +27,7 @@ from napari_tincture.widgets._background import in_panel
 from napari_tincture.widgets._clipboard import copy_text
 from napari_tincture.widgets._docked import Docked
 from napari_tincture.widgets._form import Level, Message, row
-from napari_tincture.widgets._jobs import JobHub, job_hub
+from napari_tincture.widgets._jobs import JobHub
 from napari_tincture.widgets._layers import LayerWatch, layer_names
 from napari_tincture.widgets._menu_button import MenuButton
 from napari_tincture.widgets._open_recipe import layers_of_step, repeatable, show, steps_of
@@ -54,9 +54,7 @@ class MadePanel(Docked):
     """
 
     def __init__(self, napari_viewer: Any, hub: JobHub | None = None) -> None:
-        super().__init__()
-        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self._hub = hub or job_hub()
+        super().__init__(napari_viewer, hub)
         self.name, self.text, self.status = QLabel(), QPlainTextEdit(), Message()
         self.name.setTextFormat(Qt.TextFormat.PlainText)
         self.text.setReadOnly(True)

@@ -21,7 +21,7 @@ from napari_tincture.widgets._docked import Docked
 from napari_tincture.widgets._export import open_export
 from napari_tincture.widgets._form import Level, Message, row
 from napari_tincture.widgets._gone import when_gone
-from napari_tincture.widgets._jobs import JobHub, job_hub
+from napari_tincture.widgets._jobs import JobHub
 from napari_tincture.widgets._layers import LayerWatch
 from napari_tincture.widgets._memory import keep, kept
 from napari_tincture.widgets._model_list import ModelList
@@ -49,10 +49,7 @@ class ModelsPanel(Docked):
     """
 
     def __init__(self, napari_viewer: Any, hub: JobHub | None = None) -> None:
-        super().__init__()
-        # napari gives plugins a proxy, whose layers are proxies too.
-        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self._hub = hub or job_hub()
+        super().__init__(napari_viewer, hub)
         self._job: Job | None = None
         self.models, self.card_view, self.own = ModelList(), CardView(), OwnRow()
         self.source, self.message, self.runner = SourceRow(), Message(), RunRow()

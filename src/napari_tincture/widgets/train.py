@@ -48,10 +48,7 @@ class TrainPanel(TrainParts):
     """
 
     def __init__(self, napari_viewer: Any, hub: JobHub | None = None) -> None:
-        super().__init__()
-        # napari gives plugins a proxy, whose layers are proxies too.
-        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self._hub = hub or job_hub()
+        super().__init__(napari_viewer, hub)
         self._job: TrainingJob | None = None
         self._taken: Mapping[str, Any] | None = None
         self._make_parts()
