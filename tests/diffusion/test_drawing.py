@@ -11,10 +11,10 @@ from small_denoisers import Heard, SmallDenoiser, StopsAt
 from torch.nn import functional
 
 from napari_tincture.diffusion.asking import Asking
-from napari_tincture.diffusion.drawing import STREAMS, Pen, Start
+from napari_tincture.diffusion.drawing import Pen, Start
 from napari_tincture.diffusion.enlarging import enlarged
 from napari_tincture.diffusion.estimate import as_denoise, noised
-from napari_tincture.diffusion.noise import NoiseField
+from napari_tincture.diffusion.noise import STREAMS, NoiseField
 from napari_tincture.diffusion.sampling import find_sampler, sampler_names
 from napari_tincture.diffusion.subjects import LabelMap, Nothing
 from napari_tincture.errors import Cancelled, InputError

@@ -51,6 +51,7 @@ def test_no_bit_changes_with_less_memory(monkeypatch: pytest.MonkeyPatch, budget
     monkeypatch.setattr(
         _artist, "memory_budget", lambda device: enough if device == "auto" else room
     )
+    monkeypatch.setattr(_artist, "free_memory", lambda device: enough)
     with counted() as asked:
         found = nt.synthesize(labels, MODEL, dtype="float32", **GUIDED).compute()
     assert len(asked) > (4 + 1) * NORMS

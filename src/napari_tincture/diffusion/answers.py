@@ -27,6 +27,9 @@ class Answers(Protocol):
     def keep(self, name: str, answer: Tensor) -> None:
         """Keep an answer."""
 
+    def drop(self, start: str) -> None:
+        """Drop the answers whose names begin so; they will not be asked for."""
+
 
 class Forgotten:
     """Keeps nothing."""
@@ -38,6 +41,9 @@ class Forgotten:
 
     def keep(self, name: str, answer: Tensor) -> None:
         """Drop it."""
+
+    def drop(self, start: str) -> None:
+        """Know nothing."""
 
 
 FORGOTTEN = Forgotten()
@@ -71,6 +77,11 @@ class Journal:
         with suppress(FileNotFoundError):  # another process is finished, and cleared it
             self._folder.mkdir(parents=True, exist_ok=True)
             write_file(self._path(name), lambda file: np.save(file, values))
+
+    def drop(self, start: str) -> None:
+        """Delete the files of some answers."""
+        for path in self._folder.glob(f"{start}*.npy"):
+            path.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Drop all answers: the drawing is finished."""

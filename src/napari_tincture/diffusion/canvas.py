@@ -118,11 +118,15 @@ class Canvas:
         y, x = (slice(line.start, line.start + line.size) for line in (self.y, self.x))
         return y, x
 
-    def windows(self) -> Iterator[Place]:
-        """All windows, in pixels of the canvas."""
-        for top in self.y.starts:
+    def windows(self, rows: Sequence[int] | None = None) -> Iterator[Place]:
+        """All windows, in pixels of the canvas; or those of some rows of windows."""
+        tops = self.y.starts
+        for number in range(len(tops)) if rows is None else rows:
             for left in self.x.starts:
-                yield slice(top, top + self.y.length), slice(left, left + self.x.length)
+                yield (
+                    slice(tops[number], tops[number] + self.y.length),
+                    slice(left, left + self.x.length),
+                )
 
     @property
     def count(self) -> int:
@@ -148,11 +152,42 @@ class Canvas:
             (1, channels, y, x) float32 on the device.
         """
         result = torch.zeros((1, channels, *self.shape), device=device)
-        along_y, along_x = (torch.from_numpy(s.weights()).to(device) for s in (self.y, self.x))
-        shares = (torch.outer(a, b) for a in along_y for b in along_x)
-        windows = list(self.windows())
-        for first in range(0, len(windows), together):
-            places = windows[first : first + together]
-            for (y, x), values in zip(places, part(places), strict=True):
-                result[0, :, y, x] += values.to(device) * next(shares)
+        for top, found in self.rows(part, channels, together, device):
+            result[:, :, top : top + self.y.length] += found
         return result
+
+    def rows(
+        self, part: Callable[[Sequence[Place]], Tensor], channels: int, together: int,
+        device: torch.device, numbers: Sequence[int] | None = None,
+    ) -> Iterator[tuple[int, Tensor]]:  # fmt: skip
+        """What each row of windows adds to what is fused, and where it begins.
+
+        Parameters
+        ----------
+        numbers
+            Of the rows; None: all.
+
+        Yields
+        ------
+        int, Tensor
+            First of its pixel rows, and (1, channels, window, x).
+        """
+        along_y, along_x = (torch.from_numpy(s.weights()).to(device) for s in (self.y, self.x))
+        chosen = range(len(along_y)) if numbers is None else numbers
+        shares = (torch.outer(along_y[number], across) for number in chosen for across in along_x)
+        windows = list(self.windows(chosen))
+        values = _asked(windows, part, together)
+        for number in chosen:
+            found = torch.zeros((1, channels, self.y.length, self.shape[1]), device=device)
+            for left in self.x.starts:
+                own = next(values).to(device) * next(shares)
+                found[0, :, :, left : left + self.x.length] += own
+            yield self.y.starts[number], found
+
+
+def _asked(
+    windows: Sequence[Place], part: Callable[[Sequence[Place]], Tensor], together: int
+) -> Iterator[Tensor]:
+    """What windows say, one after the other, asked so many at once."""
+    for first in range(0, len(windows), together):
+        yield from part(windows[first : first + together])

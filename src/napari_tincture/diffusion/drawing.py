@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from napari_tincture.diffusion.answers import FORGOTTEN, Answers
 from napari_tincture.diffusion.asking import Asking
 from napari_tincture.diffusion.canvas import Canvas, Place
+from napari_tincture.diffusion.canvas_sampling import CanvasSampling
 from napari_tincture.diffusion.enlarging import enlarged
-from napari_tincture.diffusion.estimate import Denoise, as_denoise, noised
+from napari_tincture.diffusion.estimate import Denoise
+from napari_tincture.diffusion.keeping import Keeping
 from napari_tincture.diffusion.noise import NoiseField
-from napari_tincture.diffusion.sampling import Callback, Moment, Sampler, silent
+from napari_tincture.diffusion.sampling import Callback, Sampler, silent
 from napari_tincture.diffusion.steps import Times
 from napari_tincture.diffusion.subjects import Subject
 from napari_tincture.errors import InputError
-from napari_tincture.models.layers.map_memory import MapMemory
 from napari_tincture.progress import Progress, unheard
-
-STREAMS = 2**20
-"""Draws of noise at a place that each level of smaller drawings has for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +47,28 @@ class Start:
     Attributes
     ----------
     image
-        (c, y, x), as large as the plane.
+        (c, y, x), as large as the plane; or so many times smaller than it.
     level
         Noise level, above 0 and up to 1, at which it begins: how much of the image is left.
+    factor
+        How many times smaller.
     """
 
     image: Tensor
     level: float
+    factor: int = 1
 
     def __post_init__(self) -> None:
         if not 0 < self.level <= 1:
             raise InputError(
                 f"level={self.level!r}: expected above 0 (noise) and up to 1 (the image as it is)."
             )
+
+    def part(self, bounds: Place) -> Tensor:
+        """A rectangle of the plane."""
+        if self.factor == 1:
+            return self.image[(slice(None), *bounds)]
+        return enlarged(self.image, self.factor, bounds)
 
 
 Preview = Callable[[Tensor, Place, int], None]
@@ -93,11 +98,14 @@ class Pen:
         Told of the steps of the drawing itself.
     progress
         Called with windows that were asked for, and all of a drawing.
-    answers
-        Keeps what the denoiser answered, for a run after a kill.
+    keeping
+        Where what is to outlive memory, or a kill, is kept.
     preview
         Shown, after every step of the drawing and of smaller ones before it, the guess of the clean
         image.
+    most
+        Pixels that are drawn at once; larger canvases are drawn strip by strip, to the same
+        numbers. None: any.
     """
 
     asking: Asking
@@ -110,8 +118,9 @@ class Pen:
     clip: float | None = 1.0
     callback: Callback = silent
     progress: Progress = unheard
-    answers: Answers = FORGOTTEN
+    keeping: Keeping = field(default_factory=Keeping)
     preview: Preview = unseen
+    most: int | None = None
 
     def draw(self, subject: Subject, start: Start | None = None) -> Drawn:
         """Draw a whole plane.
@@ -131,11 +140,10 @@ class Pen:
         drawn: Drawn | None = None
         for stage in stages:
             if drawn is not None:
-                image = enlarged(drawn.image, card.coarse, stage.canvas.bounds)
-                start = Start(image, card.coarse_level)
+                start = Start(drawn.image, card.coarse_level, card.coarse)
             pen = self if stage is stages[-1] else replace(self, callback=silent)
             found = pen.sample(stage.subject, stage.canvas, stage.depth, start, count)
-            drawn = Drawn(found.cpu()[0], drawn)
+            drawn = Drawn(found, drawn)
         assert drawn is not None
         return drawn
 
@@ -176,9 +184,9 @@ class Pen:
         depth: int,
         start: Start | None,
         count: Callable[[int], None],
-        around: Callable[[Denoise], Denoise] = lambda denoise: denoise,
+        around: Callable[[Denoise], Denoise] | None = None,
     ) -> Tensor:
-        """Draw a canvas, (1, c, y, x).
+        """Draw a canvas, (c, y, x) on the CPU.
 
         Parameters
         ----------
@@ -187,65 +195,30 @@ class Pen:
         count
             Told how many windows were asked for.
         around
-            What is done to the denoiser of the whole canvas.
+            What is done to the denoiser of the whole canvas, which is drawn at once then.
         """
-        asking, schedule = self.asking, self.asking.schedule
-        device, bounds, maps = asking.device, canvas.bounds, MapMemory(asking.remembers)
-        numbers = itertools.count()
+        sampling = CanvasSampling(self, subject, canvas, depth, start, count, around)
+        with self.asking.session():
+            if around is None and self.in_strips(canvas):
+                return sampling.by_strips()
+            return sampling.at_once()
 
-        def noise(stream: int) -> Tensor:
-            drawn = self.noise.draw(depth * STREAMS + stream, self.channels, *bounds)
-            return torch.from_numpy(drawn)[None].to(device)
+    def in_strips(self, canvas: Canvas) -> bool:
+        """Whether a canvas is drawn strip by strip."""
+        if self.most is None or math.prod(canvas.shape) <= self.most:
+            return False
+        return self.sampler.local and len(canvas.y.starts) > 1
 
-        def predict(x: Tensor, time: float) -> Tensor:
-            told = asking.told(schedule, time)
-
-            name = _name(depth, canvas, next(numbers))
-            if (known := self.answers.find(name)) is not None:
-                count(canvas.count)
-                return known.to(device)
-
-            def part(places: Sequence[Place]) -> Tensor:
-                windows = torch.cat([x[:, :, y, left] for y, left in places])
-                condition = torch.stack([self._condition(subject, canvas, p) for p in places])
-                found = asking(windows, told, condition, maps, _key(places))
-                count(len(places))
-                return found
-
-            outputs = self.channels * (2 if asking.denoising.variance == "learned" else 1)
-            together = 1 if device.type == "cpu" else self.together
-            found = canvas.fuse(part, outputs, together, device)
-            self.answers.keep(name, found)
-            return found
-
-        denoise = around(as_denoise(predict, schedule, asking.denoising, self.clip))
-        times = self.times(None if start is None else start.level)
-        x = noise(0)
-        if start is not None:
-            x = noised(start.image[None].to(device), x, schedule.alpha_bar(times[0]))
-        with asking.session():
-            return self.sampler(
-                denoise, x, schedule, times,
-                noise=lambda step: noise(1 + step),
-                callback=partial(self._checked, canvas.bounds, depth),
-            )  # fmt: skip
-
-    def _checked(self, bounds: Place, depth: int, moment: Moment) -> None:
-        self.asking.check()
-        self.callback(moment)
-        self.preview(moment.image[0], bounds, self.asking.denoising.coarse**depth)
-
-    def _condition(self, subject: Subject, canvas: Canvas, place: Place) -> Tensor:
-        y, x = (
-            slice(own.start + s.start, own.start + s.stop)
-            for own, s in zip(canvas.bounds, place, strict=True)
-        )
-        return subject.condition(y, x)
+    def blank(self, like: Tensor) -> Tensor:
+        """An image to be filled, in memory if one like it is drawn at once."""
+        if self.most is None or math.prod(like.shape[1:]) <= self.most:
+            return torch.empty_like(like)
+        return self.keeping.sheets.blank(tuple(like.shape))  # type: ignore[arg-type]
 
     def _stages(self, subject: Subject, start: Start | None) -> list[_Stage]:
         found = [_Stage(subject, self.whole(subject), 0)]
         if start is not None:
-            if tuple(start.image.shape[1:]) != found[0].canvas.shape:
+            if start.factor == 1 and tuple(start.image.shape[1:]) != found[0].canvas.shape:
                 raise InputError(
                     f"A drawing of {found[0].canvas.shape} pixels cannot begin with an image of "
                     f"{tuple(start.image.shape[1:])}."
@@ -254,17 +227,6 @@ class Pen:
         while (smaller := self.coarser(found[-1].subject)) is not None:
             found.append(_Stage(smaller, self.whole(smaller), len(found)))
         return found[::-1]
-
-
-def _name(depth: int, canvas: Canvas, number: int) -> str:
-    """Of an answer; windows of another size answer otherwise."""
-    y, x = canvas.bounds
-    sides = f"{y.start}-{x.start}-{y.stop}-{x.stop}-{canvas.y.length}-{canvas.x.length}"
-    return f"{depth}-{sides}-{number}"
-
-
-def _key(places: Sequence[Place]) -> tuple[tuple[int, int], ...]:
-    return tuple((y.start, x.start) for y, x in places)
 
 
 @dataclass(frozen=True)
@@ -286,5 +248,6 @@ class Count:
 
     def __call__(self, windows: int) -> None:
         """So many more were asked for."""
-        self._done += windows
+        # What another process has dropped is asked for again.
+        self._done = min(self._done + windows, self._total)
         self._progress(self._done, self._total)

@@ -12,6 +12,8 @@ from napari_tincture.errors import InputError
 BLOCK = 64
 """Side of the squares that are drawn at once; part of what a seed means."""
 LARGEST_SEED = 2**64 - 1
+STREAMS = 2**20
+"""Draws at a place that each level of smaller drawings has for itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from scipy import ndimage
 from torch import Tensor
 
 from napari_tincture.diffusion.canvas import Canvas, Place
-from napari_tincture.diffusion.drawing import STREAMS, Count, Drawn, Pen, Start
-from napari_tincture.diffusion.enlarging import enlarged
+from napari_tincture.diffusion.drawing import Count, Drawn, Pen, Start
 from napari_tincture.diffusion.estimate import Denoise, Estimate, noise_in, noised
+from napari_tincture.diffusion.noise import STREAMS
 from napari_tincture.diffusion.sampling import silent
 from napari_tincture.diffusion.subjects import Subject
 from napari_tincture.errors import InputError
@@ -175,16 +175,16 @@ def _overlap(place: Place, other: Place) -> bool:
 
 def _redrawn(pen: Pen, level: _Level, coarse: Drawn | None, count: Count) -> Tensor:
     """The image of a level with its areas drawn anew."""
-    image, card = level.known.image.clone(), pen.asking.denoising
+    image, card = pen.blank(level.known.image).copy_(level.known.image), pen.asking.denoising
     for area in level.areas:
         bounds, start = area.canvas.bounds, None
         if coarse is not None:
-            start = Start(enlarged(coarse.image, card.coarse, bounds), card.coarse_level)
+            start = Start(coarse.image, card.coarse_level, card.coarse)
         old = level.known.image[(slice(None), *bounds)]
         weight = torch.from_numpy(area.weight)
         around = _Known(pen, area, level.depth, old, weight > 0)
         new = pen.sample(level.subject, area.canvas, level.depth, start, count, around)
-        mixed = old + weight * (new.cpu()[0] - old)
+        mixed = old + weight * (new - old)
         image[(slice(None), *bounds)] = torch.where(weight > 0, mixed, old)
     return image
 

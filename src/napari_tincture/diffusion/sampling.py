@@ -77,6 +77,11 @@ class Sampler:
         found: bool = self._file.adds_noise(**self._of(self._file.adds_noise))
         return found
 
+    @property
+    def local(self) -> bool:
+        """Whether a place of the image depends on what it asks there alone."""
+        return not self.options.get("threshold")
+
     def times(self, schedule: NoiseSchedule, steps: int) -> Times:
         """Indices that it visits, the noisiest first; where it ends at one, that too."""
         found: Times = self._file.times(schedule, steps, **self._of(self._file.times))

@@ -13,6 +13,7 @@ import json
 import math
 import os
 import shutil
+import tempfile
 import zlib
 from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
@@ -43,6 +44,15 @@ def cache_folder() -> Path | None:
     from platformdirs import user_cache_path
 
     return user_cache_path("napari-tincture", appauthor=False) / "tiles"
+
+
+def scratch_folder() -> Path:
+    """Where files without a name may grow large: beside the cache, or the system's folder."""
+    folder = cache_folder()
+    if folder is None:
+        return Path(tempfile.gettempdir())
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def cache_limit() -> int:

@@ -86,12 +86,17 @@ class ClassTable:
         if strange:
             raise InputError(self.complaint(strange, name))
         table = np.array([self.numbers[int(value)] for value in values], np.int16)
-        if not part and (table == NO_CLASS).all():
+        if not part:
+            self.check_painted(table, name)
+        return table[places.reshape(labels.shape)]
+
+    def check_painted(self, classes: NDArray[np.int16], name: str) -> None:
+        """Refuse maps of which no pixel is of a class."""
+        if classes.max() == NO_CLASS:
             raise InputError(
                 f"The label map {name!r} is empty: no pixel is of a class. Paint some of "
                 f"{listed(self.card)}."
             )
-        return table[places.reshape(labels.shape)]
 
     def complaint(self, strange: Mapping[int, int], name: str) -> str:
         """Say which values are unknown, and what to do."""

@@ -14,22 +14,25 @@ import torch
 from torch import Tensor, nn
 
 from napari_tincture.device import describe_device, memory_budget, resolve_device
-from napari_tincture.diffusion.answers import Answers
 from napari_tincture.diffusion.asking import Asking
 from napari_tincture.diffusion.canvas import Place
 from napari_tincture.diffusion.drawing import Drawn, Pen, Start
+from napari_tincture.diffusion.keeping import Keeping
 from napari_tincture.diffusion.noise import NoiseField
 from napari_tincture.diffusion.repainting import repaint
 from napari_tincture.diffusion.sampling import Sampler, find_sampler, sampler_options
+from napari_tincture.diffusion.schedules import from_card
 from napari_tincture.diffusion.subjects import Subject
-from napari_tincture.errors import InputError, TinctureWarning
+from napari_tincture.errors import TinctureWarning
 from napari_tincture.io.identity import signature
 from napari_tincture.io.provenance import plain
+from napari_tincture.io.tile_cache import scratch_folder
 from napari_tincture.models.model import Model
 from napari_tincture.out_of_memory import OutOfMemory
 from napari_tincture.precision import resolve_precision
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.raster import Raster
+from napari_tincture.tasks._drawing_memory import COPIES, OF_MAP, DrawingMemory
 from napari_tincture.tasks._scene import Plane, Scene, Show
 
 TOGETHER = 4
@@ -38,12 +41,14 @@ PAUSE = 0.4
 """Seconds between two previews."""
 REMEMBERED = 4
 """What part of the free memory may hold what the network makes of the map."""
-COPIES = 8
-"""Copies of a plane in float32 that a sampler needs at most at once."""
 
 
 class Source(Protocol):
     """What planes show."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
 
     def subject(self, plane: Plane) -> Subject:
         """What one of them shows."""
@@ -110,23 +115,27 @@ class Drawer:
         self._sampler.times(self._asking(nn.Identity()).schedule, how.steps)
 
     def draw(
-        self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show, answers: Answers
+        self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show, keeping: Keeping
     ) -> Drawn:
         """Draw a plane; where memory is short, with smaller windows."""
         # Somebody may paint on the map afterwards.
         subject = self.shown[plane] = self.source.subject(plane)
         start = None if self.how.start is None else self.how.start(subject)
-        drawn: Drawn = self.trying(
-            lambda pen: pen.draw(subject, start), plane, progress, cancel, show, answers
-        )
+
+        def work(pen: Pen) -> Drawn:
+            if pen.in_strips(pen.whole(subject)):
+                self._events.append(f"larger than memory: plane {list(plane)} in strips")
+            return pen.draw(subject, start)
+
+        drawn: Drawn = self.trying(work, plane, progress, cancel, show, keeping)
         return drawn
 
     def trying(
         self, work: Callable[[Pen], Any], plane: Plane, progress: Progress, cancel: CancelToken,
-        show: Show, answers: Answers,
+        show: Show, keeping: Keeping,
     ) -> Any:  # fmt: skip
         """Work with a pen, and again with a smaller one where memory does not suffice."""
-        pen = replace(self._pen(plane, progress, cancel, show), answers=answers)
+        pen = replace(self._pen(plane, progress, cancel, show), keeping=keeping)
         while True:
             try:
                 return work(pen)
@@ -172,8 +181,13 @@ class Drawer:
         return Pen(
             asking, self._sampler, self.how.steps, seed, len(self.model.card.outputs),
             self.model.card.stride or 1, 1 if self._device.type == "cpu" else TOGETHER,
-            progress=progress, preview=Shown(show),
+            progress=progress, preview=Shown(show), most=self._most,
         )  # fmt: skip
+
+    @property
+    def _most(self) -> int:
+        """Pixels that memory can hold while they are drawn at once."""
+        return free_memory(self._device) // (4 * COPIES * len(self.model.card.outputs))
 
     def _asking(self, network: nn.Module) -> Asking:
         assert self.model.card.denoising is not None
@@ -240,15 +254,25 @@ class Shown:
         self._last = time.monotonic()
 
 
-def check_memory(model: Model, shape: tuple[int, int], device: str) -> None:
-    """Refuse planes that memory cannot hold while they are drawn."""
-    needed = shape[0] * shape[1] * len(model.card.outputs) * 4 * COPIES
-    there = memory_budget(device)
-    if needed > there:
-        raise InputError(
-            f"A plane of {shape[0]} × {shape[1]} px takes {needed / 2**30:.1f} GiB while it is "
-            f"drawn; {there / 2**30:.1f} GiB are free. Synthesize a region, or parts one by one."
-        )
+def check_memory(model: Model, source: Source, how: How, shown: int = OF_MAP) -> None:
+    """Refuse planes that neither memory nor the disk can hold while they are drawn.
+
+    `shown`: bytes per pixel of what the planes show.
+    """
+    card = model.card
+    assert card.denoising is not None
+    sampler = _sampler(how, model)
+    steps = sampler.evaluations(sampler.times(from_card(card.denoising.schedule), how.steps))
+    height, width = source.shape
+    needed = DrawingMemory(
+        height, width, len(card.outputs), card.denoising.window, steps, sampler.local, shown
+    )
+    needed.check(free_memory(how.device), scratch_folder())
+
+
+def free_memory(device: str | torch.device) -> int:
+    """Bytes that are free where a plane is drawn and where it is then kept."""
+    return min(memory_budget(device), memory_budget("cpu"))
 
 
 class Repainter:
@@ -268,7 +292,7 @@ class Repainter:
         self.changed: dict[Plane, list[Any]] = {}
 
     def draw(
-        self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show, answers: Answers
+        self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show, keeping: Keeping
     ) -> Drawn:
         """Draw what changed of a plane."""
         known = self.known.plane(plane, cancel=cancel)
@@ -278,7 +302,7 @@ class Repainter:
         def work(pen: Pen) -> tuple[Drawn, list[Any]]:
             return repaint(pen, known, before, after, self.margin)
 
-        drawn, places = self.drawer.trying(work, plane, progress, cancel, show, answers)
+        drawn, places = self.drawer.trying(work, plane, progress, cancel, show, keeping)
         self.changed[plane] = [[[s.start, s.stop] for s in place] for place in places]
         return drawn  # type: ignore[no-any-return]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,9 @@ from napari_tincture.diffusion.subjects import LabelMap
 from napari_tincture.models.class_table import ClassTable
 from napari_tincture.models.label_maps import instance_edges
 from napari_tincture.raster import Raster
+
+AT_ONCE = 2**22
+"""Pixels that are read at once: looking them up takes far more memory than they do."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +67,28 @@ class LabelSource:
         """
         card = self.table.card
         place = part or (slice(0, self.shape[0]), slice(0, self.shape[1]))
-        labels = _read(self.labels, plane, place)
+        classes = np.empty([s.stop - s.start for s in place], np.int16)
+        for own, rows in _bands(place):
+            labels = _read(self.labels, plane, rows)
+            classes[own] = self.table.encode(labels, self.name, part=True)
+        if part is None:
+            self.table.check_painted(classes, self.name)
         edges = None
         if self.edged:
-            edges = _edges(self.labels if self.instances is None else self.instances, plane, place)
-        return LabelMap(
-            self.table.encode(labels, self.name, part=part is not None),
-            len(card.class_inputs),
-            edges,
-        )
+            edges = np.empty(classes.shape, bool)
+            objects = self.labels if self.instances is None else self.instances
+            for own, rows in _bands(place):
+                edges[own] = _edges(objects, plane, rows)
+        return LabelMap(classes, len(card.class_inputs), edges)
+
+
+def _bands(place: Place) -> Iterator[tuple[slice, Place]]:
+    """Some rows after the others, as rows of the rectangle and in the plane."""
+    y, x = place
+    height = max(AT_ONCE // max(x.stop - x.start, 1), 1)
+    for top in range(y.start, y.stop, height):
+        rows = slice(top, min(top + height, y.stop))
+        yield slice(rows.start - y.start, rows.stop - y.start), (rows, x)
 
 
 def _edges(raster: Raster, plane: tuple[int, ...], place: Place) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import dask.array as da
 import numpy as np
@@ -18,15 +18,20 @@ import numpy.typing as npt
 
 from napari_tincture.arrays import Index, spanning
 from napari_tincture.checkpoint import Checkpoint, Task
-from napari_tincture.diffusion.answers import FORGOTTEN, Answers, Journal
+from napari_tincture.diffusion.answers import Journal
 from napari_tincture.diffusion.canvas import Place
 from napari_tincture.diffusion.drawing import Drawn
-from napari_tincture.durable import write_file
+from napari_tincture.diffusion.keeping import Keeping
+from napari_tincture.diffusion.sheets import Sheets
 from napari_tincture.io.provenance import versions
+from napari_tincture.io.tile_cache import scratch_folder
 from napari_tincture.progress import CancelToken, Progress, as_callback, share
 from napari_tincture.raster import Raster
 from napari_tincture.runner import Write
 from napari_tincture.tiling.lazy import result_axes, to_axes
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCK = 512
 """Side of the blocks in which a drawn plane is handed on."""
@@ -46,7 +51,7 @@ class Artist(Protocol):
         """What planes show, whether they were drawn or not."""
 
     def draw(
-        self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show, answers: Answers
+        self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show, keeping: Keeping
     ) -> Drawn:
         """Draw one."""
 
@@ -137,7 +142,7 @@ class Scene:
         """Draw a plane, unless it was; in a folder it is kept for a later run."""
         with self._lock:
             if plane not in self.drawn:
-                found = None if folder is None else _kept(_file(folder, plane))
+                found = None if folder is None else _drawn(_sheets(folder, plane).kept())
                 if found is None:
                     report, token = progress or as_callback(None), cancel or CancelToken()
                     found = self._draw(plane, report, token, folder)
@@ -148,12 +153,12 @@ class Scene:
         self, plane: Plane, report: Progress, cancel: CancelToken, folder: Path | None
     ) -> Drawn:
         show = partial(self.show, plane)
-        if folder is None:
-            return self.artist.draw(plane, report, cancel, show, FORGOTTEN)
-        file = _file(folder, plane)
-        journal = Journal(file.with_suffix(".answers"))
-        found = self.artist.draw(plane, report, cancel, show, journal)
-        _keep(file, found)
+        sheets = _sheets(folder, plane)
+        if sheets.folder is None:
+            return self.artist.draw(plane, report, cancel, show, Keeping(sheets=sheets))
+        journal = Journal(sheets.folder.with_suffix(".answers"))
+        found = self.artist.draw(plane, report, cancel, show, Keeping(journal, sheets))
+        sheets.keep(_levels(found))
         journal.clear()
         return found
 
@@ -266,27 +271,22 @@ def _part(number: int, length: int) -> slice:
     return slice(number * BLOCK, min((number + 1) * BLOCK, length))
 
 
-def _file(folder: Path, plane: Plane) -> Path:
-    return folder / f"plane-{'-'.join(map(str, plane))}.npz"
+def _sheets(folder: Path | None, plane: Plane) -> Sheets:
+    own = None if folder is None else folder / f"plane-{'-'.join(map(str, plane))}"
+    return Sheets(own, scratch_folder())
 
 
-def _keep(path: Path, drawn: Drawn) -> None:
-    """Write a drawing and those that it began with; a kill leaves no half file."""
-    levels, level = [], drawn
-    while level is not None:
-        levels.append(level.image.numpy())
-        level = level.coarse  # type: ignore[assignment]
-    write_file(path, lambda file: np.savez(file, *levels))
+def _levels(drawn: Drawn | None) -> list[Tensor]:
+    """Images of a drawing and of those that it began with."""
+    found = []
+    while drawn is not None:
+        found.append(drawn.image)
+        drawn = drawn.coarse
+    return found
 
 
-def _kept(path: Path) -> Drawn | None:
-    import torch
-
-    if not path.exists():
-        return None
-    with np.load(path) as file:
-        levels = [torch.from_numpy(file[name]) for name in file.files]
-    drawn: Drawn | None = None
+def _drawn(levels: Sequence[Tensor]) -> Drawn | None:
+    found: Drawn | None = None
     for image in reversed(levels):
-        drawn = Drawn(image, drawn)
-    return drawn
+        found = Drawn(image, found)
+    return found

@@ -24,6 +24,8 @@ from napari_tincture.tasks._scene import Look, Scene
 from napari_tincture.tasks.synthesize import as_result, result_kind
 
 FACTORS = range(2, 9)
+SHOWN = 12
+"""Bytes per pixel and channel that an enlarged image takes while it is made."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,8 @@ def enlarge(
     _check(given, found.card, factor)
     total = int(found.card.denoising.schedule["steps"])
     source = ImageSource(given, found.card, factor)
-    check_memory(found, source.shape, device)
     how = How(sampler, steps or total, seed, 1.0, dict(sampler_options or {}), device, precision)
+    check_memory(found, source, how, SHOWN * given.sizes.get("c", 1))
     settings = {**how.settings(), "factor": factor, "device": device, "precision": precision}
     provenance, sources = record("enlarge", given, found, settings)
     several = found.card.rgb_output or len(found.card.outputs) > 1

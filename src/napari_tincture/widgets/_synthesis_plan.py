@@ -11,9 +11,11 @@ import numpy as np
 import psutil
 
 from napari_tincture.errors import InputError
+from napari_tincture.io.tile_cache import scratch_folder
 from napari_tincture.models.card import ModelCard
 from napari_tincture.models.class_table import ClassTable
 from napari_tincture.raster import Raster
+from napari_tincture.tasks._drawing_memory import GIB, DrawingMemory
 from napari_tincture.widgets._plan import Choices, Plan, open_layer, pixel_size_notes, region_of
 from napari_tincture.worker.settings import JobSettings
 from napari_tincture.worker.sources import SOURCE
@@ -23,8 +25,6 @@ LAYER = "layer"
 
 SURVEYED = 2**24
 """Pixels of a map that are looked at for values before a run."""
-COPIES = 8
-"""Of a plane in float32, while it is drawn."""
 
 
 def plan_synthesis(viewer: Any, choices: Choices, card: ModelCard) -> Plan:
@@ -42,7 +42,7 @@ def plan_synthesis(viewer: Any, choices: Choices, card: ModelCard) -> Plan:
     if unknown:
         table = ClassTable.of(card, choices.options.get("classes"))
         raise InputError(table.complaint(unknown, labels.name))
-    notes = [*pixel_size_notes(labels, card, choices), *_memory_notes(sizes, card)]
+    notes = [*pixel_size_notes(labels, card, choices), *_memory_notes(sizes, card, choices.options)]
     options = dict(choices.options)
     sources: tuple[Raster, ...] = (labels,)
     if isinstance(options.get("style"), Mapping):
@@ -87,10 +87,17 @@ def unknown_values(
     return ClassTable.of(card, given).unknown(np.asarray(memory[..., ::step, :]))
 
 
-def _memory_notes(sizes: Mapping[str, int], card: ModelCard) -> list[str]:
-    needed = sizes["y"] * sizes["x"] * len(card.outputs) * 4 * COPIES
+def _memory_notes(
+    sizes: Mapping[str, int], card: ModelCard, options: Mapping[str, Any]
+) -> list[str]:
+    denoising = card.denoising
+    if denoising is None:
+        return []  # tile by tile
+    steps = int(options.get("steps") or denoising.asked(options.get("sampler"))["steps"])
+    needed = DrawingMemory(sizes["y"], sizes["x"], len(card.outputs), denoising.window, steps)
     free = psutil.virtual_memory().available
-    text = f"Drawing takes {needed / 2**30:.1f} GiB of memory, {free / 2**30:.1f} are free."
-    if needed > free:
-        raise InputError(f"{text} Choose a smaller region.")
-    return [text] if needed > free / 2 else []
+    if needed.check(free, scratch_folder()):
+        disk = f"{needed.on_disk / GIB:.1f} GiB of the disk"
+        return [f"Too large for memory: drawn from top to bottom, with {disk} until it is saved."]
+    text = f"Drawing takes {needed.at_once / GIB:.1f} GiB of memory, {free / GIB:.1f} are free."
+    return [text] if needed.at_once > free / 2 else []
