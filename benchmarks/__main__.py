@@ -23,6 +23,7 @@ from benchmarks.limits import LIMITS
 from benchmarks.live import print_live
 from benchmarks.segmentation_parts import print_segmentation_parts
 from benchmarks.startup import print_startup
+from benchmarks.strips import print_strips
 from benchmarks.synthesis import print_synthesis
 from benchmarks.training import print_training
 from benchmarks.training_memory import print_training_memory
@@ -34,7 +35,7 @@ GENERATOR = str(Path(__file__).parent / "weights" / "phase-to-dapi-generator.saf
 MODELS = ("phase-to-dapi", GENERATOR)
 SECTIONS = (
     "startup", "live", "compare", "speed", "memory", "any", "training", "segmentation",
-    "synthesis", "generators", "cuda",
+    "synthesis", "strips", "generators", "cuda",
 )  # fmt: skip
 Result = dict[str, Any]
 
@@ -70,6 +71,8 @@ def main() -> None:
         print_segmentation_parts()
     if "synthesis" in chosen:
         print_synthesis()
+    if "strips" in chosen:
+        print_strips()
     if "generators" in chosen:
         print_generators()
     if "training-memory" in chosen:

@@ -53,6 +53,11 @@ LIMITS: dict[str, dict[str, Limit]] = {
         ": plain / ours": ("at least", 1.3),
         "losses differ, relative": ("at most", 1e-5),
     },
+    "strips": {
+        "strip by strip / at once, seconds": ("at most", 1.2),
+        "strip by strip / at once, memory": ("at most", 0.35),
+        "difference of sums": ("at most", 0),
+    },
     "segmentation": {
         "weight map, seconds": ("at most", 2),
         "weight map: one transform per cell / ours": ("at least", 200),
