@@ -2,7 +2,8 @@
 # missing system libraries; later runs start at once.
 #
 #   make demo [SIZE=16384]   stain, segment and compare real neurons; opens napari
-#   make test [TESTS=...]    the test suite, in several processes
+#   make test [TESTS=...]    the test suite, in several processes, but for the tests marked slow
+#   make slow                those: kills, clusters, whole sessions, notebooks, the documentation's code
 #   make lint                ruff and mypy
 #   make bench               speed, memory and exactness beside raw torch and MONAI
 #   make notebooks           runs the notebooks
@@ -20,6 +21,7 @@ PYTHON ?= python3
 comma := ,
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 SIZE ?=
 TESTS ?= tests
 DATA ?= data
@@ -27,13 +29,16 @@ ITERATIONS ?= 2000
 MINUTES ?= 90
 OLDEST ?=
 
-.PHONY: demo test lint bench notebooks docs pictures wheel starters table-staining table-segmentation table-synthesis clean setup system browser
+.PHONY: demo test slow lint bench notebooks docs pictures wheel starters table-staining table-segmentation table-synthesis clean setup system browser
 
 demo: setup
 	$(BIN)/python -m napari_tincture.demo --out demo $(if $(SIZE),--size $(SIZE))
 
 test: setup browser
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(TESTS)
+	$(PYTEST) $(if $(filter tests,$(TESTS)),-m "not slow") $(TESTS)
+
+slow: setup browser
+	$(PYTEST) -m slow
 
 lint: setup
 	$(BIN)/ruff check .

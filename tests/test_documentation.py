@@ -20,6 +20,7 @@ FILES = "https://github.com/napari-tincture/napari-tincture/blob/main/"
 
 
 # Pages show trainings of a few steps, and samples that a model has not learned from: both are told.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::napari_tincture.errors.TinctureWarning")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_a_page_says_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -223,6 +223,7 @@ class _Counted:
         return result
 
 
+@pytest.mark.slow
 def test_little_of_a_large_image_is_read() -> None:
     side = 20_000
     planes = [_Counted(side, (7, 23)), _Counted(side, (0, 0))]

@@ -22,6 +22,8 @@ from napari_tincture.models import Normalisation
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Raster
 
+pytestmark = pytest.mark.slow
+
 distributed = pytest.importorskip("distributed")
 
 

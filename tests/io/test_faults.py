@@ -17,6 +17,8 @@ from napari_tincture.errors import OutputError
 from napari_tincture.io import layout
 from napari_tincture.raster import Raster
 
+pytestmark = pytest.mark.slow
+
 NOISE = np.random.default_rng(0).integers(0, 255, (600, 600), np.uint8)
 
 HEAD = """

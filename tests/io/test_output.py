@@ -227,6 +227,7 @@ def test_what_a_kill_left_after_the_result_had_moved_is_removed(tmp_path):
     assert not left.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overwrite", [False, True])
 @FORMATS
 def test_a_kill_while_the_result_takes_its_place_is_made_good(

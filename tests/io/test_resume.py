@@ -17,10 +17,11 @@ from napari_tincture import open_image, stain
 from napari_tincture.errors import Cancelled
 from napari_tincture.progress import CancelToken
 
+pytestmark = pytest.mark.slow
+
 SUPPORT = Path(__file__).parents[1] / "support"
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize(("kind", "seed"), [("plain", 3), ("normed", 4), ("labels", 5)])
 def test_killed_at_random_calls_to_the_file_system(tmp_path, kind, seed):

@@ -231,6 +231,7 @@ def test_drift_is_that_of_the_illumination():
     assert found["drift_plane"] < 0.01
 
 
+@pytest.mark.slow
 def test_drift_of_a_small_place_far_from_the_corner_keeps_its_digits(monkeypatch):
     image = np.full((600, 3000), 40_000, np.uint16)
     spot = np.s_[570:595, 2960:2990]

@@ -12,6 +12,8 @@ from napari_tincture import CancelToken, Raster, compare, list_metrics, open_ima
 from napari_tincture.errors import Cancelled, InputError
 from napari_tincture.metrics.registry import find_metric
 
+pytestmark = pytest.mark.slow
+
 distributed = pytest.importorskip("distributed")
 METRICS = [
     name for name in list_metrics()
@@ -45,7 +47,6 @@ def pair(tmp_path_factory):
     return images
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("regions", [None, "grid:600"])
 def test_workers_give_the_same_figures(client, pair, regions) -> None:
     told = []
@@ -62,7 +63,6 @@ def test_workers_give_the_same_figures(client, pair, regions) -> None:
     assert told[-1][0] == told[-1][1] > 1
 
 
-@pytest.mark.slow
 def test_cancel_ends_it(client, pair) -> None:
     token = CancelToken()
     token.cancel()

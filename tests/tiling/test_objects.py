@@ -314,6 +314,7 @@ def test_the_walk_visits_every_tile_once(shape, blocks):
     assert set(visited) == {tile.index for tile in job.grid}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blocks", [12, 18, 30])
 def test_a_small_cache_costs_little_more_than_the_edges_of_strips(blocks):
     engine = SmallMemory(AS_IT_IS, 10**9)

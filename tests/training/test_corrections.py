@@ -165,6 +165,7 @@ def test_a_grown_data_set_does_not_change_a_training_that_goes_on(
 
 
 # What is corrected here is unlike what little was learned from.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*is unlike what.*")
 @pytest.mark.parametrize("family", ["regression", "cyclegan"])
 def test_the_error_in_a_corrected_place_falls(family: str, tmp_path: Path) -> None:

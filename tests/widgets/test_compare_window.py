@@ -112,6 +112,7 @@ def in_world(layer: Any) -> np.ndarray:
     return np.array([layer.data_to_world(point) for point in ((0, 0), (100, 0), (0, 100))])
 
 
+@pytest.mark.slow
 def test_from_layers_to_the_report(
     qtbot: Any,
     viewer: Any,
@@ -217,6 +218,7 @@ def test_a_check_alone_says_how_images_lie(
     assert not panel.form.align.texts.isVisibleTo(panel)  # it was said of another reference
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("live", [False, True])
 def test_optical_flow_gives_a_layer(
     qtbot: Any,

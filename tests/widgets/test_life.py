@@ -19,6 +19,8 @@ from napari_tincture.widgets.segment import SegmentPanel
 from napari_tincture.widgets.stain import StainPanel
 from napari_tincture.worker.jobs import State
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 90_000
 FAKE = (sys.executable, str(Path(__file__).parents[1] / "worker" / "fake_worker.py"))
 

@@ -229,6 +229,7 @@ def test_a_panel_takes_what_is_behind_a_live_layer(
     np.testing.assert_array_equal(np.asarray(job.result), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_a_killed_worker_is_replaced(
     qtbot: Any, viewer: Any, hub: JobHub, open_panel: Open, model_paths: Models

@@ -10,6 +10,8 @@ import numpy as np
 import psutil
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 120
 FAKE = Path(__file__).parents[1] / "worker" / "fake_worker.py"
 

@@ -21,6 +21,8 @@ from napari_tincture.widgets import _lesson
 from napari_tincture.widgets.segment import SegmentPanel
 from napari_tincture.worker.jobs import State
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 90_000
 LEFT = Qt.MouseButton.LeftButton
 PLACED = {"scale": (0.5, 0.5), "translate": (7, -3), "units": ("um", "um"), "rotate": 20}

@@ -260,6 +260,7 @@ def test_trainings_begun_before_can_be_discarded(
     assert not panel.begun.isVisibleTo(panel)
 
 
+@pytest.mark.slow
 def test_a_failure_is_said_and_a_closed_window_interrupts(
     qtbot: Any, hub: JobHub, library: Path
 ) -> None:

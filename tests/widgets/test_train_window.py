@@ -19,6 +19,8 @@ from napari_tincture.widgets.stain import StainPanel
 from napari_tincture.widgets.train import TrainPanel
 from napari_tincture.worker.jobs import State
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 90_000
 LEFT = Qt.MouseButton.LeftButton
 PLACED = {"scale": (0.5, 0.5), "translate": (7, -3), "units": ("um", "um"), "rotate": 20}

@@ -153,6 +153,7 @@ def test_jobs_run_in_order_and_a_waiting_one_can_be_dropped(client: WorkerClient
     assert first.done < 4000
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_a_killed_worker_costs_its_job_and_nothing_else(client: WorkerClient) -> None:
     killed = client.submit(settings("die"), [image()])
@@ -163,6 +164,7 @@ def test_a_killed_worker_costs_its_job_and_nothing_else(client: WorkerClient) ->
     assert client.submit(settings("rows"), [image()]).wait(PATIENCE).shape == (2, 40, 30)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_a_worker_that_dies_while_idle_is_replaced(client: WorkerClient) -> None:
     client.submit(settings("double"), [image()]).wait(PATIENCE)
@@ -191,6 +193,7 @@ def test_a_worker_that_cannot_start_says_why() -> None:
     client.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["endless", "hang"])
 def test_closing_ends_a_running_job_and_the_process(task: str) -> None:
     client = WorkerClient(COMMAND)

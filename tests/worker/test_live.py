@@ -105,6 +105,7 @@ def test_tiles_come_while_a_job_runs_and_the_job_still_finishes(
     np.testing.assert_array_equal(np.asarray(result), np.full((400, 8), 2))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_a_layer_outlives_the_worker(client: WorkerClient) -> None:
     news = News()
@@ -118,6 +119,7 @@ def test_a_layer_outlives_the_worker(client: WorkerClient) -> None:
     assert live.error is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_a_worker_that_dies_again_and_again_is_given_up() -> None:
     news = News()

@@ -24,6 +24,8 @@ from napari_tincture.worker.train_settings import Side, TrainSettings
 from napari_tincture.worker.training_client import TrainingClient
 from napari_tincture.worker.training_job import TrainingJob
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 60.0
 SETTINGS = {
     "name": "mine", "family": "regression", "size": "tiny", "preview_every": 2,

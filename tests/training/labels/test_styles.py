@@ -122,6 +122,7 @@ def test_classes_that_no_training_image_shows_are_told_of(folder: Path) -> None:
     assert found.networks["forward"].options["in_channels"] == 4
 
 
+@pytest.mark.slow
 def test_two_styles_of_a_map_differ_in_colour_not_in_layout(folder: Path, tmp_path: Path) -> None:
     model = nt.train(recipe_of(80), data=folder, out=tmp_path / "two.safetensors", device="cpu")
     labels = label_map(64, 64, seed=9)
