@@ -40,22 +40,23 @@ IMAGES = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=["0.5", "0.4"])
+@pytest.fixture(scope="module", params=["0.5", "0.4"])
 def version(request):
     return request.param
 
 
-@pytest.fixture(params=IMAGES)
+@pytest.fixture(scope="module", params=IMAGES)
 def raster(request):
     return raster_of(*IMAGES[request.param])
 
 
-@pytest.fixture
-def path(raster, version, tmp_path, monkeypatch):
-    # Several shards and levels of a small image.
-    monkeypatch.setattr(layout, "SHARD", 256)
-    monkeypatch.setattr(layout, "CHUNK", 128)
-    return raster.save(tmp_path / "a.ome.zarr", version=version)
+@pytest.fixture(scope="module")
+def path(raster, version, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        # Several shards and levels of a small image.
+        patch.setattr(layout, "SHARD", 256)
+        patch.setattr(layout, "CHUNK", 128)
+        return raster.save(tmp_path_factory.mktemp("store") / "a.ome.zarr", version=version)
 
 
 @dataclass

@@ -11,15 +11,16 @@ from pathlib import Path
 from napari_tincture.device import tune_allocator
 from napari_tincture.errors import InputError
 from napari_tincture.models.shipped import shipped_folder
+from napari_tincture.training import nuclei_tissue
 from napari_tincture.training.blood.figures import debris_figures
 from napari_tincture.training.blood.prepare import FOLDER, Settings, prepare
 from napari_tincture.training.run import AnyRecipe, as_recipe, run_recipe
 from napari_tincture.training.translate import Run
 
-BLOOD = "unstained-to-wright-giemsa"
+BLOOD, TISSUE = "unstained-to-wright-giemsa", "nuclei-tissue"
 STARTERS = (
     "phase-to-dapi", "nuclei", "cells-phase-contrast", "hologram-to-brightfield", BLOOD,
-    "em-membranes", "em-tissue",
+    "em-membranes", "em-tissue", TISSUE,
 )  # fmt: skip
 """Those that the package ships; further recipes are committed beside theirs."""
 
@@ -52,14 +53,20 @@ def read_recipe(name: str) -> AnyRecipe:
 
 
 def data_of(name: str, data: Path, work: Path) -> Path:
-    """Where a starter's recipe finds its images; those of blood are simulated first."""
-    if name != BLOOD:
-        return data
-    folder = work / "blood"
-    if not (folder / "manifest.json").is_file():
-        print(f"{name}: simulating label-free blood in {folder}", file=sys.stderr, flush=True)
-        prepare(data / FOLDER, folder, Settings(pairs=True))
-    return work
+    """Where a starter's recipe finds its images; some are prepared first.
+
+    Blood without a stain is simulated; stained tissue is sorted by its stain.
+    """
+    if name == BLOOD:
+        folder = work / "blood"
+        if not (folder / "manifest.json").is_file():
+            print(f"{name}: simulating label-free blood in {folder}", file=sys.stderr, flush=True)
+            prepare(data / FOLDER, folder, Settings(pairs=True))
+        return work
+    if name == TISSUE:
+        nuclei_tissue.prepare(data / nuclei_tissue.FOLDER, work / "nuclei_tissue")
+        return work
+    return data
 
 
 def train_starter(name: str, data: Path, work: Path, out: Path, device: str = "cpu") -> Path:

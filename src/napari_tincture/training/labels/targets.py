@@ -24,7 +24,7 @@ def instance_targets(labels: NDArray[np.int32], *, border: float) -> NDArray[np.
         distance to the object's own edge, divided by the object's largest.
     """
     inside = (labels > 0).astype(np.float32)
-    return np.stack([inside, _between(labels, border), _depth(labels)])
+    return np.stack([inside, between_objects(labels, border), _depth(labels)])
 
 
 def _depth(labels: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -39,7 +39,8 @@ def _depth(labels: NDArray[np.int32]) -> NDArray[np.float32]:
     return depth
 
 
-def _between(labels: NDArray[np.int32], border: float) -> NDArray[np.float32]:
+def between_objects(labels: NDArray[np.int32], border: float) -> NDArray[np.float32]:
+    """Where (y, x) two objects lie within `border` pixels: 1, elsewhere 0."""
     reach = int(np.ceil(border))
     near = np.zeros(labels.shape, np.uint8)
     for index, box in enumerate(ndimage.find_objects(labels), start=1):
