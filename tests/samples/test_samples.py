@@ -28,6 +28,7 @@ NAMES = [name for name in samples.available() if name != "mosaic"]
         ("blood_smear", "cyx", (3, 480, 640), "uint8"),
         ("unstained_blood", "yx", (772, 1032), "uint8"),
         ("tissue_map", "yx", (512, 512), "uint8"),
+        ("nuclei_map", "yx", (520, 696), "uint8"),
     ],
 )
 def test_samples_are_what_they_say(name, axes, shape, dtype):
@@ -117,6 +118,7 @@ def test_a_large_mosaic_is_made_where_it_is_read():
         "blood_smear",
         "unstained_blood",
         "tissue_map",
+        "nuclei_map",
     ],
 )
 def test_napari_makes_layers_of_them(function):

@@ -10,6 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from napari_tincture.deriving.touching import object_classes
 from napari_tincture.errors import InputError
 from napari_tincture.io.open import open_image
 from napari_tincture.raster import Raster, SourceRef
@@ -18,7 +21,7 @@ from napari_tincture.samples.tissue import tissue_labels
 
 __all__ = [
     "available", "blood_smear", "load", "mosaic", "neuron_dapi", "neuron_phase", "nuclei",
-    "nuclei_labels", "tissue_map", "unstained_blood",
+    "nuclei_labels", "nuclei_map", "tissue_map", "unstained_blood",
 ]  # fmt: skip
 
 DATA = Path(__file__).parent / "data"
@@ -81,6 +84,17 @@ def nuclei_labels(index: int = 0) -> Raster:
     return _sample(raster, "nuclei_labels", f"nuclei {index}, by hand", _NUCLEI, index=index)
 
 
+def nuclei_map(index: int = 0) -> Raster:
+    """The labels of `nuclei` as classes: yx, uint8, 0 tissue, 1 nucleus, 2 border between nuclei.
+
+    The values are the classes of the model "nuclei-tissue", which makes stained tissue of it.
+    """
+    labels = nuclei_labels(index)
+    classes = object_classes(np.asarray(labels))
+    raster = Raster.from_array(classes, "yx", kind="labels")
+    return _sample(raster, "nuclei_map", f"nuclei {index}, classes", _NUCLEI, index=index)
+
+
 def blood_smear() -> Raster:
     """Wright-Giemsa stained blood smear: colour, cyx, 3 × 480 × 640, uint8."""
     raster = open_image(DATA / "blood" / "smear.jpg")
@@ -137,7 +151,7 @@ def mosaic(size: int, of: str = "neuron_phase") -> Raster:
 
 _SAMPLES: dict[str, Callable[..., Raster]] = {
     "neuron_phase": neuron_phase, "neuron_dapi": neuron_dapi, "nuclei": nuclei,
-    "nuclei_labels": nuclei_labels, "blood_smear": blood_smear,
+    "nuclei_labels": nuclei_labels, "nuclei_map": nuclei_map, "blood_smear": blood_smear,
     "unstained_blood": unstained_blood, "tissue_map": tissue_map, "mosaic": mosaic,
 }  # fmt: skip
 

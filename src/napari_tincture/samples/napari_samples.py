@@ -46,6 +46,11 @@ def tissue_map() -> list[LayerData]:
     return [_layer(samples.tissue_map())]
 
 
+def nuclei_map() -> list[LayerData]:
+    """A label map to synthesize stained tissue of."""
+    return [_layer(samples.nuclei_map(1))]
+
+
 def _layer(raster: Raster, **options: Any) -> LayerData:
     data, own, kind = raster.to_layer()
     own["metadata"] |= dict(raster.provenance)

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_tincture.deriving.touching import between_objects
+
 
 def instance_targets(labels: NDArray[np.int32], *, border: float) -> NDArray[np.float32]:
     """Nucleus, border and centre maps of a label image.
@@ -37,19 +39,3 @@ def _depth(labels: NDArray[np.int32]) -> NDArray[np.float32]:
         distance = ndimage.distance_transform_edt(own)[1:-1, 1:-1]
         depth[box] = np.where(labels[box] == index, distance / distance.max(), depth[box])
     return depth
-
-
-def between_objects(labels: NDArray[np.int32], border: float) -> NDArray[np.float32]:
-    """Where (y, x) two objects lie within `border` pixels: 1, elsewhere 0."""
-    reach = int(np.ceil(border))
-    near = np.zeros(labels.shape, np.uint8)
-    for index, box in enumerate(ndimage.find_objects(labels), start=1):
-        if box is None:
-            continue
-        wide = tuple(
-            slice(max(s.start - reach, 0), min(s.stop + reach, n))
-            for s, n in zip(box, labels.shape, strict=True)
-        )
-        outside = ndimage.distance_transform_edt(labels[wide] != index)
-        near[wide] += (outside <= border).astype(np.uint8)
-    return (near >= 2).astype(np.float32)
