@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_tincture.durable import write_file, write_json
 
 Shape = tuple[int, int, int]
+LARGE = 2**28
+"""Bytes from which on an image stays on the disk when it is found again."""
 COMPLETE = "complete.json"
 """Notes that a drawing is finished."""
 
@@ -91,8 +94,7 @@ class Sheets:
             count = int(json.loads((self.folder / COMPLETE).read_text("utf-8"))["images"])
         except (OSError, ValueError, TypeError, KeyError):
             return []
-        # What is changed of them is changed in memory alone.
-        return [torch.from_numpy(np.load(self._path(n), mmap_mode="c")) for n in range(count)]
+        return [torch.from_numpy(_load(self._path(depth))) for depth in range(count)]
 
     def _path(self, depth: int) -> Path:
         assert self.folder is not None
@@ -100,6 +102,13 @@ class Sheets:
 
     def _note(self, depth: int) -> Path:
         return self._path(depth).with_suffix(".json")
+
+
+def _load(path: Path) -> NDArray[np.float32]:
+    # What is changed of a mapped file is changed in memory alone.
+    large = path.stat().st_size > LARGE
+    found: NDArray[np.float32] = np.load(path, mmap_mode="c" if large else None)
+    return found
 
 
 def _save(image: Tensor, file: Any) -> None:

@@ -19,7 +19,6 @@ from napari_tincture.diffusion.canvas import Place
 from napari_tincture.diffusion.drawing import Drawn, Pen, Start
 from napari_tincture.diffusion.keeping import Keeping
 from napari_tincture.diffusion.noise import NoiseField
-from napari_tincture.diffusion.repainting import repaint
 from napari_tincture.diffusion.sampling import Sampler, find_sampler, sampler_options
 from napari_tincture.diffusion.schedules import from_card
 from napari_tincture.diffusion.subjects import Subject
@@ -33,7 +32,7 @@ from napari_tincture.precision import resolve_precision
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._drawing_memory import COPIES, OF_MAP, DrawingMemory
-from napari_tincture.tasks._scene import Plane, Scene, Show
+from napari_tincture.tasks._scene import Plane, Show
 
 TOGETHER = 4
 """Windows that a GPU is given at once; a processor does them one by one."""
@@ -273,51 +272,3 @@ def check_memory(model: Model, source: Source, how: How, shown: int = OF_MAP) ->
 def free_memory(device: str | torch.device) -> int:
     """Bytes that are free where a plane is drawn and where it is then kept."""
     return min(memory_budget(device), memory_budget("cpu"))
-
-
-class Repainter:
-    """Draws planes of which another drawing is known, and a map that was changed since.
-
-    Attributes
-    ----------
-    shown
-        What planes showed when they were drawn.
-    changed
-        By plane, rectangles that were looked at.
-    """
-
-    def __init__(self, drawer: Drawer, known: Scene, margin: int) -> None:
-        self.drawer, self.known, self.margin = drawer, known, margin
-        self.shown: dict[Plane, Subject] = {}
-        self.changed: dict[Plane, list[Any]] = {}
-
-    def draw(
-        self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show, keeping: Keeping
-    ) -> Drawn:
-        """Draw what changed of a plane."""
-        known = self.known.plane(plane, cancel=cancel)
-        before = self.known.artist.shown.get(plane) or self.known.artist.source.subject(plane)
-        after = self.shown[plane] = self.drawer.source.subject(plane)
-
-        def work(pen: Pen) -> tuple[Drawn, list[Any]]:
-            return repaint(pen, known, before, after, self.margin)
-
-        drawn, places = self.drawer.trying(work, plane, progress, cancel, show, keeping)
-        self.changed[plane] = [[[s.start, s.stop] for s in place] for place in places]
-        return drawn  # type: ignore[no-any-return]
-
-    @property
-    def source(self) -> Source:
-        """What planes show."""
-        return self.drawer.source
-
-    def facts(self) -> dict[str, Any]:
-        """Where it was drawn, and which rectangles."""
-        drawn = {",".join(map(str, plane)): places for plane, places in self.changed.items()}
-        return {**self.drawer.facts(), "repainted": drawn}
-
-    def identity(self) -> dict[str, Any]:
-        """The drawing before, and what is drawn now."""
-        return {
-            **self.drawer.identity(), "before": self.known.identity(), "margin": self.margin,
-        }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -212,6 +213,9 @@ class Scene:
             cancel.check()
             own = self.look.index(plane, (index[-2], index[-1]))
             write(own, self.values(plane, (index[-2], index[-1])))
+        if folder is not None and os.name == "nt":
+            # Files that are open there cannot be deleted with the folder.
+            del self.drawn[plane]
 
     def _blocks(self, plane: Plane) -> Iterator[Index]:
         rows, columns = (range(len(_parts(n))) for n in self.look.shape)

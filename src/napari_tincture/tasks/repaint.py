@@ -9,9 +9,10 @@ from napari_tincture.call import Call
 from napari_tincture.errors import InputError
 from napari_tincture.io.provenance import described, extended
 from napari_tincture.raster import Raster
-from napari_tincture.tasks._artist import Drawer, Repainter
+from napari_tincture.tasks._artist import Drawer
 from napari_tincture.tasks._label_map import open_label_map
 from napari_tincture.tasks._label_source import LabelSource
+from napari_tincture.tasks._repainter import Repainter
 from napari_tincture.tasks._scene import Scene
 from napari_tincture.tasks.synthesize import as_result
 
