@@ -63,6 +63,15 @@ def membranes() -> tuple[Pixels, Pixels]:
     return grey(image), painted(found, find_card("em-membranes").outputs)
 
 
+def nuclei_tissue() -> tuple[Pixels, Pixels]:
+    """A label map of nuclei, and the tissue drawn of it."""
+    part = samples.nuclei_map(1).crop({"y": slice(0, 256), "x": slice(0, 256)})
+    drawn = np.asarray(nt.synthesize(part, "nuclei-tissue", seed=1, style="purple"))
+    return painted(np.asarray(part), find_card("nuclei-tissue").class_inputs), np.moveaxis(
+        drawn, 0, -1
+    )
+
+
 def hologram() -> tuple[Pixels, Pixels]:
     """A test hologram and its bright-field image, from the figure of the README."""
     figure = np.asarray(Image.open(Path(__file__).parents[1] / "docs" / "hologram.png"))
@@ -90,6 +99,7 @@ DRAWN: dict[str, Callable[[], tuple[Pixels, Pixels]]] = {
     "nuclei": nuclei,
     "unstained-to-wright-giemsa": blood,
     "em-tissue": tissue,
+    "nuclei-tissue": nuclei_tissue,
     "em-membranes": membranes,
     "hologram-to-brightfield": hologram,
 }

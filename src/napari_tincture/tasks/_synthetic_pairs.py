@@ -111,12 +111,16 @@ def synthetic_pairs(
     return Pairs(a, b)
 
 
-def joined(one: Pairs, other: Pairs) -> Pairs:
-    """Pairs of both, the images of the second numbered after those of the first."""
+def joined(one: Pairs, other: Pairs, *, balance: bool = False) -> Pairs:
+    """Pairs of both, the images of the second numbered after those of the first.
+
+    `balance`: the first are repeated until they are about as many as the second.
+    """
+    times = max(round(len(other.a.pictures) / len(one.a.pictures)), 1) if balance else 1
     after = 1 + max(picture.image for picture in one.a.pictures)
 
     def both(first: Domain, second: Domain) -> Domain:
         further = (replace(p, image=p.image + after) for p in second.pictures)
-        return replace(first, pictures=(*first.pictures, *further), description=None)
+        return replace(first, pictures=(*first.pictures * times, *further), description=None)
 
     return Pairs(both(one.a, other.a), both(one.b, other.b))

@@ -47,6 +47,7 @@ def benchmark_synthesis(
     real_share: float = 1.0,
     maps: Any = None,
     variants: int = 1,
+    balance: bool = True,
     repeats: int = 3,
     seed: int = 0,
     device: str = "auto",
@@ -78,6 +79,9 @@ def benchmark_synthesis(
         accepts them, one or a list. None: those of the real training images that are used.
     variants
         Synthetic images of each map.
+    balance
+        Of both kinds together, repeat the real images so that half of the crops are theirs; False:
+        each image counts alike.
     repeats
         Trainings of each kind, with seeds that follow each other.
     seed
@@ -108,7 +112,8 @@ def benchmark_synthesis(
     drawn = maps_of(real) if maps is None else planes_of_maps(maps)
     told = {
         "model": found.card.name, "recipe": chosen.name, "real_share": real_share,
-        "maps": len(drawn), "variants": variants, "repeats": repeats, "seed": seed,
+        "maps": len(drawn), "variants": variants, "balance": balance, "repeats": repeats,
+        "seed": seed,
         **{name: str(value) for name, value in settings.items()},
     }  # fmt: skip
     folder = Path(work)
@@ -117,13 +122,14 @@ def benchmark_synthesis(
     painting = Painting(found, folder / "images", variants, seed, {**settings, "device": device})
     files = painting.paint(drawn, unheard, token)
     made = synthetic_pairs(files, drawn, variants, real)
-    kinds = {"real": real, "synthetic": made, "both": joined(real, made)}
+    kinds = {"real": real, "synthetic": made, "both": joined(real, made, balance=balance)}
     materials = {
         kind: replace(material, train=Portion(pairs=pairs)) for kind, pairs in kinds.items()
     }
     run = Run(None, str(resolve_device(device)), report, token)
     figures = _figures(chosen, materials, folder, run, range(seed, seed + repeats))
     counts = {kind: len(pairs.a.pictures) for kind, pairs in kinds.items()}
+    counts["both"] = counts["real"] + counts["synthetic"]
     result = SynthesisBenchmark(figures, counts, told)
     result.save(folder / "benchmark.json")
     return result
