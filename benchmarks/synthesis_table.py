@@ -143,11 +143,8 @@ def ablation(bench: Bench) -> None:
     print(bench.judge.real(), flush=True)
     for name, options in ABLATION.items():
         own = "-".join(str(value) for value in options.values()) or "base"
-        network = {name: value for name, value in options.items() if name != "schedule"}
-        recipe = diffusion(
-            f"ablation {own} {bench.iterations}", TRAINED, bench.iterations,
-            noise=str(options.get("schedule", "cosine")), **network,
-        )  # fmt: skip
+        name_of = f"ablation {own} {bench.iterations}"
+        recipe = diffusion(name_of, TRAINED, bench.iterations, **options)
         print(bench.row(name, bench.train(recipe)), flush=True)
     print(bench.judge.note())
 

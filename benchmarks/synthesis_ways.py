@@ -15,6 +15,8 @@ from napari_tincture.training.starters import read_recipe
 from napari_tincture.training.translation import TranslationRecipe
 
 STARTER, SEGMENTER = "em-tissue", "em-membranes"
+OF_TRAINING = ("schedule", "predicts")
+"""Options of the training; others are of the network."""
 BASE: Mapping[str, Any] = {"condition": "both", "blocks": "biggan", "res_blocks": 2}
 ABLATION: Mapping[str, Mapping[str, Any]] = {
     "map concatenated and by SPADE, BigGAN blocks, 2 per level, cosine schedule": {},
@@ -23,6 +25,7 @@ ABLATION: Mapping[str, Mapping[str, Any]] = {
     "plain blocks": {"blocks": "plain"},
     "3 blocks per level": {"res_blocks": 3},
     "linear schedule": {"schedule": "linear"},
+    "the image predicted, not the velocity": {"predicts": "image"},
 }
 """What differs from the first."""
 METHODS = ("spade", "pix2pix", "cyclegan", "diffusion")
@@ -53,20 +56,20 @@ def data_of(
     return {"a": a, "b": {"images": [f"{labels}/{name}{suffix}" for name in names]}}
 
 
-def diffusion(
-    name: str, sections: Sequence[int], steps: int, noise: str = "cosine", **options: Any
-) -> TranslationRecipe:
+def diffusion(name: str, sections: Sequence[int], steps: int, **options: Any) -> TranslationRecipe:
     """The starter's recipe with a narrower network, fewer steps, and other options."""
     recipe = starter()
     forward = recipe.networks["forward"]
+    learned = {key: value for key, value in options.items() if key in OF_TRAINING}
     own = {**forward.options, "width": WIDTH, "head_channels": WIDTH, **BASE, **options}
+    own = {key: value for key, value in own.items() if key not in OF_TRAINING}
     schedule = dataclasses.replace(
         recipe.schedule, steps=steps, warmup=min(100, steps // 10), validate_every=steps,
         save_every=50, ema=min(recipe.schedule.ema, 1 - 5 / steps),
     )  # fmt: skip
     return recipe.replace(
         name=name,
-        options={**recipe.options, "schedule": noise},
+        options={**recipe.options, **learned},
         networks={"forward": dataclasses.replace(forward, options=own)},
         schedule=schedule,
         sampling=dataclasses.replace(recipe.sampling, crop=CROP, batch=BATCH),
