@@ -104,7 +104,8 @@ def load_model(name_or_path: str | os.PathLike[str] | Model) -> Model:
 
 
 def _shipped() -> dict[str, Path]:
-    return {path.stem: path for path in sorted(shipped_folder().glob("*.safetensors"))}
+    paths = shipped_folder().glob("*.safetensors")
+    return {path.stem: path for path in sorted(paths, key=lambda path: path.stem)}
 
 
 def _known() -> dict[str, Path]:

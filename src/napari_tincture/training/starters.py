@@ -20,7 +20,7 @@ from napari_tincture.training.translate import Run
 BLOOD, TISSUE = "unstained-to-wright-giemsa", "nuclei-tissue"
 STARTERS = (
     "phase-to-dapi", "nuclei", "cells-phase-contrast", "hologram-to-brightfield", BLOOD,
-    "em-membranes", "em-tissue",
+    "em-membranes", "em-tissue", TISSUE,
 )  # fmt: skip
 """Those that the package ships; further recipes are committed beside theirs."""
 
