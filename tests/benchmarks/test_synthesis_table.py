@@ -161,10 +161,9 @@ def test_methods_learn_from_the_same_sections(family: str, data: Path, hot: Path
 def test_variants_differ_in_what_they_are_named_for() -> None:
     built = {}
     for name, options in ABLATION.items():
-        network = {key: value for key, value in options.items() if key != "schedule"}
-        noise = options.get("schedule", "cosine")
-        recipe = diffusion(name, range(11), 20, noise=noise, **network)
-        assert recipe.options["schedule"] == noise
+        recipe = diffusion(name, range(11), 20, **options)
+        assert recipe.options["schedule"] == options.get("schedule", "cosine")
+        assert recipe.options["predicts"] == options.get("predicts", "velocity")
         networks = recipe.build_networks()
         built[name] = sum(p.numel() for p in networks["forward"].parameters())
     assert len(set(built.values())) >= 4

@@ -72,7 +72,7 @@ def test_models_are_found_by_words_and_kind_and_their_card_is_read(
     assert len(panel.models.shown) < len(names)
     panel.models.words.clear()
     panel.models.kind.value = "synthesize"
-    assert panel.models.shown == ["em-tissue"]
+    assert panel.models.shown == ["em-tissue", "nuclei-tissue"]
     text = panel.card_view.plain
     for piece in (
         "■ membrane = 1",
