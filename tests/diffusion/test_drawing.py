@@ -1,38 +1,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from known_denoisers import normal
-from small_denoisers import Heard, SmallDenoiser, StopsAt
+from small_denoisers import CARD, Heard, SmallDenoiser, StopsAt, pen_of, subject
 from torch.nn import functional
 
-from napari_tincture.diffusion.asking import Asking
-from napari_tincture.diffusion.drawing import Pen, Start
+from napari_tincture.diffusion.drawing import Start
 from napari_tincture.diffusion.enlarging import enlarged
 from napari_tincture.diffusion.estimate import as_denoise, noised
 from napari_tincture.diffusion.noise import STREAMS, NoiseField
-from napari_tincture.diffusion.sampling import find_sampler, sampler_names
-from napari_tincture.diffusion.subjects import LabelMap, Nothing
+from napari_tincture.diffusion.sampling import sampler_names
+from napari_tincture.diffusion.subjects import Nothing
 from napari_tincture.errors import Cancelled, InputError
 from napari_tincture.models.denoising import Denoising
-
-CARD = Denoising(window=32, overlap=8)
-
-
-def subject(height: int, width: int) -> LabelMap:
-    y, x = np.mgrid[:height, :width]
-    return LabelMap(((y // 9 + x // 7) % 3).astype(np.int16), 3)
-
-
-def pen_of(card: Denoising = CARD, name: str = "ddim", **settings: Any) -> Pen:
-    learned = 2 if card.variance == "learned" else 1
-    asking = Asking(SmallDenoiser(outputs=2 * learned), card)
-    given = {"steps": 4, "noise": NoiseField(5), "channels": 2, "stride": 4} | settings
-    return Pen(asking, find_sampler(name), **given)
 
 
 @pytest.mark.parametrize("variance", ["small", "learned"])

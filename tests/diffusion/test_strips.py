@@ -12,37 +12,21 @@ import numpy as np
 import pytest
 import torch
 from known_denoisers import normal
-from small_denoisers import Heard, SmallDenoiser, StopsAt
+from small_denoisers import CARD, Heard, StopsAt, pen_of, subject
 
 from napari_tincture.diffusion.answers import Journal
-from napari_tincture.diffusion.asking import Asking
 from napari_tincture.diffusion.canvas import Line
 from napari_tincture.diffusion.drawing import Pen, Start
 from napari_tincture.diffusion.keeping import Keeping
-from napari_tincture.diffusion.noise import NoiseField
 from napari_tincture.diffusion.repainting import repaint
 from napari_tincture.diffusion.sampling import find_sampler, sampler_names
 from napari_tincture.diffusion.sheets import Sheets
 from napari_tincture.diffusion.strips import Strips
-from napari_tincture.diffusion.subjects import LabelMap
 from napari_tincture.errors import Cancelled
 from napari_tincture.models.denoising import Denoising
 
-CARD = Denoising(window=32, overlap=8)
 COARSE = replace(CARD, coarse=2, coarse_level=0.6)
 SHAPES = [(70, 45), (150, 64), (36, 100), (33, 20)]
-
-
-def subject(height: int, width: int) -> LabelMap:
-    y, x = np.mgrid[:height, :width]
-    return LabelMap(((y // 9 + x // 7) % 3).astype(np.int16), 3)
-
-
-def pen_of(card: Denoising = CARD, name: str = "dpm_solver", **settings: Any) -> Pen:
-    learned = 2 if card.variance == "learned" else 1
-    asking = Asking(SmallDenoiser(outputs=2 * learned), card)
-    given = {"steps": 4, "noise": NoiseField(5), "channels": 2, "stride": 4} | settings
-    return Pen(asking, find_sampler(name), **given)
 
 
 def in_strips(pen: Pen, **settings: Any) -> Pen:

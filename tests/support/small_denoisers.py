@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from napari_tincture.diffusion.asking import Asking
+from napari_tincture.diffusion.drawing import Pen
+from napari_tincture.diffusion.noise import NoiseField
+from napari_tincture.diffusion.sampling import find_sampler
+from napari_tincture.diffusion.subjects import LabelMap
+from napari_tincture.models.denoising import Denoising
+
+CARD = Denoising(window=32, overlap=8)
 
 
 class SmallDenoiser(nn.Module):
@@ -53,3 +65,17 @@ class StopsAt:
         self.left -= 1
         if self.left < 0:
             raise Cancelled("The job was cancelled.")
+
+
+def subject(height: int, width: int) -> LabelMap:
+    """Three classes in a pattern."""
+    y, x = np.mgrid[:height, :width]
+    return LabelMap(((y // 9 + x // 7) % 3).astype(np.int16), 3)
+
+
+def pen_of(card: Denoising = CARD, name: str = "ddim", **settings: Any) -> Pen:
+    """A pen with a small denoiser, of two channels and stride 4."""
+    learned = 2 if card.variance == "learned" else 1
+    asking = Asking(SmallDenoiser(outputs=2 * learned), card)
+    given = {"steps": 4, "noise": NoiseField(5), "channels": 2, "stride": 4} | settings
+    return Pen(asking, find_sampler(name), **given)
