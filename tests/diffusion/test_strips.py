@@ -22,7 +22,7 @@ from napari_tincture.diffusion.repainting import repaint
 from napari_tincture.diffusion.sampling import find_sampler, sampler_names
 from napari_tincture.diffusion.sheets import Sheets
 from napari_tincture.diffusion.strips import Strips
-from napari_tincture.errors import Cancelled
+from napari_tincture.errors import Cancelled, OutputError
 from napari_tincture.models.denoising import Denoising
 
 COARSE = replace(CARD, coarse=2, coarse_level=0.6)
@@ -147,6 +147,27 @@ def test_what_another_process_has_dropped_is_drawn_again(tmp_path: Path) -> None
     assert name["strips"] > 0
     # Strips are finished, and none of the answers that the next ones need was kept.
     assert torch.equal(pen.draw(shown).image, wanted)
+
+
+def test_a_kill_while_the_file_is_made_is_made_good(tmp_path: Path) -> None:
+    sheets = Sheets(tmp_path / "sheets")
+    sheets.folder.mkdir()
+    for left in (b"", b"\x93NUMPY\x01\x00"):
+        (tmp_path / "sheets" / "0.npy").write_bytes(left)
+        assert sheets.image(0, (2, 8, 8)).shape == (2, 8, 8)
+    assert sheets.image(0, (2, 8, 12)).shape == (2, 8, 12)
+
+
+def test_a_full_disk_is_said_before_it_is_drawn_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    for sheets in (Sheets(), Sheets(tmp_path / "sheets")):
+        with pytest.raises(OutputError, match=r"larger than memory takes .* No space"):
+            sheets.image(0, (2, 8, 8))
 
 
 def test_what_went_wrong_in_a_strip_is_raised() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_tincture.durable import write_file, write_json
+from napari_tincture.errors import OutputError
 
 Shape = tuple[int, int, int]
 LARGE = 2**28
@@ -48,11 +50,12 @@ class Sheets:
             return self.blank(shape)
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._path(depth)
-        if not path.exists():
+        made = _mapped(path)
+        if made is None or made.shape != shape:
             self._note(depth).unlink(missing_ok=True)
             made = np.lib.format.open_memmap(path, "w+", np.float32, shape)
-        else:
-            made = np.lib.format.open_memmap(path, "r+")
+            with path.open("r+b") as file:
+                _reserve(file, path.stat().st_size)
         self._mapped[depth] = made
         return torch.from_numpy(made)
 
@@ -60,6 +63,7 @@ class Sheets:
         """An image (c, y, x) float32 of zeros, which nobody but the caller can find."""
         with tempfile.TemporaryFile(dir=self.scratch) as file:
             file.truncate(4 * math.prod(shape))
+            _reserve(file, 4 * math.prod(shape))
             return torch.from_numpy(np.memmap(file, np.float32, "r+", shape=shape))
 
     def finished(self, depth: int, key: str) -> int:
@@ -102,6 +106,27 @@ class Sheets:
 
     def _note(self, depth: int) -> Path:
         return self._path(depth).with_suffix(".json")
+
+
+def _mapped(path: Path) -> np.memmap[Any, Any] | None:
+    """What an earlier run left; None if nothing, or it was killed while it made the file."""
+    try:
+        return np.lib.format.open_memmap(path, "r+")
+    except (OSError, ValueError):
+        return None
+
+
+def _reserve(file: Any, size: int) -> None:
+    """Take the disk's space now: a mapped file that finds none later ends the process."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        raise OutputError(
+            f"An image larger than memory takes {size / 2**30:.1f} GiB of the disk while it is "
+            f"drawn: {error}. Make room there, or synthesize a region."
+        ) from error
 
 
 def _load(path: Path) -> NDArray[np.float32]:

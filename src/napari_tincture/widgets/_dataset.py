@@ -37,7 +37,7 @@ class MapFolder(Batch):
         self.count.setRange(1, MOST)
         self.count.setToolTip("Images of each map, each of a seed of its own")
         self.derived = QCheckBox("derive a map for each, as under Derive")
-        self.derived.setToolTip("Bent, and with its objects elsewhere, as Derive is set below")
+        self.derived.setToolTip("Bent, and with its objects elsewhere, as Derive is set above")
         layout.addRow(self.dataset)
         layout.addRow("Format", self.format)
         layout.addRow("Per map", self.count)
