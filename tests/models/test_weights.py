@@ -40,6 +40,13 @@ def test_saved_and_loaded_gives_the_same_numbers(model: Model, tmp_path: Path) -
     torch.testing.assert_close(again.predict(image), model.predict(image), rtol=0, atol=0)
 
 
+def test_opening_draws_no_weights(model: Model, tmp_path: Path) -> None:
+    path = model.save(tmp_path / "m.safetensors")
+    state = torch.get_rng_state()
+    assert load_model(path).network is not None
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_half_precision_is_loaded_as_float32(model: Model, tmp_path: Path) -> None:
     full = model.save(tmp_path / "full.safetensors")
     half = model.save(tmp_path / "half.safetensors", half=True)

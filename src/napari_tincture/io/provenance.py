@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePath
 from typing import Any
@@ -117,14 +118,17 @@ def in_brief(run: Mapping[str, Any]) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Give the versions of Python and of the packages that make or show the numbers."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            # A checkout on the path, without being installed.
-            found[name] = "not installed"
-    return found
+    return {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
+
+
+@cache
+def _version(name: str) -> str:
+    """Version of a package; reading its metadata takes longer than a small tile."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        # A checkout on the path, without being installed.
+        return "not installed"
 
 
 def software() -> str:

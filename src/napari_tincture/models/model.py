@@ -98,7 +98,8 @@ class Model:
         """The torch module, in inference mode."""
         if self._network is None:
             assert self._path is not None
-            network = build_network(self.card.architecture, self.card.options, self._room)
+            card = self.card
+            network = build_network(card.architecture, card.options, self._room, filled=False)
             load_weights(self._path, network)
             self._network = network.eval()
         return self._network
@@ -123,7 +124,7 @@ class Model:
         if name not in self._parts:
             assert self._path is not None
             part = self.card.parts[name]
-            network = build_network(part.architecture, part.options, room_of(name))
+            network = build_network(part.architecture, part.options, room_of(name), filled=False)
             load_weights(self._path, network, name)
             self._parts[name] = network.eval()
         return self._parts[name]

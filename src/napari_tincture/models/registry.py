@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
@@ -89,10 +90,23 @@ def import_path(name: str, room: str = ROOM) -> str:
     return f"{__package__}.{room}.{name}"
 
 
-def build_network(name: str, options: Mapping[str, Any], room: str = ROOM) -> nn.Module:
-    """Build an architecture with a card's options, with fresh random weights."""
+def build_network(
+    name: str, options: Mapping[str, Any], room: str = ROOM, *, filled: bool = True
+) -> nn.Module:
+    """Build an architecture with a card's options, with fresh random weights.
+
+    Parameters
+    ----------
+    filled
+        False leaves weights unset, which are to be loaded: drawing those of large networks takes
+        longer than reading them.
+    """
+    from napari_tincture.models.unfilled import Unfilled
+
+    build = find_build(name, room)
     try:
-        network = find_build(name, room)(**options)
+        with nullcontext() if filled else Unfilled():
+            network = build(**options)
     except TypeError as error:
         raise ModelError(
             f"Architecture {name!r} does not take the options {dict(options)}: {error}."

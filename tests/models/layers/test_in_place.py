@@ -64,7 +64,10 @@ def test_what_is_changed(network, changed):
 
     given = EXAMPLE.clone()
     expected = run()
+    before = [getattr(module, "inplace", False) for module in network.modules()]
     assert activate_in_place(network, given) == changed
+    after = [getattr(module, "inplace", False) for module in network.modules()]
+    assert sum(after) - sum(before) == changed
     assert torch.equal(run(), expected)
     assert torch.equal(given, EXAMPLE)
 

@@ -34,7 +34,8 @@ def activate_in_place(network: nn.Module, example: Tensor, *, learning: bool = F
 
     Those that follow a convolution or norm within an `nn.Sequential` are changed. A network may
     still keep the map before the activation, as one that taps features does; so the change is
-    tried on a copy, and not made unless every value of the output stays the same.
+    tried, and taken back unless every value of the output stays the same. A network whose state a
+    forward pass changes, one in training mode, is tried as a copy.
 
     Parameters
     ----------
@@ -51,19 +52,26 @@ def activate_in_place(network: nn.Module, example: Tensor, *, learning: bool = F
         Number of activations changed.
     """
     kinds = _LEARNING if learning else _ACTIVATIONS
-    if not _candidates(network, kinds):
+    found = _candidates(network, kinds)
+    if not found:
         return 0
-    trial = copy.deepcopy(network)
+    trial = copy.deepcopy(network) if learning or network.training else network
     if learning:
         trial.eval()  # what dropout draws differs, however activations work
+    same = _stays(trial, _candidates(trial, kinds), example)
+    _set(found, same)
+    return len(found) if same else 0
+
+
+def _stays(network: nn.Module, found: list[nn.Module], example: Tensor) -> bool:
+    """Whether these activations may work in place, as they do afterwards."""
     try:
         with torch.inference_mode():
-            before = trial(example.clone())
-            _set(trial, kinds)
-            after = trial(example.clone())
+            before = network(example.clone())
+            _set(found, True)
+            return _equal(before, network(example.clone()))
     except (RuntimeError, ValueError, TypeError, IndexError, MemoryError):
-        return 0  # what is wrong with the network shows when it is run
-    return _set(network, kinds) if _equal(before, after) else 0
+        return False  # what is wrong with the network shows when it is run
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -72,11 +80,9 @@ def _equal(one: Any, other: Any) -> bool:
     return isinstance(one, Tensor) and torch.equal(one, other)
 
 
-def _set(network: nn.Module, kinds: tuple[type[nn.Module], ...]) -> int:
-    found = _candidates(network, kinds)
+def _set(found: list[nn.Module], in_place: bool) -> None:
     for activation in found:
-        activation.inplace = True  # type: ignore[assignment]
-    return len(found)
+        activation.inplace = in_place  # type: ignore[assignment]
 
 
 def _candidates(network: nn.Module, kinds: tuple[type[nn.Module], ...]) -> list[nn.Module]:
