@@ -17,6 +17,9 @@
 #                            images of label maps by steps, design and method, and their use
 #   make clean               removes what the targets above made
 
+# Tests start a hundred processes, each of which would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 comma := ,
 VENV := .venv

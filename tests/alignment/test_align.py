@@ -99,6 +99,7 @@ def test_what_cannot_be_aligned_is_an_error() -> None:
         align(raster(plane), raster(plane), model="warp")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_flow_follows_what_no_affine_map_can() -> None:
     plane = texture("blood")
     image = bent(plane)

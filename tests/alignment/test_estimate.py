@@ -165,6 +165,7 @@ def test_channels_of_the_same_name_and_planes_are_compared() -> None:
     assert result.looked_at == "phase"
 
 
+@pytest.mark.slow
 def test_what_could_not_be_told_is_said() -> None:
     rng = np.random.default_rng(2)
     noise = [gaussian_filter(rng.normal(size=(160, 160)), 2) for _ in range(2)]

@@ -21,6 +21,7 @@ def ask(*words: str, typed: str = "") -> Result:
     return CliRunner().invoke(app, list(words), input=typed)
 
 
+@pytest.mark.slow
 def test_headless_work_loads_neither_napari_nor_qt(tmp_path: Path) -> None:
     program = (
         "import sys\n"
@@ -100,6 +101,7 @@ def test_images_are_compared_with_the_last_one(tmp_path: Path) -> None:
     assert "warping" in json.loads(ask("metrics", "--of", "labels", "--json").stdout)
 
 
+@pytest.mark.slow
 def test_models_are_listed_shown_imported_and_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -208,6 +208,7 @@ def test_the_file_loads_and_stains_in_tiles_as_at_once(family: str, tmp_path: Pa
     np.testing.assert_allclose(tiled, whole, atol=2e-3 * whole.std())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_resumed_equals_uninterrupted(family: str, tmp_path: Path) -> None:
     recipe, path = small_recipe(family), tmp_path / "run.checkpoint"

@@ -43,6 +43,7 @@ def test_an_image_that_lies_well_is_left(pair) -> None:
     assert any("lies well" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_noise_is_compared_though_it_cannot_be_aligned(pair) -> None:
     noise = np.random.default_rng(0).random((480, 480), np.float32)
     found = compare(noise, pair[1], data_range=1.5, align="affine")

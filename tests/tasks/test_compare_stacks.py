@@ -86,6 +86,7 @@ def test_a_map_of_luminance_is_that_of_the_figure() -> None:
     assert found.table[0]["mse"] == pytest.approx(((a - b) ** 2).mean(), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_an_aligned_image_takes_no_name_of_another() -> None:
     rng = np.random.default_rng(1)
     plain = np.kron(rng.integers(0, 255, (40, 40), np.uint8), np.ones((6, 6), np.uint8))

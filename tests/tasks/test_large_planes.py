@@ -56,6 +56,7 @@ def test_the_image_is_the_same(little: None, expected: np.ndarray, tmp_path: Pat
     assert [each.name for each in tmp_path.iterdir()] == ["made.ome.zarr"]
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_a_kill(little: None, expected: np.ndarray, tmp_path: Path) -> None:
     token, path = CancelToken(), tmp_path / "made.ome.zarr"
 

@@ -66,6 +66,7 @@ def found(scan: Path, model: str) -> Recipe:
     return Recipe("stain", (as_image(scan),), model, {"region": {"y": [8, 61]}, "tile": 32})
 
 
+@pytest.mark.slow
 def test_recipe_python_and_command_give_the_same_bytes(found: Recipe, tmp_path: Path) -> None:
     made = []
     for place, do in enumerate(
@@ -135,6 +136,7 @@ def test_a_folder_is_done_image_by_image(scan: Path, model: str, tmp_path: Path)
         run(found, IMAGE)
 
 
+@pytest.mark.slow
 def test_comparisons_are_written_as_reports_and_tables(scan: Path, tmp_path: Path) -> None:
     images = (as_image(scan), as_image(scan))
     found = Recipe("compare", images, settings={"metrics": ["psnr", "ssim"]})

@@ -131,6 +131,7 @@ def test_a_browser_shows_the_table_and_the_pictures(found, tmp_path) -> None:
     assert float(told["after"]) == pytest.approx(worst, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_pdf_has_the_table_and_the_pictures(found, tmp_path) -> None:
     pytest.importorskip("matplotlib")
     data = found.report(tmp_path / "report.pdf").read_bytes()

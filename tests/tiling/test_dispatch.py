@@ -26,6 +26,7 @@ sys.exit(f"loaded: {loaded}" if loaded else 0)
 """
 
 
+@pytest.mark.slow
 def test_measuring_loads_no_compiler() -> None:
     support = str(Path(__file__).parents[1] / "support")
     command = [sys.executable, "-c", MEASURED, support]

@@ -269,6 +269,7 @@ def test_a_fault_of_the_connection_that_passes_leaves_no_trace(remote, fault):
     assert server.faults[CHUNK] == (fault, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["stall", "fail", "break"])
 def test_a_lasting_fault_of_the_connection_names_the_place(remote, fault):
     server, image = remote

@@ -129,6 +129,7 @@ def values_of(values: np.ndarray) -> Raster:
     return open_image(values, axes="cyx")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["ugatit", "pix2pix"])
 def test_families_learn_from_corrections(family: str, tmp_path: Path) -> None:
     recipe = small_recipe(family, steps=2)

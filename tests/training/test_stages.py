@@ -120,6 +120,7 @@ def flat(value: Any, path: str = "") -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["cyclegan", "bayesian_cyclegan"])
 def test_resumed_at_any_boundary_equals_uninterrupted(family: str, tmp_path: Path) -> None:
     recipe = staged(family, ema=0.5, keep="best", validate_every=1)
@@ -228,6 +229,7 @@ def test_discriminators_may_judge_several_scales(family: str) -> None:
     assert float(scores.std()) > 0
 
 
+@pytest.mark.slow
 def test_a_model_trained_in_stages_stains(tmp_path: Path) -> None:
     recipe = staged("ugatit", steps=5, networks={"light": False}, validate_every=4)
     rng = np.random.default_rng(0)

@@ -255,6 +255,7 @@ def test_the_chosen_row_stays_chosen_when_the_table_is_sorted(
         assert shown(panel, "region")[selected] == chosen["region"]
 
 
+@pytest.mark.slow
 def test_regions_and_masks_of_layers(
     qtbot: Any, viewer: Any, open_panel: Open, layers: dict[str, Any]
 ) -> None:
@@ -547,6 +548,7 @@ def test_files_of_every_kind(
     qtbot.waitUntil(lambda: "names no kind" in panel.runner.status.text(), timeout=PATIENCE)
 
 
+@pytest.mark.slow
 def test_comparing_and_its_report_need_no_torch(tmp_path: Path) -> None:
     script = f"""
 import sys
@@ -584,6 +586,7 @@ def test_settings_survive_closing_the_panel(
     assert second.form.area.value == "viewport"
 
 
+@pytest.mark.slow
 def test_every_text_is_seen_at_the_narrowest(
     qtbot: Any, viewer: Any, open_panel: Open, layers: dict[str, Any]
 ) -> None:

@@ -196,6 +196,7 @@ def test_from_layers_to_the_report(
     assert not panel.form.align.undo_button.isVisibleTo(panel)
 
 
+@pytest.mark.slow
 def test_a_check_alone_says_how_images_lie(
     qtbot: Any, viewer: Any, open_panel: Open, layers: dict[str, Any]
 ) -> None:
@@ -253,6 +254,7 @@ def test_optical_flow_gives_a_layer(
     assert "virtual aligned" not in viewer.layers
 
 
+@pytest.mark.slow
 def test_maps_of_the_same_pair_are_replaced(
     qtbot: Any, viewer: Any, open_panel: Open, layers: dict[str, Any]
 ) -> None:
@@ -395,6 +397,7 @@ def test_values_that_are_not_finite_are_left_out_on_request(
     assert [row["mse"] for row in panel.found.table] == [row["mse"] for row in expected.table]
 
 
+@pytest.mark.slow
 def test_a_region_of_a_plane_is_where_the_camera_goes(
     qtbot: Any, viewer: Any, open_panel: Open
 ) -> None:

@@ -62,6 +62,7 @@ def keep(qtbot: Any, panel: CorrectPanel) -> None:
     assert not panel.storing.alive or panel.storing._thread.join() is None
 
 
+@pytest.mark.slow
 def test_a_stain_is_painted_on_kept_and_learned_from(
     qtbot: Any, viewer: Any, layers: tuple[Any, Any], model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -113,6 +113,7 @@ def test_what_is_on_screen_fills_in_with_the_pixels_of_the_task(
         qtbot.waitUntil(lambda: np.isfinite(known(view, other)).all(), timeout=PATIENCE)
 
 
+@pytest.mark.slow
 def test_the_camera_decides_what_is_computed(
     qtbot: Any, viewer: Any, open_panel: Open, model_paths: Models
 ) -> None:

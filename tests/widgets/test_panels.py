@@ -44,7 +44,12 @@ KINDS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+RARE = ("labelled", "float, flipped", "time", "depth")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=pytest.mark.slow if k in RARE else ()) for k in KINDS]
+)
 def test_the_whole_layer(
     qtbot: Any, viewer: Any, open_panel: Open, model_paths: Models, kind: str
 ) -> None:
@@ -214,6 +219,7 @@ def test_a_plain_function_does_what_run_does(qtbot: Any, viewer: Any, model_path
     assert viewer.layers[-1].data.shape == (64, 64)
 
 
+@pytest.mark.slow
 def test_the_viewer_that_napari_gives_to_plugins_will_do(
     qtbot: Any, viewer: Any, model_paths: Models
 ) -> None:

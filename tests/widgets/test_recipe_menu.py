@@ -32,6 +32,7 @@ def scan(viewer: Any, tmp_path: Path) -> Any:
     return viewer.add_image(data, **options)
 
 
+@pytest.mark.slow
 def test_panel_python_command_and_file_give_the_same_bytes(
     qtbot: Any, viewer: Any, scan: Any, open_panel: Open, model_paths: dict[str, Path],
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

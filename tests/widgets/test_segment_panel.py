@@ -23,6 +23,7 @@ Open = Callable[..., Any]
 Models = dict[str, Path]
 
 
+@pytest.mark.slow
 def test_objects_through_planes_with_their_table(
     qtbot: Any, viewer: Any, open_panel: Open, model_paths: Models, tmp_path: Path, monkeypatch: Any
 ) -> None:
@@ -120,6 +121,7 @@ def test_objects_of_a_model_that_only_gives_maps(
     assert not panel.maps.isVisibleTo(panel)
 
 
+@pytest.mark.slow
 def test_realism_is_offered_where_the_model_has_it(
     qtbot: Any, viewer: Any, open_panel: Open, model_paths: Models, tmp_path: Path
 ) -> None:

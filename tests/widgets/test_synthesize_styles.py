@@ -41,6 +41,7 @@ def picture(*channels: int) -> np.ndarray:
     return np.random.default_rng(1).integers(0, 99, (40, 50, *channels), np.uint8)
 
 
+@pytest.mark.slow
 def test_denoisers_take_styles_by_name_and_start_from_layers(
     qtbot: Any, viewer: Any, open_panel: Open, painters: dict[str, Path]
 ) -> None:
@@ -98,6 +99,7 @@ def test_models_that_know_no_styles_offer_none(
     assert not panel.comparison.isVisibleTo(panel)
 
 
+@pytest.mark.slow
 def test_samplers_are_compared_side_by_side(
     qtbot: Any, viewer: Any, open_panel: Open, painters: dict[str, Path]
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from matplotlib.colors import to_rgb
 from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap
@@ -202,6 +203,7 @@ def test_scripts_do_what_the_panel_does(qtbot: Any, viewer: Any, painter: Path) 
     np.testing.assert_array_equal(viewer.layers[-1].data, expected)
 
 
+@pytest.mark.slow
 def test_a_folder_of_maps_becomes_a_folder_of_images(
     qtbot: Any, viewer: Any, open_panel: Open, painter: Path, tmp_path: Path
 ) -> None:
@@ -221,6 +223,7 @@ def test_a_folder_of_maps_becomes_a_folder_of_images(
         np.testing.assert_array_equal(made, expected)
 
 
+@pytest.mark.slow
 def test_several_variants_of_a_map_are_layers_named_by_their_seeds(
     qtbot: Any, viewer: Any, open_panel: Open, painter: Path
 ) -> None:
@@ -247,6 +250,7 @@ def test_several_variants_of_a_map_are_layers_named_by_their_seeds(
     assert panel.repaint_button.isEnabled()
 
 
+@pytest.mark.slow
 def test_cancel_stops_all_variants(
     qtbot: Any, viewer: Any, open_panel: Open, painter: Path
 ) -> None:

@@ -136,6 +136,7 @@ def test_warnings_and_progress_are_told(shared_client: WorkerClient) -> None:
     assert job.done == job.total > 0
 
 
+@pytest.mark.slow
 def test_jobs_run_in_order_and_a_waiting_one_can_be_dropped(client: WorkerClient) -> None:
     log = Log()
     first = client.submit(settings("endless"), [image(4000)], log)
@@ -179,6 +180,7 @@ def test_a_worker_that_dies_while_idle_is_replaced(client: WorkerClient) -> None
     assert client.pid != pid
 
 
+@pytest.mark.slow
 def test_drawing_goes_before_the_worker(client: WorkerClient) -> None:
     client.submit(settings("double"), [image()]).wait(PATIENCE)
     assert psutil.Process(client.pid).nice() > psutil.Process().nice()

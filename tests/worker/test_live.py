@@ -91,6 +91,7 @@ def test_tiles_are_those_of_the_task(shared_client: WorkerClient) -> None:
     assert shared_client.lives == ()
 
 
+@pytest.mark.slow
 def test_tiles_come_while_a_job_runs_and_the_job_still_finishes(
     shared_client: WorkerClient,
 ) -> None:

@@ -40,6 +40,7 @@ def painted(seed: int = 0) -> Session:
     return session
 
 
+@pytest.mark.slow
 def test_a_session_goes_on_from_a_model_that_was_kept(tmp_path: Path) -> None:
     _, classes = picture()
     first = painted()
