@@ -26,6 +26,29 @@ def test_an_answer_is_found_until_it_is_cleared(tmp_path: Path) -> None:
     journal.clear()
 
 
+def test_a_full_disk_ends_the_keeping_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, answer = Journal(tmp_path / "kept"), torch.zeros(1, 1, 20, 20)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(answers.shutil, "disk_usage", lambda _: usage._replace(free=4000))
+    journal.keep("0 first", answer)
+    journal.keep("0 second", answer)
+    assert journal.find("0 first") is not None
+    assert journal.find("0 second") is None
+    journal.drop("0")
+    journal.keep("1 third", answer)
+    assert journal.find("1 third") is not None
+    monkeypatch.undo()
+
+    def full(path: Path, fill: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(answers, "write_file", full)
+    Journal(tmp_path / "other").keep("0 first", answer)
+    assert Journal(tmp_path / "other").find("0 first") is None
+
+
 def test_another_process_that_is_finished_first_disturbs_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ import torch
 from known_denoisers import normal
 from small_denoisers import CARD, Heard, StopsAt, pen_of, subject
 
+from napari_tincture.diffusion import sheets as sheet_files
 from napari_tincture.diffusion.answers import Journal
 from napari_tincture.diffusion.canvas import Line
 from napari_tincture.diffusion.drawing import Pen, Start
@@ -168,6 +169,15 @@ def test_a_full_disk_is_said_before_it_is_drawn_on(
     for sheets in (Sheets(), Sheets(tmp_path / "sheets")):
         with pytest.raises(OutputError, match=r"larger than memory takes .* No space"):
             sheets.image(0, (2, 8, 8))
+    assert not [*(tmp_path / "sheets").iterdir()]
+
+
+def test_two_processes_fill_one_file(tmp_path: Path) -> None:
+    one, other = (Sheets(tmp_path / "sheets") for _ in range(2))
+    first = one.image(0, (1, 8, 8))
+    first += 1
+    sheet_files._make(tmp_path / "sheets" / "0.npy", (1, 8, 8))
+    assert other.image(0, (1, 8, 8)).eq(1).all()
 
 
 def test_what_went_wrong_in_a_strip_is_raised() -> None:

@@ -106,6 +106,14 @@ def test_another_comparison_is_not_mixed_in(
 ) -> None:
     with pytest.raises(InputError, match="another comparison"):
         benchmark(twice[0], real_share=0.5)
+    others = images()
+    first = others["image"][0]
+    others["image"][0] = replace(nt.open_image(255 - first.compute(), axes="yx"), name=first.name)
+    with pytest.raises(InputError, match="another comparison"):
+        benchmark(twice[0], variants=2, repeats=2, images=others)
+    maps = [label_map(48, 64, seed) for seed in (9, 8, 7, 6)]
+    with pytest.raises(InputError, match="another comparison"):
+        benchmark(twice[0], variants=2, repeats=2, maps=maps)
     (tmp_path / "mine.txt").write_text("")
     with pytest.raises(InputError, match="empty or new folder"):
         benchmark(tmp_path)

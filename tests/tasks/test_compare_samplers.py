@@ -41,6 +41,13 @@ def test_each_setting_is_drawn_as_synthesize_draws_it() -> None:
     assert (1, "rmse") in found.best
 
 
+def test_what_all_have_in_common_may_be_the_sampler_or_the_steps() -> None:
+    found = nt.compare_samplers(LABELS, MODEL, [{"steps": 2}, {"steps": 3}], sampler="dpm_solver")
+    assert list(found.images) == ["dpm_solver 2 steps", "dpm_solver 3 steps"]
+    expected = np.asarray(nt.synthesize(LABELS, MODEL, sampler="dpm_solver", steps=2))
+    np.testing.assert_array_equal(np.asarray(found.images["dpm_solver 2 steps"]), expected)
+
+
 def test_a_reference_adds_figures_of_its_own() -> None:
     rng = np.random.default_rng(0)
     real = rng.integers(0, 256, LABELS.shape, np.uint8)

@@ -17,6 +17,7 @@ from painters import CLASSES, at_once, denoiser, label_map
 
 import napari_tincture as nt
 from napari_tincture.diffusion.asking import Asking
+from napari_tincture.diffusion.noise import NoiseField
 from napari_tincture.errors import Cancelled, InputError, ModelError
 from napari_tincture.models.card import Channel
 from napari_tincture.placement import Placement
@@ -143,6 +144,38 @@ def test_a_plane_goes_on_where_it_was_stopped(tmp_path: Path, how: dict[str, Any
     assert 0 < len(rest) < 0.55 * len(whole)
     np.testing.assert_array_equal(np.asarray(nt.open_image(path)), expected)
     assert not [*tmp_path.rglob("*.answers")]
+
+
+def test_an_unfinished_file_is_of_this_map_to_the_last_pixel() -> None:
+    labels, model = label_map(320, 200), denoiser()
+
+    def identity(changed: np.ndarray = labels, **how: Any) -> Any:
+        return nt.synthesize(changed, model, steps=2, **how).runner.identity()
+
+    other = labels.copy()
+    other[100, 100] = 4 - other[100, 100]
+    known = [
+        identity(),
+        identity(other),
+        identity(classes={9: "wall"}),
+        identity(region={"y": (0, 100)}),
+        identity(region={"y": (100, 200)}),
+        identity(instances=labels),
+    ]
+    assert identity(labels.copy()) == known[0]
+    assert all(a != b for n, a in enumerate(known) for b in known[:n])
+
+
+def test_one_step_makes_an_image_and_no_noise() -> None:
+    labels, model = np.zeros((32, 32), np.uint8), denoiser()
+    found = nt.synthesize(labels, model, steps=1, dtype="float32").compute()
+    noise = NoiseField(0).draw(0, 1, slice(0, 32), slice(0, 32))[0].clip(-1, 1)
+    assert abs(np.corrcoef(found.ravel(), noise.ravel())[0, 1]) < 0.9
+
+
+def test_a_cache_that_cannot_be_made_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAPARI_TINCTURE_CACHE", "/proc/nowhere/tiles")
+    assert nt.synthesize(label_map(24, 24), denoiser(), steps=1).compute().shape == (24, 24)
 
 
 @contextmanager

@@ -17,6 +17,9 @@ from torch import Tensor
 
 from napari_tincture.durable import write_file
 
+OF_FREE = 2
+"""What part of the disk's free space may be filled: the result wants some, too."""
+
 
 class Answers(Protocol):
     """Keeps answers by name."""
@@ -53,7 +56,8 @@ class Journal:
     """Keeps answers as files, until it is cleared.
 
     Several processes that draw the same may share one; whoever is finished first clears it. It
-    takes a plane of float32 on the disk per evaluation of the denoiser.
+    takes a plane of float32 on the disk per evaluation of the denoiser, and no more than a part of
+    what is free there: what a run after a kill does not find, it asks for again.
 
     Parameters
     ----------
@@ -63,6 +67,7 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._room: int | None = None
 
     def find(self, name: str) -> Tensor | None:
         """The answer of this name, if an earlier run has kept it."""
@@ -74,14 +79,25 @@ class Journal:
     def keep(self, name: str, answer: Tensor) -> None:
         """Write it; a kill leaves no half file."""
         values = answer.float().cpu().numpy()
-        with suppress(FileNotFoundError):  # another process is finished, and cleared it
+        try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            write_file(self._path(name), lambda file: np.save(file, values))
+            if self._room is None:
+                self._room = shutil.disk_usage(self._folder).free // OF_FREE
+            if values.nbytes <= self._room:
+                write_file(self._path(name), lambda file: np.save(file, values))
+                self._room -= values.nbytes
+        except FileNotFoundError:
+            pass  # another process is finished, and cleared it
+        except OSError:
+            self._room = 0
 
     def drop(self, start: str) -> None:
         """Delete the files of some answers."""
         for path in self._folder.glob(f"{start}*.npy"):
-            path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                size = path.stat().st_size
+                path.unlink()
+                self._room = None if self._room is None else self._room + size
 
     def clear(self) -> None:
         """Drop all answers: the drawing is finished."""

@@ -58,8 +58,9 @@ class _Level:
 
 
 def repaint(
-    pen: Pen, known: Drawn, before: Subject, after: Subject, margin: int
-) -> tuple[Drawn, list[Place]]:
+    pen: Pen, known: Drawn, before: Subject, after: Subject, margin: int,
+    start: Start | None = None,
+) -> tuple[Drawn, list[Place]]:  # fmt: skip
     """Draw what depends on a change, in a drawing and in the smaller ones that it began with.
 
     Parameters
@@ -70,6 +71,8 @@ def repaint(
         What the drawing showed, and what it should show; of one size.
     margin
         Pixels around a change within which the image may change, too.
+    start
+        What the drawing began with instead of noise or a smaller drawing.
 
     Returns
     -------
@@ -79,8 +82,9 @@ def repaint(
     """
     levels = list(_levels(pen, known, before, after, margin))
     started = pen.asking.denoising.coarse_level
+    noisy = start.level if start else None
     work = sum(
-        pen.work(area.canvas, started if level.known.coarse else None)
+        pen.work(area.canvas, started if level.known.coarse else noisy)
         for level in levels
         for area in level.areas
     )
@@ -88,7 +92,9 @@ def repaint(
     drawn: Drawn | None = None
     for level in reversed(levels):
         quiet = pen if level is levels[0] else replace(pen, callback=silent)
-        drawn = Drawn(_redrawn(quiet, level, drawn, count), drawn)
+        if drawn is not None:
+            start = Start(drawn.image, started, pen.asking.denoising.coarse)
+        drawn = Drawn(_redrawn(quiet, level, start, count), drawn)
     assert drawn is not None
     return drawn, [area.canvas.bounds for area in levels[0].areas]
 
@@ -173,13 +179,11 @@ def _overlap(place: Place, other: Place) -> bool:
     return all(a.start < b.stop and b.start < a.stop for a, b in zip(place, other, strict=True))
 
 
-def _redrawn(pen: Pen, level: _Level, coarse: Drawn | None, count: Count) -> Tensor:
+def _redrawn(pen: Pen, level: _Level, start: Start | None, count: Count) -> Tensor:
     """The image of a level with its areas drawn anew."""
-    image, card = pen.blank(level.known.image).copy_(level.known.image), pen.asking.denoising
+    image = pen.blank(level.known.image).copy_(level.known.image)
     for area in level.areas:
-        bounds, start = area.canvas.bounds, None
-        if coarse is not None:
-            start = Start(coarse.image, card.coarse_level, card.coarse)
+        bounds = area.canvas.bounds
         old = level.known.image[(slice(None), *bounds)]
         weight = torch.from_numpy(area.weight)
         around = _Known(pen, area, level.depth, old, weight > 0)

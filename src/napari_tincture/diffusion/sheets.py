@@ -6,7 +6,9 @@ import json
 import math
 import os
 import tempfile
+import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -53,9 +55,9 @@ class Sheets:
         made = _mapped(path)
         if made is None or made.shape != shape:
             self._note(depth).unlink(missing_ok=True)
-            made = np.lib.format.open_memmap(path, "w+", np.float32, shape)
-            with path.open("r+b") as file:
-                _reserve(file, path.stat().st_size)
+            path.unlink(missing_ok=True)
+            _make(path, shape)
+            made = np.lib.format.open_memmap(path, "r+")
         self._mapped[depth] = made
         return torch.from_numpy(made)
 
@@ -114,6 +116,23 @@ def _mapped(path: Path) -> np.memmap[Any, Any] | None:
         return np.lib.format.open_memmap(path, "r+")
     except (OSError, ValueError):
         return None
+
+
+def _make(path: Path, shape: Shape) -> None:
+    """Make a file whose space is taken, unless another process has just made it."""
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        np.lib.format.open_memmap(part, "w+", np.float32, shape)
+        with part.open("r+b") as file:
+            _reserve(file, part.stat().st_size)
+        if os.name == "nt":
+            with suppress(FileExistsError):
+                part.rename(path)
+        else:
+            with suppress(FileExistsError):
+                path.hardlink_to(part)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _reserve(file: Any, size: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -16,9 +16,11 @@ SPOT = 64
 """Side in pixels of the spots that are looked at."""
 SPOTS = 3
 """Spots along y and x, and planes along t and z."""
+ROWS = 1024
+"""That are read at once where every pixel is looked at."""
 
 
-def signature(raster: Raster) -> dict[str, Any]:
+def signature(raster: Raster, *, whole: bool = False) -> dict[str, Any]:
     """Describe an image so that another one, or a changed one, is told apart.
 
     Parameters
@@ -26,6 +28,8 @@ def signature(raster: Raster) -> dict[str, Any]:
     raster
         Any image. Of one that is computed the network is not run: its `Runner` says what it is
         made of.
+    whole
+        Look at every pixel: of label maps, which people paint on anywhere.
 
     Returns
     -------
@@ -33,7 +37,7 @@ def signature(raster: Raster) -> dict[str, Any]:
         JSON-serialisable: ``path`` (None without one), ``shape``, ``axes``, ``dtype``, and
         ``sample``, the SHA-256 of up to 3 × 3 spots of 64 × 64 pixels (y, x) in up to 3 planes
         along each of t and z and all channels; None where one of them cannot be read. A change
-        that leaves all of them as they were goes unnoticed.
+        that leaves all of them as they were goes unnoticed, unless `whole`.
     """
     facts: dict[str, Any] = {
         "path": raster.source.path or None if raster.source else None,
@@ -44,7 +48,7 @@ def signature(raster: Raster) -> dict[str, Any]:
     identity = getattr(raster.runner, "identity", None)
     if identity is not None:
         return {**facts, "computed": identity()}
-    return {**facts, "sample": _sample(raster)}
+    return {**facts, "sample": _sample(raster, _rows(raster) if whole else _spots(raster))}
 
 
 def differences(before: Any, now: Any, name: str = "") -> list[str]:
@@ -63,9 +67,9 @@ def differences(before: Any, now: Any, name: str = "") -> list[str]:
     return [] if unknown or before == now else [f"{name}: {_short(before)} → {_short(now)}"]
 
 
-def _sample(raster: Raster) -> str | None:
+def _sample(raster: Raster, places: Iterable[Index]) -> str | None:
     digest = hashlib.sha256()
-    for index in _spots(raster):
+    for index in places:
         try:
             values = raster.read(index)
         except Exception as error:
@@ -87,6 +91,15 @@ def _spots(raster: Raster) -> list[Index]:
         starts = np.linspace(0, max(length - side, 0), SPOTS).astype(int)
         along.append([slice(s, min(s + side, length)) for s in sorted(set(starts.tolist()))])
     return list(product(*along))
+
+
+def _rows(raster: Raster) -> Iterator[Index]:
+    """All of an image, some rows of one plane at a time."""
+    along = []
+    for axis, length in raster.sizes.items():
+        step = {"y": ROWS, "x": length, "c": length}.get(axis, 1)
+        along.append([slice(s, min(s + step, length)) for s in range(0, length, step)])
+    return product(*along)
 
 
 def _short(value: Any) -> str:

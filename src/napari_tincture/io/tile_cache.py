@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Hashable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,12 @@ def cache_folder() -> Path | None:
 def scratch_folder() -> Path:
     """Where files without a name may grow large: beside the cache, or the system's folder."""
     folder = cache_folder()
-    if folder is None:
-        return Path(tempfile.gettempdir())
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    if folder is not None:
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            if os.access(folder, os.W_OK):
+                return folder
+    return Path(tempfile.gettempdir())
 
 
 def cache_limit() -> int:

@@ -27,7 +27,7 @@ from napari_tincture.io.identity import signature
 from napari_tincture.io.provenance import plain
 from napari_tincture.io.tile_cache import scratch_folder
 from napari_tincture.models.model import Model
-from napari_tincture.out_of_memory import OutOfMemory
+from napari_tincture.out_of_memory import OutOfMemory, out_of_memory
 from napari_tincture.precision import resolve_precision
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.raster import Raster
@@ -38,6 +38,8 @@ TOGETHER = 4
 """Windows that a GPU is given at once; a processor does them one by one."""
 PAUSE = 0.4
 """Seconds between two previews."""
+OF_FREE = 0.6
+"""What part of the free memory the plane may fill."""
 REMEMBERED = 4
 """What part of the free memory may hold what the network makes of the map."""
 
@@ -51,6 +53,9 @@ class Source(Protocol):
 
     def subject(self, plane: Plane) -> Subject:
         """What one of them shows."""
+
+    def identity(self) -> dict[str, Any]:
+        """What tells it from others, JSON-serialisable."""
 
 
 @dataclass(frozen=True)
@@ -89,19 +94,14 @@ class How:
 class Drawer:
     """Draws planes of a source with a denoiser.
 
-    Parameters
-    ----------
-    inputs
-        The images that the source reads, which decide about the numbers.
-
     Attributes
     ----------
     shown
         What planes showed when they were drawn.
     """
 
-    def __init__(self, model: Model, source: Source, how: How, inputs: tuple[Raster, ...]) -> None:
-        self.model, self.source, self.how, self._inputs = model, source, how, inputs
+    def __init__(self, model: Model, source: Source, how: How) -> None:
+        self.model, self.source, self.how = model, source, how
         self._sampler = _sampler(how, model)
         self._device = resolve_device(how.device)
         self._precision = resolve_precision(how.precision, how.device)
@@ -117,9 +117,8 @@ class Drawer:
         self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show, keeping: Keeping
     ) -> Drawn:
         """Draw a plane; where memory is short, with smaller windows."""
-        # Somebody may paint on the map afterwards.
-        subject = self.shown[plane] = self.source.subject(plane)
-        start = None if self.how.start is None else self.how.start(subject)
+        subject = self.shown.get(plane) or self.source.subject(plane)
+        start = self.start(subject)
 
         def work(pen: Pen) -> Drawn:
             if pen.in_strips(pen.whole(subject)):
@@ -127,7 +126,19 @@ class Drawer:
             return pen.draw(subject, start)
 
         drawn: Drawn = self.trying(work, plane, progress, cancel, show, keeping)
+        # Somebody may paint on the map afterwards.
+        self.shown[plane] = subject
         return drawn
+
+    def start(self, subject: Subject) -> Start | None:
+        """What a plane begins with instead of noise."""
+        return None if self.how.start is None else self.how.start(subject)
+
+    def remember(self, plane: Plane) -> Subject:
+        """What a drawn plane shows."""
+        if plane not in self.shown:
+            self.shown[plane] = self.source.subject(plane)
+        return self.shown[plane]
 
     def trying(
         self, work: Callable[[Pen], Any], plane: Plane, progress: Progress, cancel: CancelToken,
@@ -137,7 +148,8 @@ class Drawer:
         pen = replace(self._pen(plane, progress, cancel, show), keeping=keeping)
         while True:
             try:
-                return work(pen)
+                with out_of_memory():
+                    return work(pen)
             except OutOfMemory as error:
                 pen = self._smaller(pen, error)
 
@@ -157,7 +169,7 @@ class Drawer:
             "model": self.model.fingerprint,
             "settings": plain(self.how.settings()),
             "style": self._style(),
-            "inputs": [signature(raster) for raster in self._inputs],
+            "shows": self.source.identity(),
             "device": self._device.type,
             "precision": self._precision,
         }
@@ -196,7 +208,7 @@ class Drawer:
         )  # fmt: skip
 
     def _smaller(self, pen: Pen, error: OutOfMemory) -> Pen:
-        """Less remembered or at once, which changes nothing; then smaller windows, which does."""
+        """Less at once, which changes nothing; then smaller windows, which does."""
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         if pen.asking.remembers:
@@ -205,6 +217,9 @@ class Drawer:
         if pen.together > 1:
             self._events.append(f"memory ran out: {pen.together // 2} windows at once")
             return replace(pen, together=pen.together // 2)
+        if pen.sampler.local and pen.most != 0:
+            self._events.append("memory ran out: drawn strip by strip")
+            return replace(pen, most=0)
         card = pen.asking.denoising
         window = card.window // 2 // pen.stride * pen.stride
         if window < 2 * pen.stride:
@@ -270,5 +285,5 @@ def check_memory(model: Model, source: Source, how: How, shown: int = OF_MAP) ->
 
 
 def free_memory(device: str | torch.device) -> int:
-    """Bytes that are free where a plane is drawn and where it is then kept."""
-    return min(memory_budget(device), memory_budget("cpu"))
+    """Bytes for a plane where it is drawn and where it is then kept; the network takes the rest."""
+    return int(OF_FREE * min(memory_budget(device), memory_budget("cpu")))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from napari_tincture.diffusion.canvas import Place
 from napari_tincture.diffusion.subjects import LabelMap
+from napari_tincture.errors import InputError
+from napari_tincture.io.identity import signature
 from napari_tincture.models.class_table import ClassTable
 from napari_tincture.models.label_maps import instance_edges
 from napari_tincture.raster import Raster
@@ -30,11 +32,34 @@ class LabelSource:
         (t, z, y, x), integers; axes t and z as far as there are such.
     instances
         The same with a number per object, of whose edges the model is told; None: `labels`.
+    region, whole
+        What part of a map of which shape they are; none and () if all of it.
     """
 
     labels: Raster
     table: ClassTable
     instances: Raster | None = None
+    region: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    whole: tuple[int, ...] = ()
+
+    def part_of(self, other: Raster) -> Raster:
+        """Of another map as large as this or as all of it, what lies where this does.
+
+        Raises
+        ------
+        InputError
+            If it has another size.
+        """
+        if other.shape == self.labels.shape:
+            return other
+        if other.shape == self.whole:
+            return other.crop({axis: slice(*edges) for axis, edges in self.region.items()})
+        part = f", a part of {self.whole}" if self.region else ""
+        raise InputError(
+            f"The label map {other.name!r} has shape {other.shape}; the scene was drawn from one "
+            f"of {self.labels.shape}{part}. Give a map of the same size, changed where the image "
+            "should change."
+        )
 
     @property
     def leading(self) -> str:
@@ -51,6 +76,14 @@ class LabelSource:
         """Height and width."""
         height, width = self.labels.shape[-2:]
         return height, width
+
+    def identity(self) -> dict[str, Any]:
+        """Every pixel of the maps, and what their values mean."""
+        objects = [] if self.instances is None else [self.instances]
+        return {
+            "maps": [signature(raster, whole=True) for raster in (self.labels, *objects)],
+            "classes": {str(value): n for value, n in sorted(self.table.numbers.items())},
+        }
 
     @property
     def edged(self) -> bool:

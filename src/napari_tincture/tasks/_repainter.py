@@ -34,15 +34,24 @@ class Repainter:
     ) -> Drawn:
         """Draw what changed of a plane."""
         known = self.known.plane(plane, cancel=cancel)
-        before = self.known.artist.shown.get(plane) or self.known.artist.source.subject(plane)
-        after = self.shown[plane] = self.drawer.source.subject(plane)
+        before = self.known.artist.remember(plane)
+        after = self.shown.get(plane) or self.drawer.source.subject(plane)
+
+        start = self.drawer.start(after)
 
         def work(pen: Pen) -> tuple[Drawn, list[Any]]:
-            return repaint(pen, known, before, after, self.margin)
+            return repaint(pen, known, before, after, self.margin, start)
 
         drawn, places = self.drawer.trying(work, plane, progress, cancel, show, keeping)
+        self.shown[plane] = after
         self.changed[plane] = [[[s.start, s.stop] for s in place] for place in places]
         return drawn  # type: ignore[no-any-return]
+
+    def remember(self, plane: Plane) -> Subject:
+        """What a drawn plane shows."""
+        if plane not in self.shown:
+            self.shown[plane] = self.source.subject(plane)
+        return self.shown[plane]
 
     @property
     def source(self) -> Source:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from napari_tincture.arrays import Index, spanning
 from napari_tincture.checkpoint import Checkpoint, Task
+from napari_tincture.device import memory_budget
 from napari_tincture.diffusion.answers import Journal
 from napari_tincture.diffusion.canvas import Place
 from napari_tincture.diffusion.drawing import Drawn
@@ -34,6 +35,8 @@ from napari_tincture.tiling.lazy import result_axes, to_axes
 if TYPE_CHECKING:
     from torch import Tensor
 
+KEPT = 4
+"""What part of the free memory drawn planes may fill before some are dropped."""
 BLOCK = 512
 """Side of the blocks in which a drawn plane is handed on."""
 Plane = tuple[int, ...]
@@ -55,6 +58,9 @@ class Artist(Protocol):
         self, plane: Plane, progress: Progress, cancel: CancelToken, show: Show, keeping: Keeping
     ) -> Drawn:
         """Draw one."""
+
+    def remember(self, plane: Plane) -> Any:
+        """What a drawn plane shows, for nobody knows what its source will show later."""
 
     def facts(self) -> dict[str, Any]:
         """What was found out, for the provenance."""
@@ -142,13 +148,18 @@ class Scene:
     ) -> Drawn:  # fmt: skip
         """Draw a plane, unless it was; in a folder it is kept for a later run."""
         with self._lock:
-            if plane not in self.drawn:
-                found = None if folder is None else _drawn(_sheets(folder, plane).kept())
-                if found is None:
-                    report, token = progress or as_callback(None), cancel or CancelToken()
-                    found = self._draw(plane, report, token, folder)
-                self.drawn[plane] = found
-            return self.drawn[plane]
+            found = self.drawn.get(plane)
+            if found is not None:
+                return found
+            if folder is not None:
+                found = _drawn(_sheets(folder, plane).kept())
+            if found is None:
+                report, token = progress or as_callback(None), cancel or CancelToken()
+                found = self._draw(plane, report, token, folder)
+            self.artist.remember(plane)
+            self.drawn[plane] = found
+            _forget_others(self, plane)
+            return found
 
     def _draw(
         self, plane: Plane, report: Progress, cancel: CancelToken, folder: Path | None
@@ -165,8 +176,10 @@ class Scene:
 
     def values(self, plane: Plane, place: Place, **how: Any) -> Block:
         """A rectangle of a plane in the result's type and axes."""
-        image = self.plane(plane, **how).image
-        return self.look.block(image[(slice(None), *place)].numpy())
+        return self._block(self.plane(plane, **how), place)
+
+    def _block(self, drawn: Drawn, place: Place) -> Block:
+        return self.look.block(drawn.image[(slice(None), *place)].numpy())
 
     def lazily(self, name: str) -> da.Array:
         """The result as a dask array; nothing is drawn."""
@@ -208,14 +221,14 @@ class Scene:
         cancel: CancelToken, checkpoint: Checkpoint | None,
     ) -> None:  # fmt: skip
         folder = None if checkpoint is None else checkpoint.folder
-        self.plane(plane, report, cancel, folder)
+        drawn = self.plane(plane, report, cancel, folder)
         for index in wanted:
             cancel.check()
-            own = self.look.index(plane, (index[-2], index[-1]))
-            write(own, self.values(plane, (index[-2], index[-1])))
+            place = index[-2], index[-1]
+            write(self.look.index(plane, place), self._block(drawn, place))
         if folder is not None and os.name == "nt":
             # Files that are open there cannot be deleted with the folder.
-            del self.drawn[plane]
+            self.drawn.pop(plane, None)
 
     def _blocks(self, plane: Plane) -> Iterator[Index]:
         rows, columns = (range(len(_parts(n))) for n in self.look.shape)
@@ -264,6 +277,21 @@ class Scene:
     def facts(self) -> dict[str, Any]:
         """What was found out so far."""
         return {**self.artist.facts(), "versions": versions()}
+
+
+def _forget_others(scene: Scene | None, latest: Plane) -> None:
+    """Drop planes beyond their share of memory, of this scene and of those it was repainted from.
+
+    Those drawn first go first. If they are asked for again they are drawn again, to the same
+    numbers.
+    """
+    room, first = memory_budget("cpu") // KEPT, scene
+    while scene is not None:
+        for plane in list(scene.drawn)[::-1]:
+            room -= sum(image.nbytes for image in _levels(scene.drawn[plane]))
+            if room < 0 and (scene is not first or plane != latest):
+                del scene.drawn[plane]
+        scene = getattr(scene.artist, "known", None)
 
 
 def _parts(length: int) -> tuple[int, ...]:

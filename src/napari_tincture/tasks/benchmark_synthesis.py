@@ -13,8 +13,10 @@ import numpy as np
 from napari_tincture.device import resolve_device
 from napari_tincture.durable import write_json
 from napari_tincture.errors import InputError
+from napari_tincture.io.identity import signature
 from napari_tincture.models import Model
 from napari_tincture.progress import CancelToken, Progress, as_callback, share, unheard
+from napari_tincture.tasks._many import described_setting
 from napari_tincture.tasks._run import as_model
 from napari_tincture.tasks._synthetic_pairs import (
     Painting,
@@ -114,10 +116,17 @@ def benchmark_synthesis(
         "model": found.card.name, "recipe": chosen.name, "real_share": real_share,
         "maps": len(drawn), "variants": variants, "balance": balance, "repeats": repeats,
         "seed": seed,
-        **{name: str(value) for name, value in settings.items()},
+        **{name: described_setting(value) for name, value in settings.items()},
     }  # fmt: skip
     folder = Path(work)
-    _begin(folder, {"fingerprint": found.fingerprint, "recipe": chosen.to_dict(), "told": told})
+    _begin(
+        folder,
+        {
+            "fingerprint": found.fingerprint, "recipe": chosen.to_dict(), "told": told,
+            "maps": [signature(plane, whole=True)["sample"] for plane in drawn],
+            "images": [_signed(each) for each in (real, material.validation, material.test)],
+        },
+    )  # fmt: skip
     token, report = cancel or CancelToken(), as_callback(progress)
     painting = Painting(found, folder / "images", variants, seed, {**settings, "device": device})
     files = painting.paint(drawn, unheard, token)
@@ -162,6 +171,17 @@ def _pairs(portion: Portion, what: str) -> Pairs:
             "split={'test': ['name']}."
         )
     return portion.pairs
+
+
+def _signed(given: Portion | Pairs) -> list[Any]:
+    """What tells real images and their labels from others."""
+    pairs = given.pairs if isinstance(given, Portion) else given
+    domains = () if pairs is None else (pairs.a, pairs.b)
+    return [
+        signature(picture.inputs.lanes[0].raster)["sample"]
+        for domain in domains
+        for picture in domain.pictures
+    ]
 
 
 def _some(pairs: Pairs, part: float) -> Pairs:

@@ -105,7 +105,8 @@ def compare_samplers(
     common |= {"device": device, "precision": precision}
     given = open_label_map(labels)
     place, notes = _place(given, region, largest)
-    chosen = [_setting(each) for each in settings]
+    shared = {name: common[name] for name in FREE[:2] if common.get(name) is not None}
+    chosen = [{**_setting(each), **shared, **each} for each in settings]
     lazy = [synthesize(given, found, **{**common, **each}, region=place) for each in chosen]
     _check(chosen, lazy)
     real = None

@@ -13,6 +13,7 @@ from torch.nn import functional
 from napari_tincture.call import Call
 from napari_tincture.diffusion.subjects import Picture
 from napari_tincture.errors import InputError, ModelError
+from napari_tincture.io.identity import signature
 from napari_tincture.io.open import open_image
 from napari_tincture.models import Model
 from napari_tincture.models.card import ModelCard
@@ -46,6 +47,10 @@ class ImageSource:
         """Height and width of the result."""
         height, width = self.image.shape[-2:]
         return height * self.factor, width * self.factor
+
+    def identity(self) -> dict[str, Any]:
+        """The image."""
+        return {"image": signature(self.image), "factor": self.factor}
 
     def subject(self, plane: tuple[int, ...]) -> Picture:
         """One plane, read into memory and enlarged by a cubic."""
@@ -120,7 +125,10 @@ def enlarge(
     _check(given, found.card, factor)
     total = int(found.card.denoising.schedule["steps"])
     source = ImageSource(given, found.card, factor)
-    how = How(sampler, steps or total, seed, 1.0, dict(sampler_options or {}), device, precision)
+    how = How(
+        sampler, total if steps is None else steps, seed, 1.0, dict(sampler_options or {}), device,
+        precision,
+    )  # fmt: skip
     check_memory(found, source, how, SHOWN * given.sizes.get("c", 1))
     settings = {**how.settings(), "factor": factor, "device": device, "precision": precision}
     provenance, sources = record("enlarge", given, found, settings)
@@ -130,7 +138,7 @@ def enlarge(
         source.leading, counts, source.shape, len(found.card.outputs) if several else None,
         result_kind(dtype, found.card), found.card.output_range,
     )  # fmt: skip
-    scene = Scene(Drawer(found, source, how, (given,)), look, sources)
+    scene = Scene(Drawer(found, source, how), look, sources)
     flat = given.plane(c=0) if "c" in given.axes else given
     shares = [1 / factor if axis in "yx" else 1.0 for axis in flat.axes]
     grid = replace(flat, placement=flat.placement.level(shares))

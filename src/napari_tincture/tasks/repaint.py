@@ -20,7 +20,10 @@ MARGIN = 32
 """Pixels around a change within which the image may change, too."""
 
 
-def repaint(scene: Raster, labels: Any, *, margin: int = MARGIN, seed: int | None = None) -> Raster:
+def repaint(
+    scene: Raster, labels: Any, *, margin: int = MARGIN, seed: int | None = None,
+    instances: Any = None,
+) -> Raster:  # fmt: skip
     """Draw what depends on a change of the label map; nothing is computed until it is read.
 
     Beyond `margin` pixels from any changed pixel the image stays as it is, bit for bit, and so do
@@ -32,11 +35,13 @@ def repaint(scene: Raster, labels: Any, *, margin: int = MARGIN, seed: int | Non
         A result of `synthesize`, or of this, in the process that made it. It is drawn first if it
         was not yet.
     labels
-        The label map as it is now, of the same size.
+        The label map as it is now, of the same size; or, of a scene of a `region`, all of it.
     margin
         Pixels, 0 or more.
     seed
         Another one gives another variant of what changed; None: that of the scene.
+    instances
+        As in `synthesize`; None: those of the scene, or the edges of `labels` where it had none.
 
     Returns
     -------
@@ -60,22 +65,19 @@ def repaint(scene: Raster, labels: Any, *, margin: int = MARGIN, seed: int | Non
         raise InputError(f"margin={margin!r}: expected a whole number of pixels, 0 or more.")
     before = drawer.source
     assert isinstance(before, LabelSource)
-    given = open_label_map(labels)
-    if given.shape != before.labels.shape:
-        raise InputError(
-            f"The label map {given.name!r} has shape {given.shape}; the scene was drawn from one "
-            f"of {before.labels.shape}. Give the map of the same size, changed where the image "
-            "should change."
-        )
+    given = before.part_of(open_label_map(labels))
+    objects = before.instances
+    if instances is not None:
+        objects = before.part_of(open_label_map(instances))
     how = drawer.how if seed is None else replace(drawer.how, seed=seed)
-    source = LabelSource(given, before.table, None if before.instances is None else given)
-    again = Repainter(Drawer(drawer.model, source, how, (given,)), known, margin)
+    source = replace(before, labels=given, instances=objects)
+    again = Repainter(Drawer(drawer.model, source, how), known, margin)
     settings = {"margin": margin, "seed": how.seed}
     provenance = extended(
         scene.provenance, "repaint", image=given.name, sources=[described(given)], settings=settings
     )
     made = as_result(
         Scene(again, known.look, (given,)), given, drawer.model, provenance,
-        Call("repaint", scene, given, {"margin": margin, "seed": seed}),
+        Call("repaint", scene, given, {"margin": margin, "seed": seed, "instances": instances}),
     )  # fmt: skip
     return replace(made, name=scene.name, placement=scene.placement, order=scene.order)

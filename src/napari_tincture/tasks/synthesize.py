@@ -23,7 +23,8 @@ from napari_tincture.tasks._at_once import at_once
 from napari_tincture.tasks._label_map import open_label_map
 from napari_tincture.tasks._label_source import LabelSource
 from napari_tincture.tasks._record import record
-from napari_tincture.tasks._run import as_model, check_pixel_size, narrowed
+from napari_tincture.tasks._region import as_region
+from napari_tincture.tasks._run import as_model, check_pixel_size
 from napari_tincture.tasks._scene import Look, Scene
 from napari_tincture.tasks._styles import chosen_style, image_start, in_style
 
@@ -123,7 +124,7 @@ def synthesize(
     }  # fmt: skip
     settings |= _asked(found.card, settings)
     chosen = chosen_style(found, style)
-    source, inputs = _source(given, found, settings)
+    source = _source(given, found, settings)
     check_pixel_size(source.labels, found, pixel_size)
     kept = {**settings, **_named(settings, chosen)}
     if found.card.denoising is None:
@@ -133,10 +134,9 @@ def synthesize(
         call = Call("synthesize", given, found, settings)
         return replace(result, provenance=provenance, call=call)
     how = _how(found, settings, chosen)
-    drawer = Drawer(found, source, how, inputs)
     check_memory(found, source, how)
     provenance, sources = record("synthesize", given, found, kept)
-    scene = Scene(drawer, look_of(source, found, dtype), sources)
+    scene = Scene(Drawer(found, source, how), look_of(source, found, dtype), sources)
     call = Call("synthesize", given, found, settings)
     return as_result(scene, source.labels, found, provenance, call)
 
@@ -185,11 +185,9 @@ def as_result(
     )
 
 
-def _source(
-    given: Raster, model: Model, settings: Mapping[str, Any]
-) -> tuple[LabelSource, tuple[Raster, ...]]:
-    """The part of the label map that is drawn, and what decides about it."""
-    labels, inputs = _part(given, settings["region"]), [given]
+def _source(given: Raster, model: Model, settings: Mapping[str, Any]) -> LabelSource:
+    """The part of the label map that is drawn."""
+    region = as_region(settings["region"], given)
     objects = None
     if settings["instances"] is not None:
         whole = open_label_map(settings["instances"])
@@ -198,16 +196,14 @@ def _source(
                 f"The instances {whole.name!r} have shape {whole.shape}, the label map "
                 f"{given.name!r} has {given.shape}; expected the same."
             )
-        objects = _part(whole, settings["region"])
-        inputs.append(whole)
+        objects = _part(whole, region)
     table = ClassTable.of(model.card, settings["classes"])
-    return LabelSource(labels, table, objects), tuple(inputs)
+    return LabelSource(_part(given, region), table, objects, region, given.shape)
 
 
-def _part(labels: Raster, region: Any) -> Raster:
-    cropped, rest = narrowed(labels, region)
-    inner = {axis: slice(*edges) for axis, edges in (rest["region"] or {}).items()}
-    return cropped.crop(inner) if inner else cropped
+def _part(labels: Raster, region: Mapping[str, tuple[int, int]]) -> Raster:
+    bounds = {axis: slice(*edges) for axis, edges in region.items()}
+    return labels.crop(bounds) if bounds else labels
 
 
 def _asked(card: ModelCard, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from torch import Tensor
 
@@ -10,8 +10,11 @@ from napari_tincture.diffusion.estimate import Denoise
 from napari_tincture.diffusion.options import Between
 from napari_tincture.diffusion.sampling import Callback, Moment, Noise, silent
 from napari_tincture.diffusion.schedules import NoiseSchedule
-from napari_tincture.diffusion.steps import Spacing, Times, indices
+from napari_tincture.diffusion.steps import Times, indices
 
+AnySpacing = Literal["auto", "leading", "quadratic", "even"]
+NOISY = 0.7
+"""Up to what part of the schedule there is more image than a drawing may begin with."""
 Eta = Annotated[float, Between(0, 1)]
 
 
@@ -20,9 +23,16 @@ def adds_noise(eta: float = 0.0) -> bool:
     return eta > 0
 
 
-def times(schedule: NoiseSchedule, steps: int, spacing: Spacing = "leading") -> Times:
-    """Some of the steps, see `indices`."""
-    return indices(schedule, steps, spacing)
+def times(schedule: NoiseSchedule, steps: int, spacing: AnySpacing = "auto") -> Times:
+    """Some of the steps, see `indices`.
+
+    "auto" is "leading" or, where that would begin late, "even": with fewer than four steps. A
+    denoiser that is first asked about a time of little noise takes the noise for the image.
+    """
+    if spacing != "auto":
+        return indices(schedule, steps, spacing)
+    found = indices(schedule, steps)
+    return found if found[0] >= NOISY * (schedule.steps - 1) else indices(schedule, steps, "even")
 
 
 def evaluations(times: Times) -> int:
