@@ -231,6 +231,7 @@ def test_classes_may_be_said() -> None:
         ({"sampler_options": {"foo": 1}}, "foo"),
         ({"seed": -1}, "seed"),
         ({"guidance": 0.5}, "guidance"),
+        ({"guidance": "much"}, "expected a number"),
         ({"style": 3}, "styles 1 to 2"),
         ({"style": np.zeros((48, 60, 3), np.uint8)}, "axes"),
         ({"style": np.full((48, 60), np.nan)}, "NaN"),

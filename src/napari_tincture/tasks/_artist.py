@@ -31,15 +31,14 @@ from napari_tincture.out_of_memory import OutOfMemory, out_of_memory
 from napari_tincture.precision import resolve_precision
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.raster import Raster
-from napari_tincture.tasks._drawing_memory import COPIES, OF_MAP, DrawingMemory
-from napari_tincture.tasks._scene import Plane, Show
+from napari_tincture.tasks._drawing_memory import COPIES, OF_FREE, OF_MAP, DrawingMemory
+from napari_tincture.tasks._look import Plane
+from napari_tincture.tasks._scene import Show
 
 TOGETHER = 4
 """Windows that a GPU is given at once; a processor does them one by one."""
 PAUSE = 0.4
 """Seconds between two previews."""
-OF_FREE = 0.6
-"""What part of the free memory the plane may fill."""
 REMEMBERED = 4
 """What part of the free memory may hold what the network makes of the map."""
 

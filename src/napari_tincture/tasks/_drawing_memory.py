@@ -14,6 +14,8 @@ OF_MAP = 4
 """Bytes per pixel that a label map takes, with what is found of it."""
 OF_SMALLER = 4 / 3
 """With the smaller drawings that a drawing begins with, there are so many times as many pixels."""
+OF_FREE = 0.6
+"""What part of the free memory a plane may fill; the network takes of the rest."""
 GIB = 2**30
 
 

@@ -10,7 +10,8 @@ from napari_tincture.diffusion.repainting import repaint
 from napari_tincture.diffusion.subjects import Subject
 from napari_tincture.progress import CancelToken, Progress
 from napari_tincture.tasks._artist import Drawer, Source
-from napari_tincture.tasks._scene import Plane, Scene, Show
+from napari_tincture.tasks._look import Plane
+from napari_tincture.tasks._scene import Scene, Show
 
 
 class Repainter:

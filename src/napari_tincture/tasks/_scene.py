@@ -17,7 +17,7 @@ import dask.array as da
 import numpy as np
 import numpy.typing as npt
 
-from napari_tincture.arrays import Index, spanning
+from napari_tincture.arrays import Index
 from napari_tincture.checkpoint import Checkpoint, Task
 from napari_tincture.device import memory_budget
 from napari_tincture.diffusion.answers import Journal
@@ -30,7 +30,7 @@ from napari_tincture.io.tile_cache import scratch_folder
 from napari_tincture.progress import CancelToken, Progress, as_callback, share
 from napari_tincture.raster import Raster
 from napari_tincture.runner import Write
-from napari_tincture.tiling.lazy import result_axes, to_axes
+from napari_tincture.tasks._look import Block, Look, Plane
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,8 +39,6 @@ KEPT = 4
 """What part of the free memory drawn planes may fill before some are dropped."""
 BLOCK = 512
 """Side of the blocks in which a drawn plane is handed on."""
-Plane = tuple[int, ...]
-Block = npt.NDArray[Any]
 
 
 class Artist(Protocol):
@@ -75,51 +73,6 @@ Show = Callable[[npt.NDArray[np.float32], Place], None]
 
 def unseen(plane: Plane, values: npt.NDArray[np.float32], place: Place) -> None:
     """Show nobody."""
-
-
-@dataclass(frozen=True)
-class Look:
-    """What the result of a drawn plane looks like.
-
-    Attributes
-    ----------
-    leading, counts
-        Axes t and z that planes lie along, and how many there are.
-    shape
-        Height and width of a plane.
-    channels
-        Of the result; None for one channel without an axis of its own.
-    limits
-        Values that the least and greatest integers stand for.
-    """
-
-    leading: str
-    counts: tuple[int, ...]
-    shape: tuple[int, int]
-    channels: int | None
-    dtype: np.dtype[Any]
-    limits: tuple[float, float]
-
-    @property
-    def axes(self) -> str:
-        """Of the result."""
-        return result_axes(self.leading, self.channels is not None)
-
-    @property
-    def planes(self) -> list[Plane]:
-        """All of them."""
-        return list(product(*map(range, self.counts)))
-
-    def block(self, values: npt.NDArray[np.float32]) -> Block:
-        """Drawn values (c, y, x) in the result's type and with its axes."""
-        found = spanning(values, self.dtype, self.limits)
-        return to_axes(found, self.leading, self.channels is not None)
-
-    def index(self, plane: Plane, place: Place) -> tuple[slice, ...]:
-        """Where a rectangle of a plane lies in the result."""
-        where = dict(zip(self.leading, (slice(i, i + 1) for i in plane), strict=True))
-        where |= {"c": slice(0, self.channels or 1), "y": place[0], "x": place[1]}
-        return tuple(where[axis] for axis in self.axes)
 
 
 @dataclass

@@ -19,9 +19,10 @@ from napari_tincture.models import Model
 from napari_tincture.models.card import ModelCard
 from napari_tincture.raster import Raster
 from napari_tincture.tasks._artist import Drawer, How, check_memory
+from napari_tincture.tasks._look import Look
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._run import as_model
-from napari_tincture.tasks._scene import Look, Scene
+from napari_tincture.tasks._scene import Scene
 from napari_tincture.tasks.synthesize import as_result, result_kind
 
 FACTORS = range(2, 9)

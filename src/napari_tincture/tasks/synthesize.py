@@ -22,10 +22,11 @@ from napari_tincture.tasks._artist import Drawer, How, check_memory
 from napari_tincture.tasks._at_once import at_once
 from napari_tincture.tasks._label_map import open_label_map
 from napari_tincture.tasks._label_source import LabelSource
+from napari_tincture.tasks._look import Look
 from napari_tincture.tasks._record import record
 from napari_tincture.tasks._region import as_region
 from napari_tincture.tasks._run import as_model, check_pixel_size
-from napari_tincture.tasks._scene import Look, Scene
+from napari_tincture.tasks._scene import Scene
 from napari_tincture.tasks._styles import chosen_style, image_start, in_style
 
 
@@ -215,17 +216,24 @@ def _asked(card: ModelCard, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _how(model: Model, settings: Mapping[str, Any], chosen: int | Raster | None) -> How:
-    strength = float(settings["style_strength"])
+    strength, guidance = (_number(settings, name) for name in ("style_strength", "guidance"))
     number, start, image = None, None, None
     if isinstance(chosen, Raster):
         start, image = image_start(model, chosen, strength), (chosen, strength)
     elif chosen is not None:
         number = torch.tensor([chosen])
     return How(
-        settings["sampler"], settings["steps"], settings["seed"], float(settings["guidance"]),
+        settings["sampler"], settings["steps"], settings["seed"], guidance,
         dict(settings["sampler_options"] or {}), settings["device"], settings["precision"],
         number, start, image,
     )  # fmt: skip
+
+
+def _number(settings: Mapping[str, Any], name: str) -> float:
+    try:
+        return float(settings[name])
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}={settings[name]!r}: expected a number.") from error
 
 
 def _named(settings: Mapping[str, Any], chosen: int | Raster | None) -> dict[str, Any]:

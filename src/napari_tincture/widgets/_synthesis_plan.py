@@ -15,7 +15,7 @@ from napari_tincture.io.tile_cache import scratch_folder
 from napari_tincture.models.card import ModelCard
 from napari_tincture.models.class_table import ClassTable
 from napari_tincture.raster import Raster
-from napari_tincture.tasks._drawing_memory import GIB, DrawingMemory
+from napari_tincture.tasks._drawing_memory import GIB, OF_FREE, DrawingMemory
 from napari_tincture.widgets._plan import Choices, Plan, open_layer, pixel_size_notes, region_of
 from napari_tincture.worker.settings import JobSettings
 from napari_tincture.worker.sources import SOURCE
@@ -95,7 +95,7 @@ def _memory_notes(
         return []  # tile by tile
     steps = int(options.get("steps") or denoising.asked(options.get("sampler"))["steps"])
     needed = DrawingMemory(sizes["y"], sizes["x"], len(card.outputs), denoising.window, steps)
-    free = psutil.virtual_memory().available
+    free = int(OF_FREE * psutil.virtual_memory().available)
     if needed.check(free, scratch_folder()):
         disk = f"{needed.on_disk / GIB:.1f} GiB of the disk"
         return [f"Too large for memory: drawn from top to bottom, with {disk} until it is saved."]

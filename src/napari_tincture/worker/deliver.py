@@ -13,9 +13,10 @@ from napari_tincture.io.open import open_image
 from napari_tincture.io.provenance import completed
 from napari_tincture.progress import CancelToken
 from napari_tincture.raster import Index, Raster
+from napari_tincture.tasks._look import Look, Plane
 from napari_tincture.tasks._means import MEASURED, Means, in_words
 from napari_tincture.tasks._run import narrowed
-from napari_tincture.tasks._scene import Look, Plane, Scene
+from napari_tincture.tasks._scene import Scene
 from napari_tincture.tasks.measure_objects import ObjectSums
 from napari_tincture.tasks.outputs import Outputs
 from napari_tincture.worker.settings import JobSettings
