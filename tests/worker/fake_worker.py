@@ -113,5 +113,7 @@ if __name__ == "__main__":
     work.available_devices = lambda: ("cpu",)
     work.describe_device = lambda name: f"the {name}"  # type: ignore[assignment]
     models.load_model = lambda name: FakeModel()  # type: ignore[assignment]
+    if "broken" in sys.argv:
+        work.available_devices = lambda: 1 // 0
     print(np.__version__)  # what a task prints must not disturb the connection
     raise SystemExit(server.main())

@@ -13,11 +13,12 @@ import numpy as np
 import psutil
 import pytest
 
-from napari_tincture.errors import Cancelled, InputError, WorkerError
+from napari_tincture.errors import Cancelled, InputError, TinctureError, WorkerError
 from napari_tincture.raster import Raster
 from napari_tincture.worker.client import WorkerClient
 from napari_tincture.worker.jobs import Job, State
 from napari_tincture.worker.settings import JobSettings
+from napari_tincture.worker.wire import Link
 
 PATIENCE = 60.0
 COMMAND = (sys.executable, str(Path(__file__).with_name("fake_worker.py")))
@@ -167,6 +168,69 @@ def test_a_killed_worker_costs_its_job_and_nothing_else(client: WorkerClient) ->
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [(InputError("the file is gone"), "the file is gone"), (MemoryError("full"), "MemoryError")],
+)
+def test_a_result_that_cannot_be_taken_fails_its_job_alone(
+    shared_client: WorkerClient, monkeypatch: pytest.MonkeyPatch, trouble: Exception, said: str
+) -> None:
+    def taken(*_: object) -> Raster:
+        raise trouble
+
+    monkeypatch.setattr(Job, "_taken", taken)
+    with pytest.raises(TinctureError, match=said) as told:
+        shared_client.submit(settings("double"), [image()]).wait(PATIENCE)
+    assert type(told.value) is (InputError if "gone" in said else WorkerError)
+    monkeypatch.undo()
+    pid = shared_client.pid
+    shared_client.submit(settings("double"), [image()]).wait(PATIENCE)
+    assert shared_client.pid == pid
+
+
+@pytest.mark.parametrize(
+    "what", ["_receive_array", pytest.param("_send_array", marks=pytest.mark.slow)]
+)
+def test_a_message_that_finds_no_memory_costs_its_job_and_nothing_else(
+    client: WorkerClient, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    usual, left = getattr(Link, what), [1]
+
+    def once(*given: object) -> object:
+        if left and left.pop():
+            raise MemoryError("no room")
+        return usual(*given)
+
+    monkeypatch.setattr(Link, what, once)
+    lost = client.submit(settings("rows"), [image()])
+    kept = client.submit(settings("rows"), [image()])
+    with pytest.raises(WorkerError, match="MemoryError: no room"):
+        lost.wait(PATIENCE)
+    assert kept.wait(PATIENCE).shape == image().shape
+
+
+def test_a_worker_that_understands_nothing_any_more_is_replaced(client: WorkerClient) -> None:
+    log = Log()
+    lost = client.submit(settings("endless"), [image()], log)
+    kept = client.submit(settings("rows"), [image()])
+    log.wait_for_tiles(1)
+    assert client._session is not None
+    client._session.post("cancel")  # of no job
+    with pytest.raises(WorkerError, match="exit code 1"):
+        lost.wait(PATIENCE)
+    assert "KeyError" in "".join(lost.error.__notes__)  # type: ignore[union-attr]
+    assert kept.wait(PATIENCE).shape == image().shape
+
+
+def test_a_worker_that_breaks_before_it_is_ready_says_why() -> None:
+    command = (*COMMAND, "broken")
+    for wrong, said in ((command, "before it was ready"), (("/nothing/here",), "nothing/here")):
+        client = WorkerClient(wrong)
+        with pytest.raises(WorkerError, match=said):
+            client.submit(settings("rows"), [image()]).wait(PATIENCE)
+        client.close()
+
+
 def test_a_worker_that_dies_while_idle_is_replaced(client: WorkerClient) -> None:
     client.submit(settings("double"), [image()]).wait(PATIENCE)
     pid = client.pid

@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 
 from napari_tincture.io.pyramid import downsample
+from napari_tincture.raster import Raster
 from napari_tincture.worker import jobs
 from napari_tincture.worker.jobs import notes, pyramid
+from napari_tincture.worker.settings import JobSettings
+from napari_tincture.worker.sources import attributes
+from napari_tincture.worker.wire import Message
 
 
 @pytest.mark.parametrize("kind", ["image", "labels"])
@@ -46,3 +50,25 @@ def test_what_happened_on_the_way_is_told() -> None:
     seams = {"overlap": 128, "max": [0.5, 0.1], "mean": [0.01, 0.02], "std": [1.0, 0.5]}
     assert "128 pixels" in notes({"seams": seams})[0]
     assert "up to 0.5, on average 0.04 standard" in notes({"seams": seams})[0]
+
+
+def test_previews_may_be_asked_for_while_the_result_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = jobs.Job(1, JobSettings(task="synthesize", model="any"), (), lambda job: None, "")
+    given = Raster.from_array(np.zeros((4, 5), np.uint8), "yx")
+    layout = {"attributes": attributes(given), "shape": given.shape, "dtype": "|u1"}
+    job.receive(Message("started", {"results": {"": layout}}))
+    block = {"name": "", "index": [[0, 4], [0, 5]]}
+    job.receive(Message("preview", block, np.full((4, 5), 7, np.uint8)))
+    seen: list[Raster | None] = []
+
+    def asked(array: np.ndarray, kind: Literal["image", "labels"]) -> list[np.ndarray]:
+        seen.append(job.preview())
+        return [array]
+
+    monkeypatch.setattr(jobs, "pyramid", asked)
+    job.receive(Message("finished", {"facts": {"results": {"": {"provenance": {}}}}}))
+    assert job.error is None
+    assert seen[0] is not None
+    assert job.preview() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -130,9 +131,17 @@ class Job:
         }
 
     def receive(self, message: Message) -> None:
-        """Take what the worker says about this job."""
-        if not self.state.final:
+        """Take what the worker says about this job; if it cannot be taken, this job fails."""
+        if self.state.final:
+            return
+        try:
             getattr(self, f"_on_{message.kind}")(message)
+        except TinctureError as error:
+            self.fail(error)
+        except Exception as error:  # noqa: BLE001 - later jobs must not wait for this one
+            failure = WorkerError(f"The result could not be taken: {type(error).__name__}: {error}")
+            failure.add_note(traceback.format_exc())
+            self.fail(failure)
 
     def end(self, state: State, error: TinctureError | None = None) -> None:
         """Enter a final state and tell the listener."""
@@ -177,9 +186,10 @@ class Job:
 
         None before the first preview, and when the job has ended.
         """
-        if not self.previews or self.state.final:
+        arrays = self._arrays  # the end of the job, in another thread, puts others there
+        if not self.previews or not arrays:
             return None
-        (name, array), *_ = self._arrays.items()
+        name, array = next(iter(arrays.items()))
         return build([array], {**self._attributes[name], "provenance": {}})
 
     def _on_progress(self, message: Message) -> None:
@@ -216,7 +226,7 @@ class Job:
 
             return open_image(told["path"])
         values = {**self._attributes[name], "provenance": told["provenance"]}
-        return build(pyramid(self._arrays.pop(name), values["kind"]), values)
+        return build(pyramid(self._arrays[name], values["kind"]), values)
 
     def _take_report(self, facts: Mapping[str, Any]) -> None:
         self.summary = facts["summary"]

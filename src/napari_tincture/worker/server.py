@@ -17,6 +17,7 @@ import queue
 import signal
 import sys
 import threading
+import traceback
 from multiprocessing.connection import Listener
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,8 +53,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _volunteer_for_the_oom_killer()
     _let_napari_go_first()
-    Server(_listen()).run()
-    return 0
+    return Server(_listen()).run()
 
 
 class Server:
@@ -67,12 +67,14 @@ class Server:
         self._desk = LiveDesk(link)
         self._questions = Desk(link)
         self._ended = threading.Event()
+        self._broken = False
 
-    def run(self) -> None:
-        """Run commands until the other side is gone."""
+    def run(self) -> int:
+        """Run commands until the other side is gone, or something breaks; give the exit code."""
         from napari_tincture.worker.work import Workbench
 
-        reader = threading.Thread(target=self._receive, name="tincture-reader")
+        # A daemon: if the main thread breaks, nobody waits for what napari's process says next.
+        reader = threading.Thread(target=self._receive, name="tincture-reader", daemon=True)
         reader.start()
         try:
             bench = Workbench(self._link, self._windows)
@@ -80,14 +82,21 @@ class Server:
             self._link.send(Message("ready", bench.abilities()))
             while (command := self._next(bench)) is not None:
                 self._run_command(bench, command)
-        except OSError:
-            pass  # napari's process is gone, nobody is left to tell
+        except Exception:  # noqa: BLE001 - of which napari's process hears, unless it is gone
+            self._break()
         finally:
             self._desk.close()
             self._desk.join()
             self._questions.close()
             self._ended.set()
+        if not self._broken:
             reader.join()
+        return int(self._broken)
+
+    def _break(self) -> None:
+        """Say in the log what is wrong; napari's process notices the end and starts another."""
+        self._broken = True
+        traceback.print_exc()
 
     def _next(self, bench: Workbench) -> Message | None:
         """Wait for a command; after a while without one, give memory back and go on waiting."""
@@ -113,7 +122,8 @@ class Server:
             else:
                 bench.run(job, command.fields, cancel)
         except Cancelled as error:
-            self._link.send(Message("cancelled", {"job": job, "message": str(error)}))
+            if not self._broken:  # then nobody cancelled it: it fails with the process
+                self._link.send(Message("cancelled", {"job": job, "message": str(error)}))
         except Exception as error:  # noqa: BLE001 - whatever a job raises is told in napari
             self._link.send(Message("failed", {"job": job, **describe_error(error)}))
         finally:
@@ -134,6 +144,8 @@ class Server:
                 pass
         except (EOFError, OSError):
             pass
+        except Exception:  # noqa: BLE001 - otherwise the process would be deaf from now on
+            self._break()
         ending = list(self._cancels.values())
         for cancel in ending:
             cancel.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -41,7 +42,9 @@ class Session:
         on_end: Callable[[Session, WorkerError | None], None],
     ) -> None:
         self._command, self._on_message, self._on_end = command, on_message, on_end
-        self._commands, self._reads = _Lane("tincture-commands"), _Lane("tincture-reads")
+        self._commands = _Lane("tincture-commands", self._give_up)
+        self._reads = _Lane("tincture-reads", self._give_up)
+        self._fault: Exception | None = None
         self._lock = threading.Lock()
         self._process: WorkerProcess | None = None
         self._link: Link | None = None
@@ -86,8 +89,11 @@ class Session:
             self._receive()
         except WorkerError as error:
             reason = error
-        except (EOFError, OSError):
-            reason = self._why_it_ended()
+        except (EOFError, OSError) as error:
+            reason = self._why_it_ended(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, jobs must hear of the end
+            self._give_up(error)
+            reason = self._why_it_was_ended(error)
         finally:
             self._close()
         self._on_end(self, None if self._deadline is not None else reason)
@@ -115,8 +121,17 @@ class Session:
                     self._process.kill()
             self._on_message(self, self._link.receive())
 
-    def _why_it_ended(self) -> WorkerError:
-        assert self._process is not None
+    def _give_up(self, fault: Exception) -> None:
+        """End a process with which nothing can be exchanged any more."""
+        self._fault = fault
+        if self._process is not None:
+            self._process.kill()
+
+    def _why_it_ended(self, cause: Exception) -> WorkerError:
+        if self._fault is not None:
+            return self._why_it_was_ended(self._fault)
+        if self._process is None:
+            return WorkerError(f"The worker process could not be started: {cause}")
         when = "in the middle of the job" if self.ready else "before it was ready"
         error = WorkerError(
             f"The worker process ended {when}: {self._process.ended()} The next Run starts it "
@@ -124,6 +139,15 @@ class Session:
             "or write the result to disk."
         )
         error.add_note(self._process.log_tail())
+        return error
+
+    def _why_it_was_ended(self, fault: Exception) -> WorkerError:
+        error = WorkerError(
+            "A message to or from the worker process could not be taken, and the process was "
+            f"ended: {type(fault).__name__}: {fault}. The next Run starts it again. If memory is "
+            "short, choose a smaller region, or write the result to disk."
+        )
+        error.add_note("".join(traceback.format_exception(fault)))
         return error
 
     def _close(self) -> None:
@@ -150,9 +174,10 @@ class Session:
 
 
 class _Lane:
-    """A thread that does one thing after the other."""
+    """A thread that does one thing after the other, until one goes wrong."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, on_fault: Callable[[Exception], None]) -> None:
+        self._on_fault = on_fault
         self._actions: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name)
 
@@ -173,3 +198,6 @@ class _Lane:
                 action()
             except OSError:
                 return  # the worker is gone: the session's thread has noticed, too
+            except Exception as error:  # noqa: BLE001 - otherwise the worker would wait for ever
+                self._on_fault(error)
+                return
