@@ -194,6 +194,31 @@ def test_cancelling_leaves_no_half_drawn_image(
     qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=PATIENCE)
 
 
+def test_an_image_is_repainted_into_a_file(
+    qtbot: Any, viewer: Any, open_panel: Open, painter: Path, tmp_path: Path
+) -> None:
+    layer = viewer.add_labels(label_map(24, 520), name="map")  # a file of two levels
+    panel = open_panel(SynthesizePanel, painter, layer="map")
+    panel.sampling.steps.setValue(2)
+    panel.refresh()
+    panel.runner.run_button.click()
+    finish(qtbot, panel._job)
+    qtbot.waitUntil(lambda: panel.repaint_button.isEnabled(), timeout=PATIENCE)
+    layer.data[4:12, 500:510] = 4
+    layer.refresh()
+    panel.output.kind.value = "file"
+    panel.output.path.setText(str(tmp_path / "drawn.ome.zarr"))
+    panel.refresh()
+    panel.repaint_button.click()
+    job = panel._job
+    finish(qtbot, job)
+    qtbot.waitUntil(lambda: viewer.layers[0].multiscale, timeout=PATIENCE)
+    assert [each.name for each in viewer.layers] == ["map painter", "map"]
+    expected = np.asarray(nt.open_image(tmp_path / "drawn.ome.zarr"))
+    np.testing.assert_array_equal(np.asarray(viewer.layers[0].data[0]), expected)
+    qtbot.waitUntil(lambda: not panel.runner.cancel_button.isEnabled(), timeout=PATIENCE)
+
+
 def test_scripts_do_what_the_panel_does(qtbot: Any, viewer: Any, painter: Path) -> None:
     layer = viewer.add_labels(label_map(), name="map")
     job = synthesize_layer(viewer, layer, str(painter), options={"steps": 2, "seed": 4})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from napari.layers import Layer
+
 from napari_tincture.widgets._added import add_results
 from napari_tincture.worker.jobs import Job
 from napari_tincture.worker.settings import JobSettings
@@ -23,8 +25,10 @@ class Scene:
     labels: str
     settings: JobSettings
     layer: Any = None
+    repaints: bool = False
+    """Whether the layer shows what was drawn before, until something comes of this."""
     before: Any = None
-    """Pixels that a repainted layer had."""
+    """Pixels that a repainted layer had, once it shows others."""
     title: str = ""
     """What tells the image from others of the same map."""
 
@@ -55,7 +59,7 @@ class Drawing:
         """Note a job that draws, perhaps a change of what was drawn before."""
         scene = Scene(job, labels, settings, title=title)
         if before is not None and before.layer in self.viewer.layers:
-            scene.layer, scene.before = before.layer, before.layer.data
+            scene.layer, scene.repaints = before.layer, True
         self._under_way[job.number] = scene
 
     def scene_of(self, labels: str, settings: JobSettings) -> Scene | None:
@@ -74,9 +78,11 @@ class Drawing:
         data, options, kind = preview.to_layer()
         if scene.layer is None or scene.layer not in self.viewer.layers:
             scene.layer = getattr(self.viewer, f"add_{kind}")(data, **options)
+            scene.repaints = False
             self._beneath(scene)
-        elif scene.before is not None and scene.layer.data is scene.before:
-            scene.layer.data = data
+        elif scene.repaints and scene.before is None:
+            scene.before = list(scene.layer.data) if scene.layer.multiscale else scene.layer.data
+            self._fill(scene, data)
         else:
             scene.layer.refresh()
 
@@ -88,7 +94,7 @@ class Drawing:
         shown = scene.layer is not None and scene.layer in self.viewer.layers
         if shown and ("c" not in result.axes or result.rgb):
             data, options, _ = result.to_layer()
-            scene.layer.data = data
+            self._fill(scene, data)
             scene.layer.metadata.update(options.get("metadata", {}))
         else:
             add_results(self.viewer, job.results)
@@ -96,7 +102,7 @@ class Drawing:
             self._beneath(scene)
         if scene.title:
             scene.layer.name = f"{scene.layer.name} {scene.title}"
-        scene.before, self._last = None, scene
+        scene.repaints, scene.before, self._last = False, None, scene
 
     def _beneath(self, scene: Scene) -> None:
         """Lay the image under its map, which stays what is painted on."""
@@ -114,6 +120,27 @@ class Drawing:
         if scene is None or scene is self._last or scene.layer not in self.viewer.layers:
             return
         if scene.before is not None:
-            scene.layer.data = scene.before
-        else:
+            self._fill(scene, scene.before)
+        elif not scene.repaints:
             self.viewer.layers.remove(scene.layer)
+
+    def _fill(self, scene: Scene, data: Any) -> None:
+        """Show other pixels in an image's layer, or in one like it if they have other levels.
+
+        A layer of one level cannot show several, nor the other way round.
+        """
+        old = scene.layer
+        if isinstance(data, list) == old.multiscale:
+            old.data = data
+            return
+        layers = self.viewer.layers
+        _, state, kind = old.as_layer_data_tuple()
+        new = Layer.create(data, {**state, "multiscale": isinstance(data, list)}, kind)
+        selected, name = set(layers.selection), old.name
+        layers.insert(layers.index(old), new)
+        layers.remove(old)
+        new.name = name
+        layers.selection = {new if layer == old else layer for layer in selected}
+        for other in (scene, self._last, *self._under_way.values()):
+            if other is not None and other.layer == old:
+                other.layer = new

@@ -193,11 +193,19 @@ class JobHub(QObject):
             show_warning(text)
         order.told = len(job.warnings)
         if job.state.final:
-            del self._orders[job.number]
-            order.under_way.end(job)
+            self._end(job, order)
+        else:
+            self.changed.emit(job)
+
+    def _end(self, job: Job, order: _Order) -> None:
+        del self._orders[job.number]
+        order.under_way.end(job)
+        try:
             self._conclude(job, order)
+        finally:  # panels do not wait for ever for a result that cannot be shown
+            self._rest()
             self.ended.emit(job)
-        self.changed.emit(job)
+            self.changed.emit(job)
 
     def _on_live(self, live: LiveLink) -> None:
         viewer = self._live_viewers.pop(live.number, None)
@@ -224,7 +232,6 @@ class JobHub(QObject):
             order.show(job)
         elif viewer is not None:
             add_results(viewer, job.results, getattr(job, "tables", {}))
-        self._rest()
 
     def _on_window_gone(self, window: int, *_: Any) -> None:
         viewer = self._windows.pop(window, None)
