@@ -5,7 +5,7 @@ import pytest
 from painters import CLASSES, denoiser
 
 from napari_tincture.errors import InputError
-from napari_tincture.models.class_table import ClassTable, classes_of
+from napari_tincture.models.class_table import ClassTable, classes_of, value_counts
 
 CARD = denoiser().card
 
@@ -42,3 +42,10 @@ def test_a_map_without_any_class_is_refused_but_not_a_part_of_one() -> None:
 def test_classes_that_the_model_does_not_have_are_refused(given: dict) -> None:
     with pytest.raises(InputError, match="classes="):
         ClassTable.of(CARD, given)
+
+
+@pytest.mark.parametrize("dtype", ["?", "u1", "i1", "u2", ">i2", "i4", "u8"])
+def test_values_are_counted_as_numpy_does(dtype: str) -> None:
+    values = np.random.default_rng(0).integers(-300, 300, (3, 400, 300)).astype(dtype)[..., ::2, 5:]
+    expected = zip(*np.unique(values, return_counts=True), strict=True)
+    assert value_counts(values) == {int(value): int(count) for value, count in expected}

@@ -15,6 +15,8 @@ from napari_tincture.models.card import Channel, ModelCard
 NO_CLASS = -1
 SHOWN = 8
 """Unknown values that a message lists."""
+STRIP = 2**18
+"""Pixels that are counted at once."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,11 @@ class ClassTable:
 
     def unknown(self, labels: NDArray[Any]) -> dict[int, int]:
         """Values (of any shape) that are no class, and how many pixels have each."""
-        values, counts = np.unique(labels, return_counts=True)
-        return {
-            int(value): int(count)
-            for value, count in zip(values, counts, strict=True)
-            if int(value) not in self.numbers
-        }
+        return self.unknown_of(value_counts(labels))
+
+    def unknown_of(self, counts: Mapping[int, int]) -> dict[int, int]:
+        """Those of counted values that are no class."""
+        return {value: count for value, count in counts.items() if value not in self.numbers}
 
     def encode(self, labels: NDArray[Any], name: str, *, part: bool = False) -> NDArray[np.int16]:
         """Numbers of classes (y, x), -1 for none.
@@ -107,6 +108,21 @@ class ClassTable:
             f"{some}{more}. Its classes are {listed(self.card)}. Repaint them, or say what they "
             f"mean, such as classes={{{next(iter(strange))}: {self.card.class_inputs[0].name!r}}}."
         )
+
+
+def value_counts(labels: NDArray[Any]) -> dict[int, int]:
+    """Values of a label map (of any shape), in their order, and how many pixels have each."""
+    dtype = labels.dtype
+    if dtype.kind not in "biu" or dtype.itemsize > 2:
+        values, counts = np.unique(labels, return_counts=True)
+    else:  # small integers are counted in a tenth of the time that sorting them takes
+        bits = labels.reshape(-1).view(f"u{dtype.itemsize}")
+        pixels = np.zeros(256**dtype.itemsize, np.int64)
+        for start in range(0, bits.size, STRIP):
+            pixels += np.bincount(bits[start : start + STRIP], minlength=pixels.size)
+        found = np.flatnonzero(pixels)
+        values, counts = found.astype(bits.dtype).view(dtype), pixels[found]
+    return dict(sorted(zip(map(int, values), map(int, counts), strict=True)))
 
 
 def classes_of(card: ModelCard) -> dict[int, Channel]:

@@ -48,11 +48,19 @@ class ClassMapping(QWidget):
         if said:
             given["classes"] = said
 
-    def offer(self, unknown: Mapping[int, int], classes: Mapping[int, Channel]) -> None:
-        """Ask about values, of which these many pixels are; what was decided stays."""
-        wanted = dict(list(unknown.items())[:MOST]) if len(unknown) <= MOST else {}
-        for value in [value for value in self.rows if value not in wanted]:
-            self._layout.removeRow(self.rows.pop(value))
+    def offer(
+        self, unknown: Mapping[int, int], anywhere: Mapping[int, int],
+        classes: Mapping[int, Channel],
+    ) -> None:  # fmt: skip
+        """Ask about values of what is to be drawn, of which these many pixels are.
+
+        What was decided stays while the value is `anywhere` in the map.
+        """
+        wanted = unknown if len(unknown) <= MOST else {}
+        for value, choice in list(self.rows.items()):
+            decided = choice.value != UNDECIDED and value in anywhere
+            if value not in wanted and not decided:
+                self._layout.removeRow(self.rows.pop(value))
         items = [
             Item("choose …", UNDECIDED), Item("no class", NO_CLASS, "No channel is set there"),
             *(Item(c.name, c.name, f"As if it were {value}") for value, c in classes.items()),
@@ -63,6 +71,7 @@ class ClassMapping(QWidget):
                 choice.chosen.connect(self.changed)
                 self.rows[value] = choice
                 self._layout.addRow(f"{value} is", choice)
-            self.rows[value].set_items(items)
+        for choice in self.rows.values():
+            choice.set_items(items)
         align_labels(self._layout)
         self.setVisible(bool(self.rows))

@@ -185,9 +185,10 @@ class TaskPanel(TaskForm):
         self.chosen.offer_axes()
         show_row(self._form, self.axes, self.chosen.unsure)
         self.output.refresh()
+        self._planned: Plan | None = None
         try:
             self._offer_channels()
-            plan = self.plan()
+            plan = self._planned = self.plan()
         except TinctureError as error:
             self._say(Level.PROBLEM, in_panel(error))
         else:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from napari.layers import Labels
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QPushButton
 
-from napari_tincture.errors import InputError, ModelError, TinctureError
+from napari_tincture.errors import InputError, ModelError
 from napari_tincture.models.class_table import classes_of
 from napari_tincture.tasks.recipe import DATASET, Recipe
 from napari_tincture.widgets._class_mapping import ClassMapping
@@ -28,9 +28,9 @@ from napari_tincture.widgets._sampler_comparison import SamplerComparison
 from napari_tincture.widgets._sampler_rows import SamplerRows
 from napari_tincture.widgets._style_row import style_layers
 from napari_tincture.widgets._synthesis_plan import (
+    Surveyor,
     plan_synthesis,
     repainting,
-    unknown_values,
     with_seed,
 )
 from napari_tincture.widgets._task_panel import TaskPanel
@@ -64,6 +64,7 @@ class SynthesizePanel(TaskPanel):
         self.derive = DeriveRow(self.viewer, self.chosen.open)
         self.more.add(self.sampling.variants, "Variants")
         self._jobs: list[Job] = []
+        self._survey = Surveyor()
         self.margin = pixels_box(MARGIN, 512)
         self.margin.setToolTip("How far around a change Repaint may change the image")
         layout.addRow("Margin", self.margin)
@@ -212,10 +213,10 @@ class SynthesizePanel(TaskPanel):
 
     def refresh(self) -> None:
         """Bring what the panel offers and says up to date, now."""
-        super().refresh()
-        known = False
-        with suppress(TinctureError):
-            known = self.drawing.scene_of(self.layer.value, self.plan().settings) is not None
+        with self._survey.held():
+            super().refresh()
+        plan = self._planned
+        known = bool(plan and self.drawing.scene_of(self.layer.value, plan.settings))
         self.repaint_button.setEnabled(known)
         show_row(self._form, self.margin, known)
 
@@ -223,22 +224,25 @@ class SynthesizePanel(TaskPanel):
         if not self.layer.value:
             raise InputError("Choose a Labels layer, or press New map.")
         output.pop("live", None)
-        choices = Choices(
+        return plan_synthesis(self.viewer, self._choices(**output), self.card, self._survey)
+
+    def _choices(self, **output: Any) -> Choices:
+        return Choices(
             task=self.task, model=self.model.name, layer=self.layer.value,
             axes=dict(self.chosen.known), region=self.region.value, box=self.box,
             shapes=self.shapes.value or "", planes=self.planes.value,
             device=self.more.device.value, precision=self.more.precision.value,
             options=self.options(), any_pixel_size=self.more.any_pixel_size.isChecked(), **output,
         )  # fmt: skip
-        return plan_synthesis(self.viewer, choices, self.card)
 
     def _offer_channels(self) -> None:
         self.channels.setVisible(False)
         if not self.layer.value:
             return
         raster, card = self.chosen.open(), self.card
-        self.mapping.offer(unknown_values(raster, card), classes_of(card))
         show_row(self._form, self.planes, bool(set(own_letters(raster)) & set("tz")))
+        unknown = self._survey.unknown(self.viewer, self._choices(), card, raster)
+        self.mapping.offer(*unknown, classes_of(card))
 
     def _batch_settings(self) -> JobSettings:
         settings = super()._batch_settings()
