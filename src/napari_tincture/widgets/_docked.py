@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QWidget
 from napari_tincture.widgets._jobs import JobHub, job_hub
 from napari_tincture.widgets._layers import LayerWatch
 from napari_tincture.widgets._viewer import bare
+from napari_tincture.widgets._windows import window_of
 
 
 class Docked(QWidget):
@@ -34,18 +35,20 @@ class Docked(QWidget):
         self._watch.start()
         self._hub.open_panel(id(self))
 
+    def _sleep(self) -> None:
+        self._watch.stop()
+        self._hub.close_panel(id(self))
+
     def changeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
         """Hear nothing while in no window: napari closes a dock by taking the panel out of it."""
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is None:
-                self._watch.stop()
-                self._hub.close_panel(id(self))
+                self._sleep()
             else:
                 self._wake()
         super().changeEvent(event)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Learn which window the panel is in."""
-        if (window := self.window()) is not None:
-            self._hub.follow(window, self.viewer)
+        """Learn which window the viewer is in."""
+        self._hub.follow(window_of(self.viewer, self), self.viewer)
         super().showEvent(event)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import QObject, Slot  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QWidget
 
 # Python may collect a widget before Qt deletes it, and with it every function connected to it: Qt
 # would call none of them, or what is left of one, which ends the process. Only a slot that Qt
@@ -25,7 +24,7 @@ class _Waiting(QObject):
         self._action()
 
 
-def when_gone(widget: QWidget, action: Callable[[], Any]) -> None:
+def when_gone(widget: QObject, action: Callable[[], Any]) -> None:
     """Call `action`, which must not know the widget, once Qt has deleted it."""
     waiting = _Waiting(action)
     _WAITING.add(waiting)

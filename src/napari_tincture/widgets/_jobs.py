@@ -21,17 +21,17 @@ from napari.utils.notifications import (
     show_error,
     show_warning,
 )
-from qtpy.QtCore import QEvent, QObject, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_tincture.raster import Raster
 from napari_tincture.widgets._added import add_results
 from napari_tincture.widgets._closing import UnderWay
-from napari_tincture.widgets._gone import when_gone
 from napari_tincture.widgets._live import close_views
 from napari_tincture.widgets._live_open import open_view
 from napari_tincture.widgets._preferences import apply_cache
 from napari_tincture.widgets._viewer import bare
+from napari_tincture.widgets._windows import Windows
 from napari_tincture.worker.client import WorkerClient
 from napari_tincture.worker.jobs import Job, State
 from napari_tincture.worker.live_client import LiveLink
@@ -102,8 +102,7 @@ class JobHub(QObject):
         self._live_viewers: dict[int, Any] = {}
         self._panels: set[int] = set()
         self._resting = False
-        self._windows: dict[int, Any] = {}
-        self._closing: set[int] = set()
+        self._windows = Windows(self._on_window_gone)
         application = QApplication.instance()
         if application is not None:
             for client in (self.client, self.trainer, self.teacher):
@@ -153,20 +152,7 @@ class JobHub(QObject):
 
     def follow(self, window: QWidget, viewer: Any) -> None:
         """Cancel the viewer's jobs when its window is gone."""
-        if id(window) not in self._windows:
-            self._windows[id(window)] = viewer
-            window.installEventFilter(self)
-            when_gone(window, partial(self._on_window_gone, id(window)))
-
-    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
-        """Notice at once that a window was closed: it is destroyed only later."""
-        if event.type() == QEvent.Type.Close:
-            self._closing.add(id(watched))
-        elif event.type() == QEvent.Type.Show:
-            self._closing.discard(id(watched))  # the person had second thoughts
-        elif event.type() == QEvent.Type.Hide and id(watched) in self._closing:
-            self._on_window_gone(id(watched))
-        return False
+        self._windows.follow(window, viewer)
 
     def _take(self, client: Any, viewer: Any, job: Job, show: Show | None = None) -> None:
         under_way = UnderWay(viewer, job, partial(client.cancel, job))
@@ -233,11 +219,7 @@ class JobHub(QObject):
         elif viewer is not None:
             add_results(viewer, job.results, getattr(job, "tables", {}))
 
-    def _on_window_gone(self, window: int, *_: Any) -> None:
-        viewer = self._windows.pop(window, None)
-        self._closing.discard(window)
-        if viewer is None:
-            return
+    def _on_window_gone(self, viewer: Any) -> None:
         for order in self._orders.values():
             if bare(order.viewer) is bare(viewer):
                 order.viewer = None
