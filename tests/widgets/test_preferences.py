@@ -58,6 +58,26 @@ def test_a_preferred_device_is_taken_once_the_worker_knows_it(
     assert panel.more.device.value == "cpu"  # a person has chosen since
 
 
+def test_a_panel_that_is_opened_again_has_the_device_that_was_chosen(
+    viewer: Any, qtbot: Any, preferences: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (StainPanel(viewer) for _ in range(3))
+    for panel in (first, second, third):
+        qtbot.addWidget(panel)
+    devices = {"cuda:0": "a card", "cuda:1": "another", "cpu": "this processor"}
+    monkeypatch.setattr(first._hub.client, "devices", devices)
+    first._offer_devices()
+    first.more.device.value = "cuda:1"
+    first.refresh()
+    second._recall()
+    assert second.more.device.value == "auto"
+    second.refresh()  # and what is to come is remembered, too
+    third._recall()
+    for panel in (second, third):
+        panel._offer_devices()
+        assert panel.more.device.value == "cuda:1"
+
+
 def test_the_environment_says_it_where_napari_does_not(
     preferences: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -132,8 +132,11 @@ class TaskForm(Docked):
         layout.addStretch(1)
 
     def _state(self) -> dict[str, Any]:
+        choices = {name: choice.value for name, choice in self.settings().items()}
+        if choices["device"] == "auto":
+            choices["device"] = self._device_to_come or "auto"
         return {
-            "choices": {name: choice.value for name, choice in self.settings().items()},
+            "choices": choices,
             "boxes": {name: box.isChecked() for name, box in self._boxes().items()},
             "model": self.model.name,
             "path": self.output.path.text(),
@@ -167,7 +170,11 @@ class TaskForm(Docked):
         self.show_box(state["box"])
         self.further.show_values(state["further"])
         for name, value in state["choices"].items():
-            self.settings()[name].value = value
+            choice = self.settings()[name]
+            if choice is self.more.device and not choice.offers(value):
+                self._device_to_come = value  # the worker has not told of it yet
+            else:
+                choice.value = value
         for name, ticked in state["boxes"].items():
             self._boxes()[name].setChecked(ticked)
         self.more.unfolded = state["unfolded"]
