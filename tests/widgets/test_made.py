@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog
 
 import napari_tincture as nt
 from napari_tincture import samples
+from napari_tincture.errors import InputError
 from napari_tincture.tasks.recipe import Recipe
 from napari_tincture.widgets._form import Level
 from napari_tincture.widgets._open_recipe import PANELS
@@ -184,6 +185,27 @@ def test_a_recipe_to_synthesize_is_shown_with_all_its_controls(viewer: Any, tmp_
     options = panel.plan().settings.options
     assert options | {"sampler": "ddim", "steps": 7, "seed": 5, "guidance": 2.5} == options
     assert panel.further.values == {}
+
+
+@pytest.mark.parametrize("seed", [2**31 - 1, 2**31, 2**64 - 1])
+def test_a_recipe_with_any_seed_is_shown(viewer: Any, seed: int) -> None:
+    samples.tissue_map().crop({"y": slice(0, 64), "x": slice(0, 64)}).add_to(viewer)
+    panel: SynthesizePanel = opened(viewer, "Synthesize")
+    panel.sampling.seed.setValue(7)
+    recipe = Recipe("synthesize", (None,), "em-tissue", {"seed": seed})
+    panel.show_recipe(recipe, [viewer.layers[-1].name])
+    assert panel.plan().settings.options["seed"] == seed
+    large = seed > 2**31 - 1
+    assert panel.further.values == ({"seed": seed} if large else {})
+    assert panel.sampling.seed.isEnabled() == (not large)
+    panel.sampling.variants.setValue(2)
+    if seed == 2**64 - 1:
+        with pytest.raises(InputError, match="last seed"):
+            panel.run()
+    panel.further.drop_button.click()
+    panel.refresh()
+    assert panel.sampling.seed.isEnabled()
+    assert panel.plan().settings.options["seed"] == panel.sampling.seed.value()
 
 
 def test_a_region_beyond_the_layer_is_told(viewer: Any, model_paths: dict[str, Path]) -> None:

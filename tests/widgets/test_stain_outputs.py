@@ -13,6 +13,7 @@ from two_way import noisy, two_way
 
 import napari_tincture as nt
 from napari_tincture.models.statistics import measured, summary
+from napari_tincture.tasks.recipe import Recipe
 from napari_tincture.widgets._form import Level
 from napari_tincture.widgets._memory import kept
 from napari_tincture.widgets._unlike import _KNOWN
@@ -105,6 +106,16 @@ def test_samples_of_a_model_that_takes_noise(
     ).compute()
     np.testing.assert_allclose(added["cells noisy std"].data, expected["std"], atol=1e-5)
     assert "Uncertainty" in panel.runner.status.text()
+
+
+def test_a_recipe_with_a_large_seed_is_shown(
+    layer: Any, open_panel: Open, models: dict[str, Path]
+) -> None:
+    panel = open_panel(StainPanel, models["noisy"])
+    settings = {"seed": 2**40, "samples": 2}
+    panel.show_recipe(Recipe("stain", (None,), str(models["noisy"]), settings), ["cells"])
+    assert panel.plan().settings.options == settings
+    assert not panel.seed.isEnabled()
 
 
 def test_to_a_folder_on_disk(

@@ -151,7 +151,7 @@ class DeriveRow(Folding):
         # The chosen map stays chosen: the next press derives another one from it.
         self._viewer.layers.selection = before
         self.button.setEnabled(True)
-        self.seed.setValue(int(settings["seed"]) + 1)
+        self.seed.setValue(min(int(settings["seed"]) + 1, LARGEST_SEED))
         text = str(layer.name)
         if moved:
             text += f": {moved['changed']} of {moved['of']} objects moved"

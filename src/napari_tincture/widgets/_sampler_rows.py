@@ -10,6 +10,8 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QSpinBox, QToolButton
 
 from napari_tincture.by_name import own_modules
+from napari_tincture.diffusion.noise import LARGEST_SEED as LAST_SEED
+from napari_tincture.errors import InputError
 from napari_tincture.models.card import ModelCard
 from napari_tincture.models.denoising import USUAL as ASKED
 from napari_tincture.models.denoising import Denoising
@@ -28,7 +30,17 @@ HELP = {
 USUAL = {"ddpm": 250, "dpm_solver": 15, "dpm_solver_sde": 20}
 USUAL_STEPS = 40
 LARGEST_SEED = 2**31 - 1
+"""That Qt's boxes can show; tasks take larger ones."""
 MOST_VARIANTS = 50
+
+
+def show_seed(box: QSpinBox, given: dict[str, Any]) -> None:
+    """Show a recipe's seed and take it off the list, unless it is larger than boxes can be."""
+    seed = int(given.get("seed", 0))
+    fits = seed <= LARGEST_SEED
+    box.setValue(seed if fits else 0)
+    if fits:
+        given.pop("seed", None)
 
 
 class SamplerRows(QObject):
@@ -93,10 +105,25 @@ class SamplerRows(QObject):
         show_row(self._form, self.guidance, guided)
         self.look.offer(card, layers)
 
-    @property
-    def seeds(self) -> list[int]:
-        """Of the images that one press draws, the shown one first."""
-        first = self.seed.value()
+    def hold_seed(self, *, held: bool) -> None:
+        """Let no seed be chosen while one is set elsewhere."""
+        for field in (self.seed, self.dice):
+            field.setEnabled(not held)
+
+    def seeds(self, first: int) -> list[int]:
+        """Of the images that one press draws.
+
+        Raises
+        ------
+        InputError
+            If there are not so many from the first on.
+        """
+        left = LAST_SEED + 1 - first
+        if self.variants.value() > left:
+            raise InputError(
+                f"{self.variants.value()} variants from seed {first} on go beyond the last seed, "
+                "2⁶⁴ - 1. Choose a smaller seed, or fewer variants."
+            )
         return [first + number for number in range(self.variants.value())]
 
     @property
@@ -117,7 +144,7 @@ class SamplerRows(QObject):
         self.sampler.value = given.pop("sampler", None) or usual["sampler"]
         for name in ("steps", "guidance"):
             self._boxes()[name].setValue(given.pop(name, None) or usual[name])
-        self.seed.setValue(int(given.pop("seed", 0)))
+        show_seed(self.seed, given)
         self.variants.setValue(1)
         self.look.show_options(given, layers)
 

@@ -15,6 +15,7 @@ from napari_tincture.widgets._also_row import AlsoRow
 from napari_tincture.widgets._form import Choice, Item, Level, show_row, take
 from napari_tincture.widgets._plan import Plan
 from napari_tincture.widgets._run_layer import run_layer
+from napari_tincture.widgets._sampler_rows import LARGEST_SEED, show_seed
 from napari_tincture.widgets._task_panel import TaskPanel
 from napari_tincture.worker.jobs import Job
 
@@ -51,7 +52,7 @@ class StainPanel(TaskPanel):
         self.samples.setRange(1, MOST_SAMPLES)
         self.samples.setValue(3)
         self.samples.setToolTip("Draws of noise that the result is the mean of")
-        self.seed.setRange(0, 2**31 - 1)
+        self.seed.setRange(0, LARGEST_SEED)
         self.seed.setToolTip("Of the noise: the same seed gives the same result")
         layout.addRow("Direction", self.direction)
         layout.addRow("Also", self.also)
@@ -81,7 +82,7 @@ class StainPanel(TaskPanel):
         if self._backward(card):
             found["direction"] = "backward"
         if card.noise_inputs:
-            found |= {"samples": self.samples.value(), "seed": self.seed.value()}
+            found = {"samples": self.samples.value(), "seed": self.seed.value()} | found
         if self.also.ticked and not self.output.live:
             found["outputs"] = ["image", *self.also.ticked]
         return found
@@ -90,8 +91,8 @@ class StainPanel(TaskPanel):
         """Show settings of a recipe and take off the list what there are controls for."""
         super().show_options(given, layers)
         take(self.direction, given, "direction", "forward")
-        for box, name, unset in ((self.samples, "samples", 3), (self.seed, "seed", 0)):
-            box.setValue(int(given.pop(name, unset)))
+        self.samples.setValue(int(given.pop("samples", 3)))
+        show_seed(self.seed, given)
         wanted = given.get("outputs", ())
         for name, tick in self.also.boxes.items():
             tick.setChecked(name in wanted)
@@ -128,6 +129,7 @@ class StainPanel(TaskPanel):
             (self.samples, noise), (self.seed, noise),
         ):  # fmt: skip
             show_row(self._form, field, shown)
+        self.seed.setEnabled("seed" not in self.further.values)
 
     def refresh(self) -> None:
         """Bring what the panel offers and says up to date, now."""

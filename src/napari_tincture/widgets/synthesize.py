@@ -95,7 +95,8 @@ class SynthesizePanel(TaskPanel):
         TinctureError
             If something is missing or does not fit.
         """
-        plan, seeds = self.plan(), self.sampling.seeds
+        plan = self.plan()
+        seeds = self.sampling.seeds(plan.settings.options["seed"])
         if len(seeds) > 1 and plan.settings.save_to is not None:
             raise InputError(
                 f"{len(seeds)} variants do not go into one file. Choose a layer as output, or one "
@@ -179,7 +180,7 @@ class SynthesizePanel(TaskPanel):
 
     def options(self) -> dict[str, Any]:
         """Give the keyword arguments that only this task has."""
-        found = self.further.values | self.sampling.options
+        found = self.sampling.options | self.further.values  # where a large seed may be
         if decided := self.mapping.options:
             found["classes"] = {**found.get("classes", {}), **decided}
         return found
@@ -207,6 +208,7 @@ class SynthesizePanel(TaskPanel):
         self.map.offer(classes)
         layers = style_layers(self.viewer, card)
         self.sampling.offer(card, layers)
+        self.sampling.hold_seed(held="seed" in self.further.values)
         denoises = card is not None and card.denoising is not None
         self.comparison.offer(layers, shown=denoises)
         self.derive.offer(card)
