@@ -14,8 +14,9 @@ from qtpy.QtWidgets import QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from napari_tincture.models.card import Channel
 from napari_tincture.widgets._form import Choice, row
+from napari_tincture.widgets._number_keys import NumberKeys
 from napari_tincture.widgets._palette import Palette
-from napari_tincture.widgets._teach_layer import BRUSH, OTHER, NumberKeys, select
+from napari_tincture.widgets._teach_layer import BRUSH, OTHER, select
 
 USUAL_SIDE = 512
 PLAIN = {"gray": "#808080", "grey": "#808080"}
@@ -50,8 +51,8 @@ class LabelMapRow(QWidget):
         layout.setSpacing(3)
         layout.addWidget(self.palette_)
         layout.addWidget(row([self.new_button, self.height_, self.width_]))
-        self._keys = NumberKeys(viewer, self._choose_place)
-        self.destroyed.connect(self._keys.release)
+        self.keys = NumberKeys(viewer, self._choose_place)
+        self.destroyed.connect(self.keys.release)
         self.new_button.clicked.connect(lambda _: self.make())
         self.palette_.chosen.connect(self.paint)
 
@@ -63,9 +64,9 @@ class LabelMapRow(QWidget):
         layer = self._map()
         self.palette_.show_chosen(None if layer is None else int(layer.selected_label))
         if layer is not None and classes:
-            self._keys.bind([layer])
+            self.keys.bind([layer])
         else:
-            self._keys.release()
+            self.keys.release()
 
     def make(self) -> Labels:
         """Add an empty map of the first class, and let it be painted."""
@@ -87,7 +88,7 @@ class LabelMapRow(QWidget):
         dress(layer, self._classes)
         select(self._viewer, layer, value)
         self.palette_.show_chosen(value)
-        self._keys.bind([layer])
+        self.keys.bind([layer])
 
     def dress(self) -> None:
         """Show the chosen map in the classes' colours, unless somebody has given it others."""

@@ -21,9 +21,9 @@ from napari_tincture.widgets._form import Choice, Folding, Item, Level, Message,
 from napari_tincture.widgets._gone import when_gone
 from napari_tincture.widgets._jobs import JobHub
 from napari_tincture.widgets._lesson import Lesson
+from napari_tincture.widgets._number_keys import NumberKeys
 from napari_tincture.widgets._teach_classes import ClassList
 from napari_tincture.widgets._teach_layer import (
-    NumberKeys,
     labels_names,
     new_labels,
     read_classes,
@@ -73,7 +73,7 @@ class Teach(Folding):
         self._lessons: list[Lesson] = []
         self._layer: Any = None
         self._told = 0
-        self._keys = NumberKeys(viewer, self.choose)
+        self.keys = NumberKeys(viewer, self.choose)
         self._tick = QTimer()
         body = QWidget()
         self._lay_out(body)
@@ -152,8 +152,8 @@ class Teach(Folding):
         self._on_labels()
 
     def close_down(self, *_: Any) -> None:
-        """End the session and give the keys back; strokes stay."""
-        self._keys.release()
+        """End the session and give the keys back until they wake; strokes stay."""
+        self.keys.rest()
         self._tick.stop()
         self._leave()
         self._watch(None)
@@ -183,7 +183,7 @@ class Teach(Folding):
         self.classes.changed.connect(self._on_classes)
         self.classes.chosen.connect(self.choose)
         self._hub.changed.connect(self._on_job)
-        self.destroyed.connect(self._keys.release)
+        self.destroyed.connect(self.keys.release)
         when_gone(self, partial(_end, self._lessons, self._hub, id(self)))
 
     def _fits(self, lesson: Lesson, image: Any) -> bool:
@@ -210,10 +210,10 @@ class Teach(Folding):
     def _bind(self) -> None:
         """Take the number keys while there are classes to choose, and the section is open."""
         if not self.unfolded or self._layer is None:
-            self._keys.release()
+            self.keys.release()
             return
         images = [layer for layer in self._viewer.layers if layer is not self._layer]
-        self._keys.bind([self._layer, *images])
+        self.keys.bind([self._layer, *images])
 
     def _on_labels(self) -> None:
         name = self.labels.value

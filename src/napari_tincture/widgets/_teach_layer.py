@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,42 +105,3 @@ def select(viewer: Any, layer: Any, value: int) -> None:
     viewer.layers.selection = {layer}
     layer.selected_label = value
     layer.mode = "paint"
-
-
-class NumberKeys:
-    """Keys 1 to 9 choose a class where a viewer or some of its layers have the focus.
-
-    Bindings of napari's layers come before those of the viewer; so the layers get them, too.
-    """
-
-    def __init__(self, viewer: Any, choose: Callable[[int], None]) -> None:
-        self._viewer, self._choose = viewer, choose
-        self._owners: list[Any] = []
-        self._bound: list[tuple[Any, str, Any]] = []
-
-    def bind(self, layers: Sequence[Any]) -> None:
-        """Bind them for the viewer and these layers, and no others."""
-        owners = [self._viewer, *layers]
-        if owners == self._owners:
-            return
-        self.release()
-        self._owners = owners
-        for owner in owners:
-            for number in range(1, 10):
-                key = str(number)
-                before = owner.bind_key(key, None)
-                owner.bind_key(key, self._chooser(number - 1))
-                self._bound.append((owner, key, before))
-
-    def release(self, *_: Any) -> None:
-        """Give the keys back to whoever had them."""
-        for owner, key, before in reversed(self._bound):
-            owner.bind_key(key, before, overwrite=True)
-        self._bound, self._owners = [], []
-
-    def _chooser(self, place: int) -> Callable[[Any], None]:
-        # A function: napari asks what is bound for its name.
-        def choose_class(_: Any) -> None:
-            self._choose(place)
-
-        return choose_class

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
 
-from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QFileDialog, QFormLayout, QPushButton
 
 from napari_tincture.errors import InputError, ModelError, OutputError
@@ -165,11 +164,15 @@ class SegmentPanel(TaskPanel):
         except OutputError as error:
             self._say(Level.PROBLEM, str(error))
 
-    def changeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+    def _sleep(self) -> None:
         """Learn no more while in no window."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self.teach.close_down()
+        super()._sleep()
+        self.teach.close_down()
+
+    def _wake(self) -> None:
+        super()._wake()
+        self.teach.keys.wake()
+        self._later.start()
 
     def _lay_out(self) -> None:
         super()._lay_out()

@@ -256,6 +256,16 @@ class SynthesizePanel(TaskPanel):
     def _suggest_model(self) -> None:
         """Any model draws any map, if its classes are those of the map."""
 
+    def _sleep(self) -> None:
+        """Leave the keys to others while in no window."""
+        super()._sleep()
+        self.map.keys.rest()
+
+    def _wake(self) -> None:
+        super()._wake()
+        self.map.keys.wake()
+        self._later.start()
+
     def _state(self) -> dict[str, Any]:
         return {**super()._state(), "sampling": self.sampling.state}
 
