@@ -13,12 +13,13 @@ from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap
 from painters import denoiser, label_map
 from panels import PATIENCE, finish, same_place
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QCoreApplication, QEvent, QPoint, Qt
 from skimage.io import imsave
 
 import napari_tincture as nt
 from napari_tincture.widgets._form import Level
 from napari_tincture.widgets.synthesize import SynthesizePanel, synthesize_layer
+from napari_tincture.worker.jobs import State
 
 Open = Callable[..., Any]
 SIDE = 64
@@ -291,3 +292,27 @@ def test_cancel_stops_all_variants(
     qtbot.waitUntil(lambda: all(job.state.final for job in jobs), timeout=PATIENCE)
     qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=PATIENCE)
     assert not any(job.result for job in jobs)
+
+
+@pytest.mark.slow
+def test_a_panel_that_is_opened_again_cancels_what_it_had_begun(
+    qtbot: Any, viewer: Any, open_panel: Open, painter: Path
+) -> None:
+    layer = viewer.add_labels(label_map(200, 200), name="map")
+    first = open_panel(SynthesizePanel, painter, layer="map")
+    first.sampling.steps.setValue(100)
+    first.sampling.variants.setValue(2)
+    first.run()
+    jobs = first._jobs
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=PATIENCE)  # half drawn
+    viewer.window.remove_dock_widget(first)
+    first.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    second = open_panel(SynthesizePanel, painter)
+    assert second.runner.bar.isVisibleTo(second)
+    assert "1 waiting" in second.runner.progress.text()
+    second.runner.cancel_button.click()
+    qtbot.waitUntil(lambda: all(job.state.final for job in jobs), timeout=PATIENCE)
+    assert [job.state for job in jobs] == [State.CANCELLED] * 2
+    qtbot.waitUntil(lambda: list(viewer.layers) == [layer], timeout=PATIENCE)
+    assert not second.runner.cancel_button.isEnabled()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,6 +27,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 from napari_tincture.raster import Raster
 from napari_tincture.widgets._added import add_results
 from napari_tincture.widgets._closing import UnderWay
+from napari_tincture.widgets._drawing import Drawing
 from napari_tincture.widgets._live import close_views
 from napari_tincture.widgets._live_open import open_view
 from napari_tincture.widgets._preferences import apply_cache
@@ -60,6 +61,7 @@ class _Order:
     under_way: UnderWay
     told: int = 0
     show: Show | None = None
+    drawing: Drawing | None = None
 
 
 class JobHub(QObject):
@@ -110,12 +112,25 @@ class JobHub(QObject):
 
     def start(
         self, viewer: Any, settings: JobSettings, sources: Sequence[Raster],
-        show: Show | None = None,
+        show: Show | None = None, drawing: Drawing | None = None,
     ) -> Job:  # fmt: skip
-        """Queue a job whose result becomes a layer of the viewer, or is shown as told."""
+        """Queue a job whose result becomes a layer of the viewer, or is shown as told.
+
+        A drawing shows it coming, too, whatever becomes of the panel that began it.
+        """
         job = self.client.submit(settings, sources, self._hear)
-        self._take(self.client, viewer, job, show)
+        self._take(self.client, viewer, job, drawing.finish if drawing else show, drawing)
         return job
+
+    def under_way(self, viewer: Any, tasks: Collection[str]) -> list[Job]:
+        """A viewer's jobs of these tasks: the running one, then those that wait."""
+        return [
+            job
+            for job in self.client.jobs
+            if job.settings.task in tasks
+            and (order := self._orders.get(job.number)) is not None
+            and bare(order.viewer) is bare(viewer)
+        ]
 
     def train(self, viewer: Any, settings: TrainSettings, sources: Sequence[Raster]) -> TrainingJob:
         """Queue a training, in a process of its own."""
@@ -154,9 +169,12 @@ class JobHub(QObject):
         """Cancel the viewer's jobs when its window is gone."""
         self._windows.follow(window, viewer)
 
-    def _take(self, client: Any, viewer: Any, job: Job, show: Show | None = None) -> None:
+    def _take(
+        self, client: Any, viewer: Any, job: Job, show: Show | None = None,
+        drawing: Drawing | None = None,
+    ) -> None:  # fmt: skip
         under_way = UnderWay(viewer, job, partial(client.cancel, job))
-        self._orders[job.number] = _Order(viewer, under_way, show=show)
+        self._orders[job.number] = _Order(viewer, under_way, show=show, drawing=drawing)
 
     def _on_answer(self, listener: Listener, answer: Answer) -> None:
         listener(answer)
@@ -180,8 +198,10 @@ class JobHub(QObject):
         order.told = len(job.warnings)
         if job.state.final:
             self._end(job, order)
-        else:
-            self.changed.emit(job)
+            return
+        if order.drawing is not None and order.viewer is not None:
+            order.drawing.follow(job)
+        self.changed.emit(job)
 
     def _end(self, job: Job, order: _Order) -> None:
         del self._orders[job.number]
@@ -190,6 +210,8 @@ class JobHub(QObject):
             self._conclude(job, order)
         finally:  # panels do not wait for ever for a result that cannot be shown
             self._rest()
+            if order.drawing is not None and order.viewer is not None:
+                order.drawing.end(job)
             self.ended.emit(job)
             self.changed.emit(job)
 

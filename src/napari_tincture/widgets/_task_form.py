@@ -40,6 +40,8 @@ class TaskForm(Docked):
     """A form; `TaskPanel` makes jobs of it."""
 
     task: ClassVar[str]
+    further_tasks: ClassVar[tuple[str, ...]] = ()
+    """That its buttons begin beside its own."""
     kind: ClassVar[type[Any]] = Image
     """Of the layers that it works on."""
     viewer: Any

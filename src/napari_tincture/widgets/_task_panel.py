@@ -64,6 +64,7 @@ class TaskPanel(TaskForm):
         self._lay_out()
         self._recall()
         self._connect()
+        self._adopt()
         self.chosen.take_active()
         self.refresh()
 
@@ -225,6 +226,13 @@ class TaskPanel(TaskForm):
         self._wake()
         self._offer_devices()
         self._on_model()
+
+    def _adopt(self) -> list[Job]:
+        """Go on with what a panel that was closed has begun in this viewer; give it all."""
+        jobs = self._hub.under_way(self.viewer, (self.task, *self.further_tasks))
+        self._job = jobs[-1] if jobs else None
+        self._show_jobs()
+        return jobs
 
     def _suggest_model(self) -> None:
         """Choose a model for the layer before anything is offered that depends on the model."""

@@ -51,6 +51,7 @@ class SynthesizePanel(TaskPanel):
     """
 
     task: ClassVar[str] = "synthesize"
+    further_tasks: ClassVar[tuple[str, ...]] = ("repaint", "compare_samplers", DATASET)
     kind: ClassVar[type[Any]] = Labels
     batch: MapFolder
 
@@ -82,7 +83,6 @@ class SynthesizePanel(TaskPanel):
         self.runner.run_button.setText("Synthesize")
         for part in (self.map, self.mapping, self.sampling):
             part.changed.connect(self._later.start)
-        self._hub.changed.connect(self._on_news)
         self._hub.ended.connect(self._on_ended)
 
     def run(self) -> Job | LiveLink:
@@ -170,8 +170,7 @@ class SynthesizePanel(TaskPanel):
     def _start(
         self, plan: Plan, before: Any, drawn: JobSettings | None = None, title: str = ""
     ) -> Job:
-        finish = self.drawing.finish
-        self._job = self._hub.start(self.viewer, plan.settings, plan.sources, finish)
+        self._job = self._hub.start(self.viewer, plan.settings, plan.sources, drawing=self.drawing)
         self._jobs.append(self._job)
         self.drawing.begin(self._job, self.layer.value, drawn or plan.settings, before, title)
         self.output.replace.setChecked(False)
@@ -277,16 +276,16 @@ class SynthesizePanel(TaskPanel):
     def _boxes(self) -> dict[str, QCheckBox]:
         return {"any_pixel_size": self.more.any_pixel_size}
 
-    def _on_news(self, job: Job) -> None:
-        if job in self._jobs:
-            self.drawing.follow(job)
+    def _adopt(self) -> list[Job]:
+        self._jobs = super()._adopt()
+        self._show_jobs()
+        return self._jobs
 
     def _show_jobs(self, *_: Any) -> None:
         under_way = (job for job in self._jobs if not job.state.final)
         self.runner.show_job(next(under_way, self._job), self._hub.client.jobs)
 
     def _on_ended(self, job: Job) -> None:
-        self.drawing.end(job)
         if job is self._job:
             self._later.start()
 
