@@ -3,7 +3,7 @@
 #
 #   make demo [SIZE=16384]   stain, segment and compare real neurons; opens napari
 #   make test [TESTS=...]    the test suite, in several processes, but for the tests marked slow
-#   make slow                those: kills, clusters, whole sessions, notebooks, the documentation's code
+#   make slow                those: kills, clusters, whole sessions, every variant, notebooks, the documentation's code
 #   make lint                ruff and mypy
 #   make bench               speed, memory and exactness beside raw torch and MONAI
 #   make notebooks           runs the notebooks

@@ -31,6 +31,7 @@ MOTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MOTIONS)
 def test_a_known_motion_is_found(name: str) -> None:
     plane = texture("phase")

@@ -102,6 +102,7 @@ def test_unknown_settings_are_refused(family: str) -> None:
             TranslationRecipe.from_dict(values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_all_networks_learn(family: str) -> None:
     model, history, losses = trained(family)

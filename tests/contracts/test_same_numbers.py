@@ -13,6 +13,7 @@ from napari_tincture.io import layout
 IMAGE = open_image(image_of((2, 150, 170)), axes="cyx")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(EXACT))
 def test_lazy_streamed_and_saved_are_equal(tmp_path, monkeypatch, name):
     monkeypatch.setattr(layout, "SHARD", 96)

@@ -121,6 +121,7 @@ def test_what_was_measured_is_what_single_pixels_do(name: str, options: dict[str
     assert geometry.halo == brute_halo(plain, geometry.stride, geometry.margin, size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "options"), VARIANTS)
 def test_seams_are_below_the_tolerance_or_reported(name: str, options: dict[str, Any]) -> None:
     model = tiny(name, options)

@@ -19,6 +19,7 @@ def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     use_kernels(request.param, monkeypatch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [1.0, 0.37])
 @pytest.mark.parametrize("dtype", RANGES)
 @pytest.mark.parametrize("shape", [(176, 176), (191, 207), (256, 180), (345, 233)], ids=str)

@@ -103,6 +103,7 @@ def test_images_in_memory_are_given_when_it_is_run(found: Recipe) -> None:
 IMAGE_RASTER = nt.Raster.from_array(IMAGE, "cyx", name="scan")
 
 
+@pytest.mark.slow
 def test_settings_may_speak_of_further_images(scan: Path, model: str, tmp_path: Path) -> None:
     second = nt.open_image(scan).plane(c=1)
     found = Recipe(
@@ -121,6 +122,7 @@ def test_settings_may_speak_of_further_images(scan: Path, model: str, tmp_path: 
         run(found.with_settings(channels=[0, {"source": 3}]))
 
 
+@pytest.mark.slow
 def test_a_folder_is_done_image_by_image(scan: Path, model: str, tmp_path: Path) -> None:
     folder = tmp_path / "scans"
     folder.mkdir()

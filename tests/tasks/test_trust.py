@@ -95,6 +95,7 @@ UNKNOWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", UNKNOWN)
 def test_what_the_model_does_not_know_is_seen(
     model: Model, usual: dict[str, float], kind: str

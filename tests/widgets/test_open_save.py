@@ -78,6 +78,7 @@ def test_channels_become_layers_and_colour_images_stay_one(viewer, tmp_path, suf
     np.testing.assert_array_equal(np.asarray(layer.data), np.moveaxis(values, 0, -1))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*no rotation, shear or affine:UserWarning")
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("multiscale", [False, True])

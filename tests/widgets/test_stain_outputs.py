@@ -47,6 +47,7 @@ def tick(panel: Any, *names: str) -> None:
     panel.refresh()
 
 
+@pytest.mark.slow
 def test_each_output_is_a_layer(
     qtbot: Any, viewer: Any, layer: Any, open_panel: Open, models: dict[str, Path]
 ) -> None:
@@ -118,6 +119,7 @@ def test_a_recipe_with_a_large_seed_is_shown(
     assert not panel.seed.isEnabled()
 
 
+@pytest.mark.slow
 def test_to_a_folder_on_disk(
     qtbot: Any, viewer: Any, layer: Any, open_panel: Open, models: dict[str, Path], tmp_path: Path
 ) -> None:

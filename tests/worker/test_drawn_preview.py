@@ -54,6 +54,7 @@ def previews(family: str, sources: list[Raster], source: int) -> tuple[list[Any]
     return images, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "further"), [("spade", {}), ("diffusion", {"sampler": "dpm_solver", "steps": 8})]
 )
