@@ -99,6 +99,7 @@ def drift_by_least_squares(image, powers):
     return np.ptp(design((2001, 2001), powers) @ factors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", RANGES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_figures_are_those_of_the_plain_formulas(shape, dtype):

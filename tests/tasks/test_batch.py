@@ -281,6 +281,7 @@ def check_plate(path, wells, fields):
     return nodes[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
 @pytest.mark.parametrize("task", ["stain", "segment"])
 def test_a_plate_gives_a_plate(tmp_path, version, task):
