@@ -180,6 +180,15 @@ def test_two_processes_fill_one_file(tmp_path: Path) -> None:
     assert other.image(0, (1, 8, 8)).eq(1).all()
 
 
+def test_a_disk_without_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(Path, "hardlink_to", unknown)
+    assert Sheets(tmp_path).image(0, (1, 8, 8)).shape == (1, 8, 8)
+    assert [path.name for path in tmp_path.iterdir()] == ["0.npy"]
+
+
 def test_what_went_wrong_in_a_strip_is_raised() -> None:
     def fail(*_: Any) -> None:
         raise OSError("no space left")

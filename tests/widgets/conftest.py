@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +69,14 @@ def hub(shared_hub: JobHub, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobHub]
     shared_hub.open_panel(0)
     yield shared_hub
     shared_hub._panels.discard(0)
+
+
+@pytest.fixture(scope="module")
+def fake_hub(qapp: Any) -> Iterator[JobHub]:
+    """A hub whose worker runs fake tasks, one for every kind of end."""
+    own = JobHub((sys.executable, str(Path(__file__).parents[1] / "worker" / "fake_worker.py")))
+    yield own
+    own.client.close()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,9 @@ from napari_tincture.worker.jobs import State
 pytestmark = pytest.mark.slow
 
 PATIENCE = 90_000
-FAKE = (sys.executable, str(Path(__file__).parents[1] / "worker" / "fake_worker.py"))
 
 Open = Callable[..., Any]
 Models = dict[str, Path]
-
-
-@pytest.fixture(scope="module")
-def fake_hub(qapp: Any) -> Iterator[JobHub]:
-    own = JobHub(FAKE)
-    yield own
-    own.client.close()
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,7 @@ from napari_tincture.widgets.stain import StainPanel
 from napari_tincture.worker.jobs import State
 
 PATIENCE = 90_000
-FAKE = (sys.executable, str(Path(__file__).parents[1] / "worker" / "fake_worker.py"))
 Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def fake_hub(qapp: Any) -> Iterator[JobHub]:
-    own = JobHub(FAKE)
-    yield own
-    own.client.close()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import os
 import tempfile
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -125,12 +124,12 @@ def _make(path: Path, shape: Shape) -> None:
         np.lib.format.open_memmap(part, "w+", np.float32, shape)
         with part.open("r+b") as file:
             _reserve(file, part.stat().st_size)
-        if os.name == "nt":
-            with suppress(FileExistsError):
-                part.rename(path)
-        else:
-            with suppress(FileExistsError):
-                path.hardlink_to(part)
+        try:
+            path.hardlink_to(part)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
