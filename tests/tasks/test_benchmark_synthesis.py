@@ -119,6 +119,12 @@ def test_another_comparison_is_not_mixed_in(
         benchmark(tmp_path)
 
 
+def test_maps_may_be_results_that_are_not_computed_yet(tmp_path: Path) -> None:
+    labels = [nt.open_image(label_map(48, 64, seed)) for seed in (1, 2)]
+    lazy = [nt.derive_labels(each, turn=90, objects=[1], seed=3) for each in labels]
+    assert benchmark(tmp_path, maps=lazy).images["synthetic"] == 2
+
+
 def test_bad_input_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="of no segmentation"):
         benchmark(tmp_path, "em-tissue")

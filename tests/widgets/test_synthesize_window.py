@@ -193,6 +193,8 @@ def test_cancelling_leaves_no_half_drawn_image(
     panel.runner.cancel_button.click()
     qtbot.waitUntil(lambda: job.state.final, timeout=PATIENCE)
     qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=PATIENCE)
+    assert job.state is State.CANCELLED
+    assert [layer.name for layer in viewer.layers] == ["map"]
 
 
 def test_an_image_is_repainted_into_a_file(

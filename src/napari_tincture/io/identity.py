@@ -51,6 +51,11 @@ def signature(raster: Raster, *, whole: bool = False) -> dict[str, Any]:
     return {**facts, "sample": _sample(raster, _rows(raster) if whole else _spots(raster))}
 
 
+def content(raster: Raster, *, whole: bool = False) -> dict[str, Any]:
+    """Its signature without the path: the file may have been moved."""
+    return {key: value for key, value in signature(raster, whole=whole).items() if key != "path"}
+
+
 def differences(before: Any, now: Any, name: str = "") -> list[str]:
     """List what differs between two JSON objects, ``name: before → now``, for a person to read."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):

@@ -115,7 +115,7 @@ def value_counts(labels: NDArray[Any]) -> dict[int, int]:
     dtype = labels.dtype
     if dtype.kind not in "biu" or dtype.itemsize > 2:
         values, counts = np.unique(labels, return_counts=True)
-    else:  # small integers are counted in a tenth of the time that sorting them takes
+    else:  # small integers are counted faster than sorted
         bits = labels.reshape(-1).view(f"u{dtype.itemsize}")
         pixels = np.zeros(256**dtype.itemsize, np.int64)
         for start in range(0, bits.size, STRIP):

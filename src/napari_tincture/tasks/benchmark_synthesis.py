@@ -13,7 +13,8 @@ import numpy as np
 from napari_tincture.device import resolve_device
 from napari_tincture.durable import write_json
 from napari_tincture.errors import InputError
-from napari_tincture.io.identity import signature
+from napari_tincture.io.identity import content
+from napari_tincture.io.provenance import plain
 from napari_tincture.models import Model
 from napari_tincture.progress import CancelToken, Progress, as_callback, share, unheard
 from napari_tincture.tasks._many import described_setting
@@ -123,7 +124,7 @@ def benchmark_synthesis(
         folder,
         {
             "fingerprint": found.fingerprint, "recipe": chosen.to_dict(), "told": told,
-            "maps": [signature(plane, whole=True)["sample"] for plane in drawn],
+            "maps": [plain(content(plane, whole=True)) for plane in drawn],
             "images": [_signed(each) for each in (real, material.validation, material.test)],
         },
     )  # fmt: skip
@@ -178,7 +179,7 @@ def _signed(given: Portion | Pairs) -> list[Any]:
     pairs = given.pairs if isinstance(given, Portion) else given
     domains = () if pairs is None else (pairs.a, pairs.b)
     return [
-        signature(picture.inputs.lanes[0].raster)["sample"]
+        plain(content(picture.inputs.lanes[0].raster))
         for domain in domains
         for picture in domain.pictures
     ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_tincture.alignment.align import Registration
 from napari_tincture.errors import InputError
-from napari_tincture.io.identity import signature
+from napari_tincture.io.identity import content
 from napari_tincture.io.open import open_image
 from napari_tincture.models.card import ModelCard
 from napari_tincture.models.shipped import find_card, find_model, shipped_folder
@@ -133,4 +133,4 @@ def _fingerprint(model: Any, stain: Raster) -> str:
 
 def _source(image: Raster) -> dict[str, Any]:
     # Where the file lies may change; what it shows does not.
-    return {"name": image.name, **{k: v for k, v in signature(image).items() if k != "path"}}
+    return {"name": image.name, **content(image)}
