@@ -14,6 +14,7 @@ from translations import narrowed
 
 import napari_tincture as nt
 from napari_tincture.errors import Cancelled, InputError
+from napari_tincture.io.identity import signature
 from napari_tincture.progress import CancelToken
 from napari_tincture.tasks.synthesis_benchmark import SynthesisBenchmark
 from napari_tincture.training.presets import preset
@@ -119,10 +120,14 @@ def test_another_comparison_is_not_mixed_in(
         benchmark(tmp_path)
 
 
-def test_maps_may_be_results_that_are_not_computed_yet(tmp_path: Path) -> None:
-    labels = [nt.open_image(label_map(48, 64, seed)) for seed in (1, 2)]
-    lazy = [nt.derive_labels(each, turn=90, objects=[1], seed=3) for each in labels]
-    assert benchmark(tmp_path, maps=lazy).images["synthetic"] == 2
+def test_images_may_be_results_that_are_not_computed_yet(tmp_path: Path) -> None:
+    given = images()
+    lazy = nt.synthesize(label_map(48, 64, 0), at_once())
+    assert "computed" in signature(lazy)
+    given["image"][0] = replace(lazy, name=given["image"][0].name)
+    benchmark(tmp_path, images=given)
+    known = json.loads((tmp_path / "comparison.json").read_text())["images"]
+    assert any("computed" in each for part in known for each in part)
 
 
 def test_bad_input_is_named(tmp_path: Path) -> None:
